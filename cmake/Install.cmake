@@ -1,0 +1,74 @@
+# What `cmake --install` puts where, and how other builds find it: CMake by find_package(netproto),
+# everything else by pkg-config.
+include(CMakePackageConfigHelpers)
+
+set(netproto_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/netproto")
+
+install(DIRECTORY include/netproto DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+  FILES_MATCHING PATTERN "*.h")
+file(GLOB base_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/generated/base*.h")
+install(FILES ${base_headers} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/netproto")
+
+# The generator, and the schemas that users' schemas import.
+install(DIRECTORY codegen/npgen DESTINATION "${CMAKE_INSTALL_DATADIR}/netproto"
+  FILES_MATCHING PATTERN "*.py" PATTERN "__pycache__" EXCLUDE)
+install(FILES schema/base.np DESTINATION "${CMAKE_INSTALL_DATADIR}/netproto")
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_DATADIR
+  BASE_DIRECTORY "${CMAKE_INSTALL_FULL_BINDIR}" OUTPUT_VARIABLE data_from_bin)
+configure_file(cmake/npgen.in npgen @ONLY)
+install(PROGRAMS "${PROJECT_BINARY_DIR}/npgen" DESTINATION "${CMAKE_INSTALL_BINDIR}")
+
+if(TARGET netproto-tool)
+  install(TARGETS netproto-tool DESTINATION "${CMAKE_INSTALL_BINDIR}")
+endif()
+
+# One file of targets for each library and kind, so that a user of one needs not what another links.
+# netproto_pkg_config(<library> <description> <requires> <requires private> <libs private>)
+function(netproto_pkg_config name description requires requires_private libs_private)
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/netproto.pc.in" ${name}.pc @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/${name}.pc"
+    DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endfunction()
+
+foreach(short IN LISTS netproto_libraries)
+  set(name netproto-${short})
+  if(short STREQUAL "netproto")
+    set(name netproto)
+  endif()
+  install(TARGETS ${name} EXPORT netproto-${short})
+  install(TARGETS ${name}-static EXPORT netproto-${short}-static)
+  foreach(export netproto-${short} netproto-${short}-static)
+    install(EXPORT ${export} NAMESPACE netproto:: DESTINATION "${netproto_package_dir}")
+  endforeach()
+endforeach()
+
+if("core" IN_LIST netproto_libraries)
+  netproto_pkg_config(netproto-core "Pure protocol machines of netproto"
+    "" "libsodium, liblz4, libzstd" "")
+endif()
+if("netproto" IN_LIST netproto_libraries)
+  # libev has no .pc file of its own.
+  netproto_pkg_config(netproto "netproto's runtime on libev"
+    "netproto-core = ${PROJECT_VERSION}" "libcares, libsodium" "-lev -lpthread -lm")
+endif()
+if("json" IN_LIST netproto_libraries)
+  netproto_pkg_config(netproto-json "JSON for netproto's messages"
+    "netproto-core = ${PROJECT_VERSION}" "jansson" "")
+endif()
+if("tls" IN_LIST netproto_libraries)
+  netproto_pkg_config(netproto-tls "TLS for netproto, by wolfSSL (GPL)"
+    "netproto = ${PROJECT_VERSION}" "wolfssl" "-lev")
+endif()
+
+configure_package_config_file(cmake/netprotoConfig.cmake.in netprotoConfig.cmake
+  INSTALL_DESTINATION "${netproto_package_dir}"
+  PATH_VARS CMAKE_INSTALL_DATADIR)
+# Below 1.0 a minor version may break its users.
+write_basic_package_version_file(netprotoConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES
+    "${PROJECT_BINARY_DIR}/netprotoConfig.cmake"
+    "${PROJECT_BINARY_DIR}/netprotoConfigVersion.cmake"
+    cmake/NetprotoGenerate.cmake
+    cmake/FindLibEv.cmake
+  DESTINATION "${netproto_package_dir}")
+install(FILES LICENSE docs/licensing.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -1,0 +1,43 @@
+# The command `netproto`, the demo and the examples.
+
+# All of our libraries that exist, as static ones.
+set(netproto_all_static "")
+foreach(short IN LISTS netproto_libraries)
+  list(PREPEND netproto_all_static netproto::${short}_static)
+endforeach()
+
+function(netproto_program target)
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "SOURCES")
+  add_executable(${target} ${ARG_SOURCES})
+  target_include_directories(${target} PRIVATE
+    "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/generated")
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE=)
+  target_link_libraries(${target} PRIVATE netproto-compile ${netproto_all_static} ${CMAKE_DL_LIBS})
+endfunction()
+
+file(GLOB tool_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/tool/*.c")
+if(tool_sources AND TARGET netproto)
+  netproto_program(netproto-tool SOURCES ${tool_sources})
+  # ENABLE_EXPORTS: a protocol's plugin finds the runtime's symbols in the tool.
+  set_target_properties(netproto-tool PROPERTIES OUTPUT_NAME netproto ENABLE_EXPORTS ON)
+endif()
+
+# Examples are projects of their own, which also build in here: they link netproto::netproto.
+file(GLOB examples CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/examples/*/CMakeLists.txt")
+if(TARGET netproto)
+  foreach(example IN LISTS examples)
+    cmake_path(GET example PARENT_PATH folder)
+    add_subdirectory("${folder}")
+  endforeach()
+endif()
+
+# `./dev run` runs build/<preset>/demo.
+file(GLOB demo_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/examples/demo/*.c")
+if(demo_sources AND TARGET netproto AND NOT TARGET demo)
+  netproto_program(demo SOURCES ${demo_sources})
+endif()
+
+# Benchmarks: `./dev bench` runs bench/run, or else every build/release/bench/bench_*.
+if(EXISTS "${PROJECT_SOURCE_DIR}/bench/CMakeLists.txt")
+  add_subdirectory(bench)
+endif()

@@ -1,0 +1,219 @@
+"""Rules about names: their style, words that C takes, names that are reserved or collide."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator
+
+from .claims import Claim, claims, const_claim
+from .diagnostics import Reporter
+from .model import Protocol, Span
+from .names import (
+    C_HEADERS,
+    C_KEYWORDS,
+    CONST_NAME,
+    CXX_KEYWORDS,
+    FOREIGN_PREFIXES,
+    MACROS,
+    MAX_NAME,
+    TYPE_NAME,
+    UNUSABLE,
+    UPPER_MACROS,
+    VALUE_NAME,
+    snake,
+)
+from .parse_conversation import ANY_STATE
+from .parse_packet import RESERVED_WORDS
+from .scope import Unit, kind_of
+from .syntax import (
+    ConstNode,
+    ConversationNode,
+    EnumNode,
+    FieldNode,
+    MessageNode,
+    Name,
+    PacketNode,
+    StructNode,
+)
+
+_EXAMPLES = {"CamelCase": TYPE_NAME, "snake_case": VALUE_NAME, "UPPER_CASE": CONST_NAME}
+
+
+def check_names(protocol: Protocol, root: Unit, reporter: Reporter) -> None:
+    """All rules about names, in all files."""
+    for unit in root.closure:
+        _Names(unit, reporter).run()
+    _check_protocol_names(root, reporter)
+    _check_reserved(protocol, root, reporter)
+    _check_collisions(protocol, root, reporter)
+
+
+class _Names:
+    """Style and keywords of one file."""
+
+    def __init__(self, unit: Unit, reporter: Reporter) -> None:
+        self.unit = unit
+        self.reporter = reporter
+
+    def run(self) -> None:
+        """Every name that the file declares."""
+        header = self.unit.schema.header
+        if header is not None:
+            self._style(header.name, "a protocol", "snake_case")
+            self._prefix(header.name)
+        for node in self.unit.schema.declarations:
+            if isinstance(node, ConstNode):
+                self._style(node.name, "a constant", "UPPER_CASE")
+            elif isinstance(node, StructNode):
+                self._style(node.name, "a struct", "CamelCase")
+                self._fields(node.fields)
+            elif isinstance(node, EnumNode):
+                self._style(node.name, "an enum", "CamelCase")
+                self._variants(node)
+            elif isinstance(node, MessageNode):
+                self._style(node.name, kind_of(node), "CamelCase")
+                self._fields(node.fields)
+            elif isinstance(node, PacketNode):
+                self._packet(node)
+            elif isinstance(node, ConversationNode):
+                self._conversation(node)
+
+    def _style(self, name: Name, what: str, style: str) -> bool:
+        if len(name.text) > MAX_NAME:
+            text = f"a name has at most {MAX_NAME} characters, this one {len(name.text)}"
+            self.reporter.error(name.span, "name-style", text)
+            return False
+        if _EXAMPLES[style].fullmatch(name.text):
+            return True
+        better = in_style(name.text, style)
+        hint = f"; write '{better}'" if better and better != name.text else ""
+        text = f"{what} is named in {style}, not '{name.text}'{hint}"
+        self.reporter.error(name.span, "name-style", text)
+        return False
+
+    def _prefix(self, name: Name) -> None:
+        if name.text in C_HEADERS:
+            text = f"a protocol '{name.text}' would hide the system's <{name.text}.h>; rename it"
+            self.reporter.error(name.span, "keyword", text)
+        elif name.text.split("_")[0] in FOREIGN_PREFIXES:
+            prefix = name.text.split("_")[0]
+            text = f"the prefix '{prefix}_' belongs to a library; rename the protocol"
+            self.reporter.error(name.span, "keyword", text)
+
+    def _usable(self, name: Name, what: str) -> None:
+        text = snake(name.text)
+        if text not in UNUSABLE:
+            if UPPER_MACROS.fullmatch(name.text):
+                self._refuse_macro(name, what, name.text)
+            return
+        if text in MACROS:
+            self._refuse_macro(name, what, text)
+            return
+        language = "C" if text in C_KEYWORDS else "C++"
+        assert text in C_KEYWORDS or text in CXX_KEYWORDS
+        report = f"{what} cannot be named '{text}', a keyword of {language}"
+        self.reporter.error(name.span, "keyword", f"{report}; write for example '{text}_value'")
+
+    def _refuse_macro(self, name: Name, what: str, macro: str) -> None:
+        report = f"{what} cannot be named '{macro}', a macro of C's headers"
+        self.reporter.error(name.span, "keyword", f"{report}; write for example '{macro}_value'")
+
+    def _fields(self, fields: tuple[FieldNode, ...]) -> None:
+        for field in fields:
+            if self._style(field.name, "a field", "snake_case"):
+                self._usable(field.name, "a field")
+
+    def _variants(self, node: EnumNode) -> None:
+        for variant in node.variants:
+            name = variant.name
+            if len(name.text) > MAX_NAME or not TYPE_NAME.fullmatch(name.text):
+                if not self._style(name, "a variant", "snake_case"):
+                    continue
+            if variant.fields:  # it is a member of the union; others are only constants
+                self._usable(name, "a variant with data")
+            self._fields(variant.fields)
+
+    def _packet(self, node: PacketNode) -> None:
+        self._style(node.name, "a packet", "snake_case")
+        for field in node.fields:
+            names = [(field.name, "a field")]
+            names += [(part.name, "a part") for part in field.parts or ()]
+            for name, what in names:
+                if name.text in RESERVED_WORDS:
+                    continue  # the parser has refused it
+                if self._style(name, what, "snake_case"):
+                    self._usable(name, what)
+
+    def _conversation(self, node: ConversationNode) -> None:
+        self._style(node.name, "a conversation", "snake_case")
+        for state in node.states:
+            if state.name.text != ANY_STATE:
+                self._style(state.name, "a state", "snake_case")
+
+
+def in_style(name: str, style: str) -> str:
+    """The name as the style wants it; empty if it gives none."""
+    words = [w for w in snake(re.sub(r"[^A-Za-z0-9]+", "_", name)).split("_") if w]
+    if not words or not words[0][0].isalpha():
+        return ""
+    if style == "CamelCase":
+        return "".join(w.capitalize() for w in words)
+    return "_".join(words).upper() if style == "UPPER_CASE" else "_".join(words)
+
+
+def _check_protocol_names(root: Unit, reporter: Reporter) -> None:
+    """Two protocols of one name would share the prefix of all their C names."""
+    seen: dict[str, Unit] = {}
+    for unit in root.closure:
+        other = seen.setdefault(unit.name, unit)
+        if other is not unit and unit.schema.header is not None:
+            text = f"{other.source.display} is a protocol '{unit.name}', too; rename one"
+            reporter.error(unit.schema.header.name.span, "duplicate-name", text)
+    packets: dict[str, Name] = {}
+    conversations: dict[str, Name] = {}
+    for node in root.schema.declarations:
+        if isinstance(node, (PacketNode, ConversationNode)):
+            known = packets if isinstance(node, PacketNode) else conversations
+            first = known.setdefault(node.name.text, node.name)
+            if first is not node.name:
+                what = "packet" if isinstance(node, PacketNode) else "conversation"
+                text = f"{what} '{first.text}' is already declared in line {first.span.line}"
+                reporter.error(node.name.span, "duplicate-name", f"{text}; rename one")
+
+
+def _check_reserved(protocol: Protocol, root: Unit, reporter: Reporter) -> None:
+    reserved = set(protocol.reserved_names)
+    for node in root.named():
+        if node.name.text in reserved:
+            text = f"'{node.name.text}' is reserved, usually for what it once meant; rename it"
+            reporter.error(node.name.span, "reserved-name", text)
+
+
+def _const_claims(protocol: Protocol, root: Unit) -> Iterator[Claim]:
+    for node in root.schema.declarations:
+        if isinstance(node, ConstNode):
+            yield const_claim(protocol, node.name.text, node.name.span)
+
+
+def _check_collisions(protocol: Protocol, root: Unit, reporter: Reporter) -> None:
+    """Every C name has one owner. The later one in the file is reported, once per pair."""
+    owners: dict[str, Claim] = {}
+    reported: set[tuple[str, Span, str]] = set()
+    found = [*claims(protocol), *_const_claims(protocol, root)]
+    rank = {unit.source.display: i for i, unit in enumerate(root.closure)}
+    found.sort(key=lambda c: (rank.get(c.span.file, 0), c.span.line, c.span.column))
+    for claim in found:
+        first = owners.setdefault(claim.c_name, claim)
+        if first is claim or first.span == claim.span or first.owner == claim.owner:
+            continue
+        if claim.declared and claim.declared == first.declared:
+            continue  # a duplicate-name, which is reported elsewhere
+        pair = (first.owner, first.span, claim.owner)
+        if pair in reported:
+            continue
+        reported.add(pair)
+        where = f"{first.span.file}:{first.span.line}"
+        if first.span.file == claim.span.file:
+            where = f"line {first.span.line}"
+        text = f"{claim.owner} and {first.owner} ({where}) would both be '{claim.c_name}' in C"
+        reporter.error(claim.span, "name-collision", f"{text}; rename one")

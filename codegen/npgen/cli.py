@@ -1,0 +1,187 @@
+"""The command line: ``npgen gen|check|fmt|lint``.
+
+Exit status: 0 done, 1 the schema has errors (or ``fmt --check`` and ``lint`` found something),
+2 the command line is wrong. Diagnostics go to standard error, results to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Callable, Optional, Sequence
+
+from . import GENERATOR_VERSION
+from .diagnostics import Reporter, format_all
+from .format import format_source
+from .lint import lint
+from .load import Result, load_result
+from .model import Protocol
+from .rules import LINTS
+from .source import read_source
+
+OK = 0
+FAILED = 1
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run one command; the result is the exit status."""
+    arguments = _parser().parse_args(argv)
+    command: Command = arguments.command
+    try:
+        return command(arguments)
+    except OSError as error:
+        print(f"npgen: {error.filename or 'error'}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="npgen", description="Turns netproto schemas (.np) into C."
+    )
+    parser.add_argument("--version", action="version", version=f"npgen {GENERATOR_VERSION}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    gen = _add(commands, "gen", _gen, "generate the code of schemas")
+    gen.add_argument("--out", metavar="DIR", type=Path, required=True, help="where to put it")
+    gen.add_argument(
+        "--list-outputs", action="store_true", help="only print the files, for build systems"
+    )
+    _add_import_dir(gen)
+
+    check = _add(commands, "check", _check, "report all errors of schemas")
+    _add_import_dir(check)
+
+    fmt = _add(commands, "fmt", _fmt, "format schemas")
+    mode = fmt.add_mutually_exclusive_group()
+    mode.add_argument("--check", action="store_true", help="only name files that would change")
+    mode.add_argument("--write", action="store_true", help="change the files in place")
+
+    linter = _add(commands, "lint", _lint, "report what could be written better")
+    _add_import_dir(linter)
+    linter.add_argument(
+        "--allow", metavar="RULE", action="append", default=[], choices=sorted(LINTS),
+        help="do not report this rule",
+    )  # fmt: skip
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Command,
+    text: str,
+) -> argparse.ArgumentParser:
+    """A subcommand on schema files."""
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.add_argument("schemas", metavar="SCHEMA", nargs="+", help="a .np file")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_import_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--import-dir", "-I", metavar="DIR", type=Path, action="append", default=[],
+        help="where to look for imports, after the importing file's own folder",
+    )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------
+# Commands
+# --------------------------------------------------------------------------------------------
+
+
+def _load(arguments: argparse.Namespace) -> list[Result]:
+    return [load_result(Path(s), arguments.import_dir, s) for s in arguments.schemas]
+
+
+def _print(reporter: Reporter) -> bool:
+    """Print what was found; whether that is anything."""
+    sys.stderr.write(format_all(reporter.in_order()))
+    if reporter.dropped:
+        print(f"... and {reporter.dropped} more", file=sys.stderr)
+    return reporter.failed
+
+
+def _gen(arguments: argparse.Namespace) -> int:
+    from .emit import generate, outputs  # the other commands need no emitter
+
+    protocols: dict[str, Protocol] = {}
+    failed = False
+    for result in _load(arguments):
+        failed |= _print(result.reporter)
+        if result.protocol is None:
+            continue
+        other = protocols.setdefault(result.protocol.name, result.protocol)
+        if other is not result.protocol:
+            what = f"{other.source} and {result.protocol.source}"
+            print(f"npgen: {what} are both protocol '{other.name}'", file=sys.stderr)
+            failed = True
+    if failed:
+        return FAILED
+    for protocol in protocols.values():
+        if arguments.list_outputs:
+            paths = [arguments.out / name for name in outputs(protocol)]
+        else:
+            paths = generate(protocol, arguments.out)
+        for path in paths:
+            print(path)
+    return OK
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    failed = [_print(result.reporter) for result in _load(arguments)]
+    return FAILED if any(failed) else OK
+
+
+def _fmt(arguments: argparse.Namespace) -> int:
+    status = OK
+    for name in arguments.schemas:
+        reporter = Reporter()
+        source = read_source(Path(name), name, reporter)
+        text = format_source(source, reporter) if source is not None else None
+        if _print(reporter) or source is None or text is None:
+            status = FAILED
+        elif arguments.check:
+            if _differs(source.path, text):
+                print(name)
+                status = FAILED
+        elif not arguments.write:
+            sys.stdout.write(text)
+        elif _differs(source.path, text):
+            _replace(source.path, text)
+    return status
+
+
+def _differs(path: Path, text: str) -> bool:
+    return path.read_bytes() != text.encode()
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that at any time either the old or the new text is there, whole."""
+    path = Path(os.path.realpath(path))
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with open(handle, "wb") as file:
+            file.write(text.encode())
+        os.chmod(temporary, path.stat().st_mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _lint(arguments: argparse.Namespace) -> int:
+    status = OK
+    for result in _load(arguments):
+        if result.protocol is not None and result.unit is not None:
+            lint(result.protocol, result.unit, result.reporter)
+            found = result.reporter.diagnostics
+            found[:] = [d for d in found if d.rule not in arguments.allow]
+        if _print(result.reporter):
+            status = FAILED
+    return status

@@ -1,0 +1,90 @@
+"""Errors and warnings as the user sees them.
+
+No stage raises its errors: it reports them here and goes on, so that one run shows all there is to
+repair. A diagnostic carries its source line, so that printing needs no file a second time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Iterable, Sequence
+
+from .model import Span
+from .rules import LINTS, RULES
+
+MAX_DIAGNOSTICS = 500
+"""More than this helps nobody; the rest is counted, not kept."""
+
+LINE_WINDOW = 160
+"""Columns of a source line that are shown; a longer line is cut around the caret."""
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding: where, which rule, and what to write instead."""
+
+    span: Span
+    rule: str
+    text: str
+    source_line: str = ""
+
+    @property
+    def headline(self) -> str:
+        """``file:line:col: rule: text``, the form that editors jump to."""
+        span = self.span
+        return f"{span.file}:{span.line}:{span.column}: {self.rule}: {self.text}"
+
+    def __str__(self) -> str:
+        """The headline, the source line and a caret below the place."""
+        if not self.source_line.strip():
+            return self.headline
+        line, start = self.source_line, self.span.column - 1
+        cut = max(0, start - LINE_WINDOW // 2) if len(line) > LINE_WINDOW else 0
+        line, start = line[cut : cut + LINE_WINDOW], start - cut
+        # Tabs are kept, so that the caret stands below its place whatever their width.
+        lead = "".join("\t" if c == "\t" else " " for c in line[:start].ljust(start))
+        width = max(1, min(self.span.length, len(line) - start))
+        return f"{self.headline}\n{line}\n{lead}^{'~' * (width - 1)}"
+
+
+@dataclass
+class Reporter:
+    """Collects the diagnostics of a run, over all of its files."""
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    dropped: int = 0
+    _lines: dict[str, Sequence[str]] = field(default_factory=dict)
+
+    def add_source(self, display: str, lines: Sequence[str]) -> None:
+        """Make the lines of a file known, so that its diagnostics can show them."""
+        self._lines.setdefault(display, lines)
+
+    def error(self, span: Span, rule: str, text: str) -> None:
+        """Report a violation of ``rule``; the caller goes on with something harmless."""
+        assert rule in RULES or rule in LINTS, f"unknown rule {rule}"
+        if len(self.diagnostics) >= MAX_DIAGNOSTICS:
+            self.dropped += 1
+            return
+        lines = self._lines.get(span.file, ())
+        line = lines[span.line - 1] if 0 < span.line <= len(lines) else ""
+        diagnostic = Diagnostic(span, rule, text, line)
+        if diagnostic not in self.diagnostics:
+            self.diagnostics.append(diagnostic)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was reported."""
+        return bool(self.diagnostics)
+
+    def in_order(self) -> list[Diagnostic]:
+        """All diagnostics, by file (as they were opened), line and column."""
+        rank = {name: i for i, name in enumerate(self._lines)}
+        return sorted(
+            self.diagnostics,
+            key=lambda d: (rank.get(d.span.file, -1), d.span.line, d.span.column),
+        )
+
+
+def format_all(diagnostics: Iterable[Diagnostic]) -> str:
+    """All diagnostics as text, one after the other, with a final newline."""
+    return "".join(f"{d}\n" for d in diagnostics)

@@ -1,0 +1,208 @@
+"""What the three halves of a codec (measure, put, read) have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..model import (
+    Array,
+    Enum,
+    EnumValue,
+    List,
+    Map,
+    Option,
+    Protocol,
+    Ref,
+    Scalar,
+    Text,
+    Type,
+)
+from ..names import upper
+from .code import quote
+from .shapes import components, is_leaf, ref_name, scalar_width
+
+LOOP_VARIABLES = "ijklmn"
+
+
+@dataclass
+class Context:
+    """A protocol and what the emitters keep asking about it."""
+
+    p: Protocol
+    cycles: dict[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def of(p: Protocol) -> "Context":
+        return Context(p, components(p))
+
+    def recursive(self, name: str) -> bool:
+        return name in self.cycles
+
+    def is_outermost(self, t: Ref, inside: str | None) -> bool:
+        """Whether a value of t, standing in type `inside`, starts a recursion of its own."""
+        if t.lazy or t.name not in self.cycles:
+            return False
+        return inside is None or self.cycles.get(inside) != self.cycles[t.name]
+
+    def function(self, t: Ref, verb: str, inside: str | None) -> str:
+        """The function that measures, puts or reads a named type."""
+        name = ref_name(self.p, t)
+        if self.p.types[t.name].origin != self.p.name:
+            return f"{name}_codec.{verb}"
+        if verb != "put" and self.is_outermost(t, inside):
+            return f"{name}_{verb}_whole"
+        if verb != "put" and t.lazy:
+            return f"{name}_{verb}_deeper"
+        return f"{name}_{verb}"
+
+
+def is_plain_enum(p: Protocol, t: Type) -> bool:
+    if not isinstance(t, Ref):
+        return False
+    decl = p.types[t.name]
+    return isinstance(decl, Enum) and decl.plain
+
+
+INT_MIN = {f"i{b}": -(2 ** (b - 1)) for b in (8, 16, 32, 64, 128)} | {
+    f"u{b}": 0 for b in (8, 16, 32, 64, 128)
+}
+INT_MAX = {f"i{b}": 2 ** (b - 1) - 1 for b in (8, 16, 32, 64, 128)} | {
+    f"u{b}": 2**b - 1 for b in (8, 16, 32, 64, 128)
+}
+
+
+def int_literal(kind: str, value: int) -> str:
+    """A literal of an integer type up to 64 bits."""
+    if kind == "u64":
+        return f"{value}u" if value < 2**32 else f"{value}ull"
+    if kind == "i64":
+        if value == -(2**63):
+            return "INT64_MIN"
+        return str(value) if abs(value) < 2**31 else f"{value}ll"
+    if kind == "i32" and value == -(2**31):
+        return "INT32_MIN"
+    return f"{value}u" if kind in ("u8", "u16", "u32", "char") else str(value)
+
+
+def wide_literal(kind: str, value: int) -> str:
+    """A compound literal of a 128-bit integer."""
+    lo, hi = value & (2**64 - 1), value >> 64
+    high = int_literal("i64" if kind == "i128" else "u64", hi)
+    return f"((np_{kind}){{{int_literal('u64', lo)}, {high}}})"
+
+
+def float_literal(kind: str, value: float) -> str:
+    text = repr(float(value))
+    return text + ("f" if kind == "f32" else "")
+
+
+def out_of_range(t: Scalar, expr: str) -> str | None:
+    """The condition under which a scalar breaks its range; None if it cannot."""
+    if t.kind in ("u128", "i128"):
+        parts = []
+        if t.lo is not None and t.lo != INT_MIN[t.kind]:
+            parts.append(f"np_{t.kind}_compare({expr}, {wide_literal(t.kind, int(t.lo))}) < 0")
+        if t.hi is not None and t.hi != INT_MAX[t.kind]:
+            parts.append(f"np_{t.kind}_compare({expr}, {wide_literal(t.kind, int(t.hi))}) > 0")
+        return " || ".join(parts) or None
+    if t.kind in ("f32", "f64"):
+        # Written so that NaN, which compares with nothing, is out of every range.
+        parts = []
+        if t.lo is not None:
+            parts.append(f"{expr} >= {float_literal(t.kind, float(t.lo))}")
+        if t.hi is not None:
+            parts.append(f"{expr} <= {float_literal(t.kind, float(t.hi))}")
+        return f"!({' && '.join(parts)})" if parts else None
+    if t.kind == "bool":
+        return None
+    least = 0 if t.kind == "char" else INT_MIN[t.kind]
+    most = 0x10FFFF if t.kind == "char" else INT_MAX[t.kind]
+    parts = []
+    if t.lo is not None and t.lo != least:
+        parts.append(f"{expr} < {int_literal(t.kind, int(t.lo))}")
+    if t.hi is not None and t.hi != most:
+        parts.append(f"{expr} > {int_literal(t.kind, int(t.hi))}")
+    return " || ".join(parts) or None
+
+
+def not_finite(t: Scalar, expr: str) -> str | None:
+    """Infinity minus itself is NaN, and so is NaN minus itself: no <math.h> needed."""
+    return f"!({expr} - {expr} == 0)" if t.finite else None
+
+
+def got_of(t: Scalar, expr: str) -> tuple[str, str]:
+    """np_got and the value for a fault."""
+    if t.kind in ("u128", "i128"):
+        return "NP_GOT_NOTHING", "0"
+    if t.kind in ("f32", "f64"):
+        return "NP_GOT_FLOAT", f"np_float_bits({expr})"
+    if t.kind.startswith("i"):
+        return "NP_GOT_SIGNED", f"(uint64_t)(int64_t){expr}"
+    return "NP_GOT_UNSIGNED", expr
+
+
+def key_order(p: Protocol, t: Type, a: str, b: str) -> str:
+    """The condition that key a does not come strictly before key b, as Rust's Ord has it."""
+    if isinstance(t, Text):
+        return f"np_bytes_compare({a}.data, {a}.len, {b}.data, {b}.len) >= 0"
+    if isinstance(t, Scalar) and t.kind in ("u128", "i128"):
+        return f"np_{t.kind}_compare({a}, {b}) >= 0"
+    if isinstance(t, Array):
+        return f"memcmp({a}, {b}, sizeof {a}) >= 0"
+    return f"{a} >= {b}"
+
+
+def default_value(p: Protocol, t: Type, value: object, c_name: str) -> str:
+    """The initializer expression of a default, assignable to a member."""
+    if isinstance(t, Scalar):
+        return scalar_literal(t, value)
+    if isinstance(t, Text):
+        if value is None or isinstance(value, EnumValue):
+            return f"({c_name}){{0}}"
+        data = value.encode("utf-8") if isinstance(value, str) else bytes(str(value), "utf-8")
+        cast = "" if t.kind == "string" else "(const uint8_t *)"
+        return f"({c_name}){{{cast}{quote(data.decode('utf-8'))}, {len(data)}}}"
+    if isinstance(t, Ref) and is_plain_enum(p, t) and isinstance(value, EnumValue):
+        decl = p.types[t.name]
+        return f"{upper(decl.origin)}_{upper(decl.name)}_{upper(value.variant)}"
+    if isinstance(t, Option) and value is not None:
+        inner = default_value(p, t.item, value, "")
+        return f"({c_name}){{true, {inner}}}"
+    return f"({c_name}){{0}}"
+
+
+def scalar_literal(t: Scalar, value: object) -> str:
+    if t.kind == "bool":
+        return "true" if value else "false"
+    if t.kind in ("f32", "f64"):
+        return float_literal(t.kind, float(value)) if isinstance(value, (int, float)) else "0"
+    number = ord(value) if isinstance(value, str) else int(value) if isinstance(value, int) else 0
+    if t.kind in ("u128", "i128"):
+        return wide_literal(t.kind, number)
+    return int_literal(t.kind, number)
+
+
+def lazy_target(t: List | Map | Option) -> Ref | None:
+    """The recursive type that a container's items are, if it closes a cycle."""
+    item = t.value if isinstance(t, Map) else t.item
+    return item if isinstance(item, Ref) and item.lazy else None
+
+
+def prefix_width(t: Type) -> int | None:
+    """Bytes that a value surely begins with and that can be checked for at once: a length, a tag,
+    a scalar with a check. None where there is no such prefix."""
+    if isinstance(t, Scalar):
+        return None if t.kind == "char" else scalar_width(t)
+    if isinstance(t, Option):
+        return 1 if is_leaf(t.item) or lazy_target(t) is not None else None
+    return 8 if isinstance(t, (Text, List, Map)) else None
+
+
+def zero(p: Protocol, t: Type) -> str:
+    """An initializer that sets a value of a type to zero."""
+    if isinstance(t, Scalar) and t.kind not in ("u128", "i128"):
+        return "0"
+    if is_plain_enum(p, t):
+        assert isinstance(t, Ref)
+        return f"({ref_name(p, t)})0"
+    return "{0}"

@@ -1,0 +1,135 @@
+"""The byte machines of packets: constants and reserved bits are grammar, numbers are gathered."""
+
+from __future__ import annotations
+
+from ..model import Packet, PacketInt, Protocol
+from ..names import member
+from .code import Code, quote
+from .packets import check_int, own_packets, packet_name, parse_args, store_int
+
+
+def emit_packet_machines(p: Protocol, c: Code) -> None:
+    for packet in own_packets(p):
+        _machine(c, packet)
+        _functions(c, packet)
+
+
+def _machine(c: Code, packet: Packet) -> None:
+    name = packet_name(packet)
+    parts: list[str] = []
+    with c.block("%%{", "}%%"):
+        c(f"machine {name};")
+        c("alphtype unsigned char;")
+        c("access parser->;")
+        c()
+        c("action begin { parser->begin = parser->offset + (uint32_t)(p - data); parser->value = 0; }")
+        c("action big { parser->value = parser->value << 8 | *p; }")
+        c("action little {")
+        c("    parser->value |= (uint64_t)*p << 8 * (parser->offset + (uint32_t)(p - data) - parser->begin);")
+        c("}")
+        c()
+        at = 0
+        for f in packet.fields:
+            if isinstance(f, PacketInt):
+                parts.append(f.name)
+                _int_field(c, packet, f, at)
+                at += f.bits // 8
+            elif f.count is not None:
+                parts.append(f.name)
+                target = f"out->{member(f.name)}[parser->offset + (uint32_t)(p - data) - {at}]"
+                c(f"action {f.name}_byte {{ {target} = *p; }}")
+                c(f"{f.name} = any{{{f.count}}} ${f.name}_byte;")
+                at += f.count
+        c("action complete { *done = true; fbreak; }")
+        c(f"main := ( {' '.join(parts)} ) @complete;")
+    c()
+    c("%% write data noentry;")
+    c()
+
+
+def _int_field(c: Code, packet: Packet, f: PacketInt, at: int) -> None:
+    n = f.bits // 8
+    if f.const is not None:
+        shifts = range(n - 1, -1, -1) if f.big_endian else range(n)
+        literal = " ".join(f"0x{f.const >> 8 * i & 0xFF:02X}" for i in shifts)
+        _refusal(c, f"{f.name}_wrong", packet, f.name, f"= 0x{f.const:X}", at)
+        c(f"{f.name} = ( {literal} ) @!{f.name}_wrong;")
+        c()
+        return
+    order = "big" if f.big_endian else "little"
+    bytes_ = [_allowed(f, i) for i in range(n)]
+    constant = [part for part in f.parts if part.const is not None]
+    suffix = ""
+    if constant:
+        part = constant[0]
+        _refusal(c, f"{f.name}_wrong", packet, f"{f.name}.{part.name}", f"= {part.const}", at)
+        suffix = f" @!{f.name}_wrong"
+    with c.block(f"action {f.name}_done {{"):
+        body = Code()
+        plain = PacketInt(
+            f.name, f.bits, f.signed, f.big_endian, f.doc, f.span, None, f.lo, f.hi, (), None
+        )
+        check_int(body, packet, plain, "bits", str(at))
+        c(f"{_c_uint(f.bits)} bits = ({_c_uint(f.bits)})parser->value;")
+        # A refusal must stick: it leaves by way of the error state.
+        for line in body.text().rstrip("\n").split("\n"):
+            c(line.replace("return np_fault_set", "return parser->err = np_fault_set"))
+        store = Code()
+        store_int(store, f, "bits")
+        c.lines(store.text().rstrip("\n").split("\n"))
+    c(f"{f.name} = ( {' '.join(bytes_)} ) >begin ${order} @{f.name}_done{suffix};")
+    c()
+
+
+def _c_uint(bits: int) -> str:
+    return f"uint{next(size for size in (8, 16, 32, 64) if bits <= size)}_t"
+
+
+def _refusal(c: Code, action: str, packet: Packet, field: str, rule: str, at: int) -> None:
+    where = quote(f"{packet.origin}.{packet.name}.{field}")
+    with c.block(f"action {action} {{"):
+        c(f"parser->err = np_fault_set(fault, NP_ERR_CONST, {where}, {quote(rule)}, {at}, 0);")
+
+
+def _allowed(f: PacketInt, index: int) -> str:
+    """The bytes that may stand at a place of an integer: all, but for its constant bits."""
+    n = f.bits // 8
+    shift = 8 * (n - 1 - index) if f.big_endian else 8 * index
+    mask = value = 0
+    for part in f.parts:
+        if part.const is not None:
+            mask |= ((1 << part.bits) - 1) << part.shift
+            value |= part.const << part.shift
+    mask, value = mask >> shift & 0xFF, value >> shift & 0xFF
+    if mask == 0:
+        return "any"
+    good = [b for b in range(256) if b & mask == value]
+    ranges: list[list[int]] = []
+    for b in good:
+        if ranges and ranges[-1][1] == b - 1:
+            ranges[-1][1] = b
+        else:
+            ranges.append([b, b])
+    texts = [f"0x{a:02X}..0x{z:02X}" if a != z else f"0x{a:02X}" for a, z in ranges]
+    return texts[0] if len(texts) == 1 else f"( {' | '.join(texts)} )"
+
+
+def _functions(c: Code, packet: Packet) -> None:
+    name = packet_name(packet)
+    with c.function(f"void {name}_parser_init", [f"{name}_parser *parser"]):
+        c(f"*parser = ({name}_parser){{.cs = {name}_start, .err = NP_OK}};")
+    with c.function(f"np_err {name}_parse", parse_args(name)):
+        c("const uint8_t *p = data;")
+        c("const uint8_t *pe = data + len;")
+        c("const uint8_t *eof = NULL; /* a cut packet is the caller's to judge */")
+        c()
+        c("*done = false;")
+        c("*used = 0;")
+        with c.block("if (np_unlikely(parser->err != NP_OK)) {"):
+            c("return parser->err;")
+        with c.block("if (len == 0) {"):
+            c("return NP_OK;")
+        c("%% write exec;")
+        c("*used = (size_t)(p - data);")
+        c("parser->offset += (uint32_t)*used;")
+        c("return parser->err;")

@@ -1,0 +1,254 @@
+"""NAME_parse.rl: the incremental parser, as Ragel machines.
+
+Two kinds of machine. One over bytes for each packet: its layout is a regular language, constants
+and reserved bits included (packet_machine.py). And one over np_token for the messages: each value
+is one letter, so that variable-size bytes are never grammar and structs read as they do in the
+schema. Recursive types are machines of their own, which the others call.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from ..model import (
+    Array,
+    Decl,
+    Field,
+    List,
+    Map,
+    Option,
+    Protocol,
+    Ref,
+    Struct,
+    Tuple,
+    Type,
+)
+from . import packet_machine
+from .banner import banner
+from .code import Code, quote
+from .common import Context, is_plain_enum
+from .nesting import is_value
+from .shapes import Place, own_messages, place_of, ref_name
+from .tables import type_name
+
+# Ragel's goto code falls through its cases by design, and leaves labels and constants unused.
+PRAGMAS = """
+#if defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wimplicit-fallthrough"
+#pragma GCC diagnostic ignored "-Wunused-label"
+#pragma GCC diagnostic ignored "-Wunused-const-variable"
+#endif
+""".strip()
+
+TOKENS = ("VALUE", "OPEN", "ITEM", "END", "NONE", "SOME", "CALL", "RETURN", "BACK")
+FIRST_CHOICE = 16
+
+
+def emit_ragel(p: Protocol) -> str:
+    c = Code()
+    c(f'#include "{p.name}_schema.h"')
+    c()
+    c.lines(PRAGMAS.split("\n"))
+    c()
+    packet_machine.emit_packet_machines(p, c)
+    if own_messages(p):
+        Machine(p, c).emit()
+    else:
+        _no_messages(p, c)
+    return banner(p, f"{p.name}_parse.rl - the incremental parser of the {p.name} protocol.") + c.text()
+
+
+def _no_messages(p: Protocol, c: Code) -> None:
+    with c.function(f"void {p.name}_parser_step", ["np_parser *parser", "int token"]):
+        c("(void)parser;")
+        c("(void)token;")
+    with c.function(f"int {p.name}_parser_state", ["np_parser_state state"]):
+        c("return state == NP_PARSER_FINAL ? 1 : 0;")
+
+
+class Machine:
+    """Writes the machine over np_token."""
+
+    def __init__(self, p: Protocol, c: Code) -> None:
+        self._p = p
+        self._c = c
+        self._x = Context.of(p)
+        self._actions: dict[str, str] = {}
+        self._called: list[str] = []  # recursive types, in order of their first call
+        self._defined: dict[str, str] = {}  # definitions in order
+        self._choices: dict[str, int] = {}
+
+    def emit(self) -> None:
+        p, c = self._p, self._c
+        messages = own_messages(p)
+        tops: dict[str, list[str]] = {"message": [], "reply": []}
+        for i, m in enumerate(messages):
+            at = place_of(m)
+            self._choices[f"is_{at.path}"] = FIRST_CHOICE + i
+            self._defined[at.path] = self._fields(at, m.fields, None)
+            tops["message"].append(f"is_{at.path} {at.path}")
+            if m.reply is not None:
+                expr = self._type(Ref(m.reply), at, None)
+                tops["reply"].append(f"is_{at.path} {expr}")
+        with c.block("%%{", "}%%"):
+            c(f"machine {p.name}_parser;")
+            c("alphtype int;")
+            c("access np_parser_machine_of(parser)->;")
+            c()
+            c("# The alphabet: np_token.")
+            for i, token in enumerate(TOKENS):
+                c(f"{token} = {i + 1};")
+            for choice, number in self._choices.items():
+                c(f"{choice} = {number};")
+            c()
+            c("# What is due in a state.")
+            c("action more { np_parser_due_more(parser); }")
+            if self._called:
+                c("action return { np_parser_due_return(parser); }")
+            for name, body in self._actions.items():
+                c(f"action {name} {{ {body} }}")
+            c()
+            for name in self._called:
+                c(f"action call_{name} {{ fcall {name}; }}")
+            if self._called:
+                c("action leave { fret; }")
+                c()
+            for name, expr in self._defined.items():
+                self._definition(name, expr)
+            for name in self._called:
+                c(f"{name} := {name}_body RETURN >~return @leave;")
+            for top, alternatives in tops.items():
+                if alternatives:
+                    self._definition(top, "\n| ".join(alternatives), ":=")
+        c()
+        c("%% write data;")
+        c()
+        self._functions(bool(tops["reply"]))
+
+    def _definition(self, name: str, expr: str, sign: str = "=") -> None:
+        lines = expr.split("\n")
+        with self._c.block(f"{name} {sign}", ""):
+            for line in lines[:-1]:
+                self._c(line)
+            self._c(lines[-1] + ";")
+
+    def _functions(self, replies: bool) -> None:
+        p, c = self._p, self._c
+        with c.function(f"void {p.name}_parser_step", ["np_parser *parser", "int token"]):
+            c("const int *p = &token;")
+            c("const int *pe = p + 1;")
+            c()
+            c("%% write exec;")
+        with c.function(f"int {p.name}_parser_state", ["np_parser_state state"]):
+            with c.block("switch (state) {"):
+                c("case NP_PARSER_MESSAGE:")
+                with c.indented():
+                    c(f"return {p.name}_parser_en_message;")
+                c("case NP_PARSER_REPLY:")
+                with c.indented():
+                    c(f"return {p.name}_parser_{'en_reply' if replies else 'error'};")
+                c("default:")
+                with c.indented():
+                    c(f"return {p.name}_parser_first_final;")
+
+    # Expressions ---------------------------------------------------------------------------
+
+    def _fields(self, at: Place, fields: tuple[Field, ...], inside: str | None) -> str:
+        lines: list[str] = []
+        for since in sorted({f.since for f in fields}):
+            group = [self._type(f.type, at.field(f), inside) for f in fields if f.since == since]
+            if since == 1:
+                lines += group
+            else:
+                self._actions[f"since_{since}"] = f"np_parser_due_since(parser, {since});"
+                lines.append(f"( NONE | SOME ( {' '.join(group)} ) ) >~since_{since}")
+        return "\n".join(lines) or "zlen"
+
+    def _due(self, t: Type, at: Place, call: str = "np_parser_due") -> str:
+        """The action that says that a value of this type is due at this place."""
+        where = at.where
+        if isinstance(t, Ref):
+            where = place_of(self._p.types[t.name]).where
+        self._actions[at.path] = f"{call}(parser, &{type_name(self._p, t, at)}, {quote(where)});"
+        return at.path
+
+    def _type(self, t: Type, at: Place, inside: str | None) -> str:
+        if is_value(self._p, t):
+            return f"VALUE >~{self._due(t, at)}"
+        if isinstance(t, (Array, List)):
+            opening = f"OPEN >~{self._due(t, at)}"
+            return f"{opening} ( ITEM {self._type(t.item, at.item(), inside)} )* >~more %~more END"
+        if isinstance(t, Map):
+            opening = f"OPEN >~{self._due(t, at)}"
+            key = f"VALUE >~{self._due(t.key, at.key(), 'np_parser_due_key')}"
+            value = self._type(t.value, at.value(), inside)
+            return f"{opening} ( ITEM {key} {value} )* >~more %~more END"
+        if isinstance(t, Option):
+            opening = self._due(t, at)
+            return f"( NONE | SOME {self._type(t.item, at.some(), inside)} ) >~{opening}"
+        if isinstance(t, Tuple):
+            return " ".join(
+                self._type(item, at.position(i), inside) for i, item in enumerate(t.items)
+            )
+        assert isinstance(t, Ref) and not is_plain_enum(self._p, t)
+        return self._ref(t, inside)
+
+    def _ref(self, t: Ref, inside: str | None) -> str:
+        name = ref_name(self._p, t)
+        decl = self._p.types[t.name]
+        if not self._x.recursive(t.name):
+            if name not in self._defined:
+                self._defined[name] = ""  # keeps its place: nothing inside refers back to it
+                body = self._decl(decl, inside)
+                del self._defined[name]
+                self._defined[name] = body
+            return name
+        kind = "deeper" if t.lazy else "whole" if self._x.is_outermost(t, inside) else "inside"
+        action = f"{name}_{kind}"
+        self._actions[action] = (
+            f"np_parser_due_call(parser, &{name}_type, NP_CALL_{kind.upper()});"
+        )
+        if name not in self._called:
+            self._called.append(name)
+            self._defined[f"{name}_body"] = self._decl(decl, t.name)
+        return f"CALL >~{action} @call_{name} BACK"
+
+    def _decl(self, decl: Decl, inside: str | None) -> str:
+        at = place_of(decl)
+        if isinstance(decl, Struct):
+            return self._fields(at, decl.fields, inside)
+        lines: list[str] = []
+        for i, v in enumerate(decl.variants):
+            place = at.variant(v)
+            self._choices[f"is_{place.path}"] = FIRST_CHOICE + i
+            fields = self._fields(place, v.fields, inside).replace("\n", " ") if v.fields else ""
+            lines.append(f"is_{place.path} {fields}".strip())
+        due = self._due(Ref(decl.name), Place(f"{at.path}_tag", at.where))
+        return "( " + "\n| ".join(lines) + f"\n) >~{due}"
+
+
+# --------------------------------------------------------------------------------------------
+# Running Ragel
+# --------------------------------------------------------------------------------------------
+
+
+class RagelMissing(Exception):
+    """Ragel is not installed, or refused what we wrote (which is a bug of ours)."""
+
+
+def run_ragel(folder: Path, source: str, output: str) -> None:
+    """Compile a machine to C. Runs in the folder with bare names, so that the #line directives
+    are the same everywhere; -L leaves them out of the result altogether."""
+    command = ["ragel", "-C", "-G2", "-L", "-o", output, source]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise RagelMissing(
+            "ragel is needed to generate the parser and was not found; on Debian: "
+            "apt-get install ragel"
+        ) from error
+    if done.returncode != 0:
+        raise RagelMissing(f"ragel failed on {source}:\n{done.stderr}")
+
+

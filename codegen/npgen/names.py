@@ -1,0 +1,102 @@
+"""Names: how a schema's names become C names, and which names C would not survive.
+
+Names never travel on the wire, so refusing an unlucky one costs a user nothing but a rename, while
+a header that breaks because of a macro costs an afternoon.
+"""
+
+from __future__ import annotations
+
+import re
+
+TYPE_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
+"""Structs, enums, messages."""
+
+VALUE_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+"""Fields, variants, packets, states, conversations, protocols."""
+
+CONST_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
+
+MAX_NAME = 64
+"""Characters of a name; a generated C identifier consists of at most three of them."""
+
+_WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def snake(name: str) -> str:
+    """``SecureHandshakeInit`` -> ``secure_handshake_init``, ``HTTPServer`` -> ``http_server``."""
+    return _WORD_BREAK.sub("_", name).lower()
+
+
+def upper(name: str) -> str:
+    """``SecureHandshakeInit`` -> ``SECURE_HANDSHAKE_INIT``: the form of constants."""
+    return snake(name).upper()
+
+
+def member(name: str) -> str:
+    """The name as a C struct or union member, with ``_`` appended if C would misread it.
+
+    No name of the schema ends in an underscore, so the result collides with nothing. Fields and
+    variants with data need it not: the checker refuses those that are not usable as they are.
+    """
+    text = snake(name)
+    return text + "_" if text in UNUSABLE else text
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+C_KEYWORDS = _words(
+    """
+    auto break case char const continue default do double else enum extern float for goto if inline
+    int long register restrict return short signed sizeof static struct switch typedef union
+    unsigned void volatile while bool true false nullptr constexpr typeof typeof_unqual thread_local
+    static_assert alignas alignof asm fortran noreturn complex imaginary
+    """
+)
+"""C11, what C23 adds, and the lower-case spellings that C11's headers define."""
+
+CXX_KEYWORDS = _words(
+    """
+    and and_eq bitand bitor catch char8_t char16_t char32_t class co_await co_return co_yield compl
+    concept const_cast consteval constinit decltype delete dynamic_cast explicit export friend
+    mutable namespace new noexcept not not_eq operator or or_eq private protected public
+    reinterpret_cast requires static_cast template this throw try typeid typename using virtual
+    wchar_t xor xor_eq import module
+    """
+) - _words("import module")
+"""C++20. ``import`` and ``module`` are words of their context only and stay usable."""
+
+MACROS = _words(
+    """
+    errno stdin stdout stderr assert major minor makedev unix linux i386 alloca offsetof setjmp
+    sigsetjmp va_start va_arg va_copy va_end isnan isinf isfinite isnormal signbit fpclassify
+    isgreater isless isunordered math_errhandling noreturn s6_addr s_addr sa_handler sa_sigaction
+    st_atime st_mtime st_ctime h_addr d_fileno si_pid si_uid si_value putc getc be16toh be32toh
+    be64toh htobe16 htobe32 htobe64 le16toh le32toh le64toh htole16 htole32 htole64 bswap_16
+    bswap_32 bswap_64 strdupa strndupa near far interface small environ
+    """
+) - _words("interface small near far environ")
+"""Lower-case macros of C, POSIX, glibc and Linux headers that rewrite a member's name."""
+
+UPPER_MACROS = re.compile(
+    r"NULL|EOF|INFINITY|NAN|I|BUFSIZ|RAND_MAX|CLOCKS_PER_SEC|PATH_MAX|NAME_MAX|EXIT_(SUCCESS|FAILURE)"
+    r"|SIG[A-Z0-9]+|SEEK_[A-Z]+|[IOFSX]_OK|E[A-Z0-9]{3,}|U?INT(8|16|32|64|PTR|MAX)?_(MAX|MIN|C)"
+    r"|(CHAR|SCHAR|UCHAR|SHRT|USHRT|LONG|ULONG|LLONG|ULLONG|SIZE|SSIZE|FLT|DBL|LDBL)_[A-Z_]+"
+)
+"""Upper-case macros; a bare constant with such a name would be rewritten."""
+
+UNUSABLE = C_KEYWORDS | CXX_KEYWORDS | MACROS
+"""Names that no C or C++ struct member may have."""
+
+C_HEADERS = _words(
+    """
+    assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
+    stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar
+    wchar wctype unistd fcntl poll sched semaphore pthread dirent netdb endian elf link
+    """
+)
+"""A protocol with such a name would generate a header that hides the system's."""
+
+FOREIGN_PREFIXES = _words("np std posix pthread sodium crypto ev wolf lz4 zstd json mem str")
+"""Prefixes that the runtime and the libraries below it use for their own functions."""

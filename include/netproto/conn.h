@@ -1,0 +1,214 @@
+/* netproto/conn.h - one connection: sending, closing, and what to know about its peer.
+ *
+ * Connections are made by daemons (daemon.h) and clients (client.h) and belong to them. A pointer
+ * to one is good from on_open until on_close returns; to name a connection for longer, keep
+ * np_conn_id and look it up by np_conn_find, which checks the generation.
+ *
+ * A send has encoded its message when it returns, so the caller's memory is free again. What is
+ * queued leaves in one write at the end of the loop's turn. The queue is bounded: NP_ERR_FULL says
+ * so, and on_writable says when to go on. While a peer does not take what we send, nothing is
+ * read from it.
+ *
+ * A close is orderly: what is queued is sent, then a Disconnect, then both sides end; it has 5 s
+ * for that (close_timeout_ms). on_close runs exactly once per on_open, at the end, with the cause.
+ *
+ * Threads: everything belongs to the thread of the loop.
+ */
+#ifndef NETPROTO_CONN_H
+#define NETPROTO_CONN_H
+
+#include <netproto/service.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Instead of a number of the base protocol's Reason: none was given. */
+#define NP_CONN_NO_REASON UINT32_MAX
+
+/* Where in a connection's life something failed. */
+typedef enum np_stage {
+    NP_STAGE_NONE,    /* nothing failed: an orderly end */
+    NP_STAGE_ADDRESS, /* reading the address */
+    NP_STAGE_RESOLVE, /* looking the name up */
+    NP_STAGE_CONNECT, /* making the connection */
+    NP_STAGE_LISTEN,  /* binding or listening */
+    NP_STAGE_HELLO,   /* agreeing on protocol and version, or the secure handshake */
+    NP_STAGE_READ,    /* reading from the peer */
+    NP_STAGE_WRITE,   /* writing to the peer */
+    NP_STAGE_MESSAGE, /* a message: its frame, its decoding, or its handler */
+    NP_STAGE_CALL,    /* a request that got no answer */
+    NP_STAGE_CLOSE    /* the orderly end */
+} np_stage;
+
+/* One word for people and logs, e.g. "resolve". Static. */
+NP_API const char *np_stage_name(np_stage stage);
+
+/* Why something ended. A value; the fault's pointers are static text. */
+typedef struct np_failure {
+    np_stage stage;
+    np_err err;        /* NP_OK: an orderly end */
+    bool by_peer;      /* the peer ended it, and told us so where err is NP_ERR_REFUSED */
+    int os_error;      /* the errno of the call that failed, or 0 */
+    uint32_t reason;   /* number of the base protocol's Reason that the peer or we gave, or
+                        * NP_CONN_NO_REASON */
+    np_fault fault;    /* the field refused, where err is of class PROTO; else all zero */
+    char text[256];    /* one line for people, always NUL-terminated */
+} np_failure;
+
+/* Bounds of a connection; the defaults are in brackets. A time of 0 switches its deadline off. */
+typedef struct np_conn_options {
+    uint32_t version_min;         /* [0: what the schema says] versions of the protocol spoken */
+    uint32_t version_max;
+    const np_conversation *conversation; /* [NULL: every message is allowed at any time] */
+    size_t queue_max;             /* [1 MiB] bytes of output queued */
+    size_t message_max;           /* [16 MiB] greatest message taken, where the schema allows more */
+    uint32_t calls_max;           /* [1024] our requests that wait for an answer */
+    uint32_t serve_max;           /* [1024] the peer's requests that wait for ours */
+    uint32_t hello_timeout_ms;    /* [5,000] from the connection to on_open, absolute */
+    uint32_t frame_timeout_ms;    /* [30,000] for one frame, from its first byte, absolute */
+    uint32_t stall_timeout_ms;    /* [30,000] while the peer takes nothing of what is queued */
+    uint32_t close_timeout_ms;    /* [5,000] from np_conn_close to the end, absolute */
+    uint32_t idle_timeout_ms;     /* [0: never] nothing came: a Ping; again nothing: the end */
+    uint32_t call_timeout_ms;     /* [30,000] for requests whose schema says no timeout */
+} np_conn_options;
+
+NP_API np_conn_options np_conn_options_default(void);
+
+/* What happens to connections. Every function may be NULL. All run on the loop's thread and may
+ * send and close; none may run the loop or free its daemon or client. */
+typedef struct np_conn_handlers {
+    /* The peers have agreed on protocol and version. */
+    void (*on_open)(np_conn *conn, void *user);
+    /* The connection is gone: sends fail from here on and the pointer dies on return. Calls that
+     * waited for an answer have been told before. Runs exactly once for each on_open; connections
+     * that end before on_open are reported by a client's done function or a daemon's log. */
+    void (*on_close)(np_conn *conn, const np_failure *failure, void *user);
+    /* After a send returned NP_ERR_FULL: the queue is half empty again. */
+    void (*on_writable)(np_conn *conn, void *user);
+    void *user;
+} np_conn_handlers;
+
+/* Who is at the other end. */
+typedef enum np_peer_kind { NP_PEER_TCP, NP_PEER_UNIX, NP_PEER_PAIR } np_peer_kind;
+
+typedef struct np_peer {
+    np_peer_kind kind;
+    uint8_t address[16];  /* TCP: IPv6, or IPv4 in its mapped form ::ffff:a.b.c.d */
+    uint16_t port;        /* TCP */
+    bool has_credentials; /* UNIX: the kernel told pid, uid and gid at the time of connecting */
+    uint32_t pid, uid, gid;
+    char text[64]; /* "tcp://192.0.2.1:4711", "tcp://[::1]:80", "unix:pid=1,uid=0,gid=0", "pair:" */
+} np_peer;
+
+/* Sends a message that is no request. `value` is the message's C struct.
+ *
+ * Half of the queue is kept for what message handlers send, so that two peers who both send much
+ * still read each other: a send outside of them is refused from half the bound on.
+ *
+ * Errors: NP_ERR_FULL (send again after on_writable; nothing was queued), NP_ERR_CLOSED (closing
+ * or closed), NP_ERR_STATE (not open yet), NP_ERR_UNEXPECTED (the conversation does not allow
+ * it now), NP_ERR_NEWER or another of the encoder's with *fault filled in, NP_ERR_MEMORY. None
+ * of them ends the connection. fault may be NULL. */
+NP_API NP_MUST_CHECK np_err np_conn_send(np_conn *conn, const np_message *message,
+                                         const void *value, np_fault *fault);
+
+/* A body that is being put together: a value, stale once it was ended or its connection is gone. */
+typedef struct np_body {
+    np_loop *loop;
+    uint64_t conn;
+    uint32_t number;
+} np_body;
+
+/* Sends a `stream` message whose body comes in pieces. begin takes the fields before the body
+ * (`value`, whose body must be empty) and announces `total` bytes; write adds pieces, which are
+ * copied; end sends the message. Memory grows with the bytes written, never with total. Several
+ * bodies may be under way at once. What was begun must be ended or aborted; the end of the
+ * connection does that too.
+ *
+ * Errors of begin: as np_conn_send but NP_ERR_FULL; NP_ERR_TOO_LONG if total exceeds the schema's
+ * bound, NP_ERR_ARG for a message without a body, NP_ERR_LIMIT with 16 bodies under way. write:
+ * NP_ERR_CLOSED, NP_ERR_TOO_LONG (more than announced; took nothing), NP_ERR_MEMORY. end:
+ * NP_ERR_TOO_SHORT (less than announced), NP_ERR_FULL (call it again after on_writable), else as
+ * np_conn_send; after TOO_SHORT and FULL the body is still there, else it is gone. */
+NP_API NP_MUST_CHECK np_err np_conn_body_begin(np_conn *conn, const np_message *message,
+                                               const void *value, uint64_t total, np_body *body,
+                                               np_fault *fault);
+NP_API NP_MUST_CHECK np_err np_conn_body_write(np_body body, const void *data, size_t len);
+NP_API NP_MUST_CHECK np_err np_conn_body_end(np_body body);
+NP_API void np_conn_body_abort(np_body body);
+
+/* The peer's words about a call that it did not answer. */
+typedef struct np_call_failure {
+    uint32_t reason; /* number of the base protocol's Reason */
+    uint32_t code;   /* the application's own */
+    np_str text;     /* not to be trusted; up to 256 bytes of UTF-8 */
+} np_call_failure;
+
+/* Runs exactly once per successful np_conn_call: with the answer, or with an error: NP_ERR_FAILED,
+ * _BUSY or _REFUSED (the peer answered with a failure; see np_conn_call_failure), NP_ERR_DEADLINE,
+ * NP_ERR_CANCELED, NP_ERR_CLOSED or the cause of the connection's end. payload (from the u32 id
+ * on) is borrowed until it returns; NULL with an error. fault is never NULL: it is all zero but
+ * for err. */
+typedef void np_conn_call_done_fn(np_conn *conn, np_err err, const void *payload, size_t len,
+                                  uint32_t version, void *user, np_fault *fault);
+
+/* Sends a request to the other side. The deadline is the schema's, or the connection's
+ * call_timeout_ms. Errors as np_conn_send, and NP_ERR_LIMIT with too many calls waiting; then
+ * done does not run. fault may be NULL. */
+NP_API NP_MUST_CHECK np_err np_conn_call(np_conn *conn, const np_message *message,
+                                         const void *value, np_conn_call_done_fn *done, void *user,
+                                         np_fault *fault);
+
+/* Within a done function that got NP_ERR_FAILED, _BUSY or _REFUSED: what the peer said. Else
+ * NULL. */
+NP_API const np_call_failure *np_conn_call_failure(const np_conn *conn);
+
+/* Asks the connection for a sign of life; the Pong is dropped, but counts as one. Errors as
+ * np_conn_send. */
+NP_API NP_MUST_CHECK np_err np_conn_ping(np_conn *conn);
+
+/* Stops (and goes on) handing messages to the handlers: backpressure to the peer, for an
+ * application that cannot take more just now. */
+NP_API void np_conn_hold(np_conn *conn, bool hold);
+
+/* Ends the connection in order; reason is a number of the base protocol's Reason or
+ * NP_CONN_NO_REASON, text at most 256 bytes for the peer, or NULL. Doing it twice does nothing. */
+NP_API void np_conn_close(np_conn *conn, uint32_t reason, const char *text);
+
+/* Ends the connection at once: what is queued is dropped and a TCP peer sees a reset. */
+NP_API void np_conn_abort(np_conn *conn);
+
+/* The connection's name: never 0, never used twice in the life of its loop. */
+NP_API uint64_t np_conn_id(const np_conn *conn);
+
+/* The connection of that name if it still lives (on_open has run, on_close has not), else NULL. */
+NP_API np_conn *np_conn_find(np_loop *loop, uint64_t id);
+
+/* A pointer for the user's own purposes; NULL at first. */
+NP_API void *np_conn_user(const np_conn *conn);
+NP_API void np_conn_set_user(np_conn *conn, void *user);
+
+/* The loop it runs on. */
+NP_API np_loop *np_conn_loop(const np_conn *conn);
+
+/* Who is at the other end. */
+NP_API void np_conn_peer(const np_conn *conn, np_peer *peer);
+
+/* Bytes queued that the system has not taken yet. */
+NP_API size_t np_conn_queued(const np_conn *conn);
+
+/* Protocol version agreed on; 0 before on_open. */
+NP_API uint32_t np_conn_version(const np_conn *conn);
+
+/* Whether sends are possible: on_open has run (or runs) and nobody has closed. */
+NP_API bool np_conn_is_open(const np_conn *conn);
+
+/* The client a connection belongs to, or NULL for a daemon's. */
+NP_API np_client *np_conn_client(const np_conn *conn);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,81 @@
+/* netproto/daemon.h - listening, and serving who connects.
+ *
+ *     np_daemon_options options = np_daemon_options_default();
+ *     const char *addresses[] = {"tcp://127.0.0.1:7000", "unix:///run/chat.sock"};
+ *     options.addresses = addresses;
+ *     options.address_count = 2;
+ *     options.service = (np_service){&chat_protocol, chat_service_dispatch, &handlers};
+ *     err = np_daemon_start(&daemon, loop, &options, &failure);
+ *     err = np_loop_run(loop);
+ *     np_daemon_free(daemon);
+ *
+ * Ownership: np_daemon_start and np_daemon_free; a daemon must be freed before its loop. Options
+ * and addresses are copied; handler tables and protocols are not, and must outlive the daemon.
+ *
+ * Threads: everything belongs to the thread of the loop.
+ */
+#ifndef NETPROTO_DAEMON_H
+#define NETPROTO_DAEMON_H
+
+#include <netproto/conn.h>
+#include <netproto/loop.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct np_daemon np_daemon;
+
+/* The defaults are in brackets. */
+typedef struct np_daemon_options {
+    /* Where to listen: "tcp://127.0.0.1:7000", "tcp://[::1]:7000", "tcp://:7000" (everywhere),
+     * "unix:///run/x.sock", "unix://@name"; port 0 lets the system choose. */
+    const char *const *addresses;
+    size_t address_count;
+    np_service service;
+    np_service base; /* [none] handlers for Echo, Data, Custom and Pong of the base protocol;
+                      * without them these messages are refused as unknown (Pong is dropped) */
+    np_conn_handlers handlers;
+    np_conn_options conn;
+    uint32_t connections_max;            /* [10,000] in all; who comes then is told "busy" */
+    uint32_t connections_per_source_max; /* [1,024] per IPv4 address or IPv6 /64; 0: no limit */
+    int backlog;                         /* [1,024] who may wait to be accepted */
+    unsigned unix_mode;                  /* [0600] mode of socket files */
+    bool reuse_port; /* [no] several loops, each with its daemon, listen on the same port */
+    /* [none] After np_daemon_stop, when the last connection is gone; may free the daemon. */
+    void (*on_stopped)(np_daemon *daemon, void *user);
+    void *user; /* of on_stopped */
+} np_daemon_options;
+
+NP_API np_daemon_options np_daemon_options_default(void);
+
+/* Listens on all addresses, or on none: on failure *out is NULL and *failure (may be NULL) tells
+ * stage and cause. Errors: NP_ERR_ARG, NP_ERR_ADDRESS, NP_ERR_IN_USE, NP_ERR_FILES, NP_ERR_SYSTEM,
+ * NP_ERR_MEMORY. */
+NP_API NP_MUST_CHECK np_err np_daemon_start(np_daemon **out, np_loop *loop,
+                                            const np_daemon_options *options,
+                                            np_failure *failure);
+
+/* Stops in order: listens no more, lets every connection send what it has queued and say goodbye
+ * (at most close_timeout_ms), then calls on_stopped. Doing it twice does nothing. */
+NP_API void np_daemon_stop(np_daemon *daemon);
+
+/* Ends everything at once (on_close runs for each open connection) and frees the daemon. Not from
+ * a handler of one of its connections. NULL is allowed. */
+NP_API void np_daemon_free(np_daemon *daemon);
+
+/* The address number `index` as it is, with the port that the system chose, e.g.
+ * "tcp://127.0.0.1:40123"; NULL if there is none. Lives as long as the daemon listens. */
+NP_API const char *np_daemon_address(const np_daemon *daemon, size_t index);
+
+/* Connections, those that have not said hello yet included. */
+NP_API size_t np_daemon_connections(const np_daemon *daemon);
+
+/* Calls fn for each open connection; it may send and close. Stops when fn returns false. */
+NP_API void np_daemon_each(np_daemon *daemon, bool (*fn)(np_conn *conn, void *user), void *user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,108 @@
+/* netproto/loop.h - the event loop: descriptors, timers, the system's clock and randomness.
+ *
+ * One loop per thread. Daemons, clients and their connections belong to the loop they were made
+ * on and must be freed before it. The loop runs on libev: either on an ev_loop of its own, or on
+ * one that the user brings and may run with ev_run().
+ *
+ * No function of the library raises SIGPIPE or changes signal handlers.
+ *
+ * Ownership: np_loop_new and np_loop_free. A timer is storage of the caller's.
+ *
+ * Threads: a loop and everything on it belong to one thread; np_loop_post is the only function
+ * that another thread may call.
+ */
+#ifndef NETPROTO_LOOP_H
+#define NETPROTO_LOOP_H
+
+#include <netproto/error.h>
+#include <netproto/log.h>
+#include <netproto/rng.h>
+#include <netproto/time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct np_loop np_loop;
+struct ev_loop;
+
+typedef struct np_loop_options {
+    struct ev_loop *ev;     /* the user's libev loop, which must outlive ours; NULL: our own */
+    size_t post_max;        /* posts that may wait; at most 1 Mi */
+    size_t memory_max;      /* bytes in buffers of all connections together; 0: no bound */
+    const char *dns_server; /* "192.0.2.1:53" instead of those in resolv.conf; NULL: those */
+    np_log *log;            /* where events go; it must outlive the loop; NULL: nowhere */
+} np_loop_options;
+
+/* Our own ev_loop, 1024 posts, no bound of memory, the system's DNS servers, no log. */
+NP_API np_loop_options np_loop_options_default(void);
+
+/* Makes a loop. options: NULL for the defaults. Errors: NP_ERR_ARG, NP_ERR_MEMORY, NP_ERR_SYSTEM
+ * (libev found no way to wait). */
+NP_API NP_MUST_CHECK np_err np_loop_new(np_loop **out, const np_loop_options *options);
+
+/* Frees a loop, after everything on it. Posts that wait are dropped. NULL is allowed. */
+NP_API void np_loop_free(np_loop *loop);
+
+/* Runs until np_loop_stop. Errors: NP_ERR_STATE when called from within the loop. */
+NP_API NP_MUST_CHECK np_err np_loop_run(np_loop *loop);
+
+/* Runs until *done is true or timeout_ms have passed (NP_ERR_DEADLINE), or np_loop_stop was
+ * called (NP_ERR_CANCELED). A tool or a test waits with it; NP_ERR_STATE as above. */
+NP_API NP_MUST_CHECK np_err np_loop_run_until(np_loop *loop, const bool *done,
+                                              uint32_t timeout_ms);
+
+/* Makes np_loop_run return at the end of this turn; before it, makes the next run return at
+ * once. */
+NP_API void np_loop_stop(np_loop *loop);
+
+/* Has `fn` run on the loop's thread, in order of posting. From any thread; the loop must live.
+ * Errors: NP_ERR_FULL when post_max wait. */
+typedef void np_loop_post_fn(np_loop *loop, void *user);
+NP_API NP_MUST_CHECK np_err np_loop_post(np_loop *loop, np_loop_post_fn *fn, void *user);
+
+/* The time: taken once a turn, so it is the same for everything that happens in one. mono_ms never
+ * runs backwards. */
+NP_API np_time np_loop_now(np_loop *loop);
+
+/* Fills in bytes from the kernel's random generator. Errors: NP_ERR_SYSTEM. */
+NP_API NP_MUST_CHECK np_err np_loop_random(void *out, size_t len);
+
+/* The same for machines that want an np_rng: ends the process (abort) if the kernel refuses, since
+ * nothing sound could be done then. */
+NP_API np_rng np_loop_rng(void);
+
+/* A one-shot timer: put it into a struct of yours and reach that from the callback. It must be
+ * stopped before its storage goes away. The members are the library's. */
+typedef struct np_timer np_timer;
+typedef void np_timer_fn(np_loop *loop, np_timer *timer);
+struct np_timer {
+    uint64_t at_ms;
+    np_timer *child, *next;
+    np_timer **link; /* what points to us; NULL while stopped */
+    np_timer_fn *fn;
+};
+
+/* Prepares a timer; it is stopped. */
+NP_API void np_timer_init(np_timer *timer, np_timer_fn *fn);
+
+/* Starts or restarts it; fn runs no earlier than delay_ms from now. Never fails. */
+NP_API void np_timer_start(np_loop *loop, np_timer *timer, uint64_t delay_ms);
+
+/* Starts or restarts it for a time of np_loop_now's mono_ms. */
+NP_API void np_timer_start_at(np_loop *loop, np_timer *timer, uint64_t at_ms);
+
+/* Stops it; nothing happens if it is stopped. */
+NP_API void np_timer_stop(np_loop *loop, np_timer *timer);
+
+/* Whether it will fire. */
+static inline bool np_timer_active(const np_timer *timer)
+{
+    return timer->link != NULL;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

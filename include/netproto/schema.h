@@ -1,0 +1,171 @@
+/* netproto/schema.h - descriptors: what a schema says, as constant tables.
+ *
+ * Generated code defines one np_protocol per schema. The incremental parser takes its checks from
+ * these tables, JSON in and out works by them (netproto/json.h), and the tool speaks any protocol
+ * whose descriptors it can load. Everything is constant and lives as long as the code.
+ *
+ * Threads: constant data.
+ */
+#ifndef NETPROTO_SCHEMA_H
+#define NETPROTO_SCHEMA_H
+
+#include <netproto/codec.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum np_kind {
+    NP_KIND_U8,
+    NP_KIND_U16,
+    NP_KIND_U32,
+    NP_KIND_U64,
+    NP_KIND_U128,
+    NP_KIND_I8,
+    NP_KIND_I16,
+    NP_KIND_I32,
+    NP_KIND_I64,
+    NP_KIND_I128,
+    NP_KIND_F32,
+    NP_KIND_F64,
+    NP_KIND_BOOL,
+    NP_KIND_CHAR,
+    NP_KIND_STR,
+    NP_KIND_BYTES,
+    NP_KIND_UNIT,
+    NP_KIND_ARRAY,
+    NP_KIND_LIST,
+    NP_KIND_MAP,
+    NP_KIND_OPTION,
+    NP_KIND_STRUCT, /* also tuples, whose fields are named "0", "1", ... */
+    NP_KIND_ENUM
+} np_kind;
+
+typedef struct np_type np_type;
+typedef struct np_field np_field;
+
+/* A bound of a range; which member counts follows from the kind (u: unsigned and char). */
+typedef union np_bound {
+    np_u128 u;
+    np_i128 i;
+    double f;
+} np_bound;
+
+typedef struct np_range {
+    np_bound lo, hi; /* both inclusive */
+} np_range;
+
+/* A field of a struct, message, tuple or variant. */
+struct np_field {
+    const char *name;  /* as in the schema */
+    const char *where; /* "chat.Say.text" */
+    const np_type *type;
+    uint32_t since; /* protocol version it came with */
+};
+
+/* One variant of an enum. */
+typedef struct np_variant {
+    const char *name;
+    uint32_t index; /* on the wire */
+    uint32_t since;
+    const np_field *fields;
+    size_t field_count;
+} np_variant;
+
+/* A type with its bounds. Members that mean nothing for a kind are zero. */
+struct np_type {
+    np_kind kind;
+    bool nonul;            /* STR: no NUL inside */
+    bool finite;           /* F32, F64: neither NaN nor infinite */
+    const char *name;      /* STRUCT, ENUM: "chat.Person"; NULL for tuples */
+    const char *rule;      /* the bounds in the schema's words, or NULL */
+    const np_range *range; /* scalars: or NULL */
+    size_t min, max;       /* STR, BYTES: bytes; LIST, MAP: items; ARRAY: both the count */
+    const np_type *key;    /* MAP */
+    const np_type *item;   /* ARRAY, LIST, OPTION; MAP: the value */
+    const np_field *fields;
+    size_t field_count; /* STRUCT */
+    const np_variant *variants;
+    size_t variant_count; /* ENUM: in ascending order of index */
+    uint32_t depth;       /* recursive STRUCT, ENUM: levels allowed; else 0 */
+    uint32_t max_len;     /* recursive STRUCT, ENUM: greatest size of one outermost value */
+};
+
+/* The descriptors of types without bounds, shared by all protocols. */
+NP_API extern const np_type np_type_u8, np_type_u16, np_type_u32, np_type_u64, np_type_u128;
+NP_API extern const np_type np_type_i8, np_type_i16, np_type_i32, np_type_i64, np_type_i128;
+NP_API extern const np_type np_type_f32, np_type_f64, np_type_bool, np_type_char, np_type_unit;
+
+/* Finds a variant by its index; NULL if there is none at that version. */
+NP_API const np_variant *np_type_variant(const np_type *type, uint64_t index, uint32_t version);
+
+/* Whether no variant of an enum carries data. */
+NP_API bool np_type_is_plain_enum(const np_type *type);
+
+typedef enum np_message_kind {
+    NP_MESSAGE_PLAIN,
+    NP_MESSAGE_REQUEST,
+    NP_MESSAGE_STREAM /* the last field is a body that travels in chunks */
+} np_message_kind;
+
+/* The codec of one message body or reply, without the id; what the typed functions are made of. */
+typedef struct np_codec {
+    np_err (*measure)(np_meter *m, const void *value);
+    uint8_t *(*put)(uint8_t *p, const void *value, uint32_t version);
+    np_err (*read)(np_reader *r, void *value);
+    size_t c_size; /* sizeof the C struct */
+} np_codec;
+
+/* One message or request. */
+typedef struct np_message {
+    uint32_t id;
+    np_message_kind kind;
+    uint32_t since;
+    bool secret;         /* never compressed */
+    const char *name;    /* "chat.Say" */
+    const np_type *type; /* its fields, as a STRUCT */
+    const np_codec *codec;
+    size_t max_len;           /* greatest encoded size, id included */
+    const np_type *reply;     /* REQUEST: its answer's type; else NULL */
+    const np_codec *reply_codec;
+    size_t reply_max_len; /* id included */
+    uint32_t timeout_ms;      /* REQUEST: default deadline; 0 for the runtime's default */
+} np_message;
+
+typedef struct np_conversation np_conversation;
+typedef struct np_parser np_parser;
+
+/* States of the incremental parser's machine. */
+typedef enum np_parser_state {
+    NP_PARSER_MESSAGE, /* where messages start */
+    NP_PARSER_REPLY,   /* where answers of requests start */
+    NP_PARSER_FINAL    /* the first final one; those above it are final too */
+} np_parser_state;
+
+/* A whole schema. */
+typedef struct np_protocol {
+    const char *name;
+    uint32_t version;     /* the newest */
+    uint32_t min_version; /* the oldest that is still spoken */
+    uint8_t digest[32];   /* SHA-256 of the schema and its imports */
+    const np_message *messages;
+    size_t message_count; /* in ascending order of id; the protocol's own only, not base's */
+    const np_conversation *conversations;
+    size_t conversation_count;
+    /* The incremental parser's machine; see parser.h. */
+    void (*parser_step)(np_parser *parser, int token);
+    int (*parser_state)(np_parser_state state);
+    uint32_t parser_levels; /* containers open at once, at most */
+    uint32_t parser_calls;  /* recursive types open at once, at most */
+    uint32_t parser_keys;   /* bytes of map keys to remember at once, at most */
+} np_protocol;
+
+/* Finds a message by id, or by name with or without the protocol's ("Say", "chat.Say"). */
+NP_API const np_message *np_protocol_message(const np_protocol *protocol, uint32_t id);
+NP_API const np_message *np_protocol_message_named(const np_protocol *protocol, const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

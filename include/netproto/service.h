@@ -1,0 +1,86 @@
+/* netproto/service.h - what generated code and the runtime hand to each other.
+ *
+ * A service is a protocol, its generated dispatcher, and the user's table of handlers:
+ *
+ *     static const chat_handlers handlers = {.on_find = on_find, .on_say = on_say, .user = &room};
+ *     np_service service = {&chat_protocol, chat_service_dispatch, &handlers};
+ *
+ * The runtime checks, reassembles and decompresses what comes in and calls `dispatch` with one
+ * np_incoming at a time; the dispatcher decodes that one message on its stack and calls the typed
+ * handler. Handlers run on the loop's thread, inside the pump. They may send, answer and close (a
+ * close takes effect when they return); they must not run the loop. A handler that returns an
+ * error closes its connection with that error; the peer is told.
+ *
+ * Ownership: what a service points to must outlive every daemon and client that uses it. The
+ * payload of an np_incoming is borrowed until dispatch returns. All of these are small values,
+ * copied freely.
+ *
+ * Threads: everything belongs to the thread of the loop.
+ */
+#ifndef NETPROTO_SERVICE_H
+#define NETPROTO_SERVICE_H
+
+#include <netproto/error.h>
+#include <netproto/schema.h>
+#include <netproto/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct np_loop np_loop;
+typedef struct np_conn np_conn;
+typedef struct np_client np_client;
+
+/* A request that waits for its answer: a value to keep as long as one likes. When the connection
+ * has gone, the call was answered, canceled by the peer or has expired, np_call_reply and
+ * np_call_fail return NP_ERR_CLOSED and do nothing else. It must not be used after its loop was
+ * freed. All zero: no call (the message was no request). */
+typedef struct np_call {
+    np_loop *loop;             /* whose registry knows the connection */
+    uint64_t conn;             /* id of the connection, generation included; 0: no call */
+    const np_message *message; /* the request */
+    uint32_t stream;           /* id of the request's stream */
+} np_call;
+
+/* One message for the dispatcher, whole and unpacked. */
+typedef struct np_incoming {
+    uint32_t id;            /* of the message */
+    const uint8_t *payload; /* from the u32 id on; not decoded yet */
+    size_t len;             /* bytes of payload, at least 4 */
+    uint32_t version;       /* of the protocol, as agreed with the peer; of base for its messages */
+    np_call call;           /* requests: how to answer; else all zero */
+} np_incoming;
+
+/* Decodes one message and calls its handler. Returns NP_OK, the decoder's error with *fault
+ * filled in, NP_ERR_UNKNOWN_MESSAGE for an id that has no message or no handler, or what the
+ * handler returned. */
+typedef np_err np_dispatch_fn(const void *handlers, np_conn *conn, const np_incoming *in,
+                              np_fault *fault);
+
+typedef struct np_service {
+    const np_protocol *protocol;
+    np_dispatch_fn *dispatch;
+    const void *handlers; /* the protocol's handler table, e.g. a const chat_handlers * */
+} np_service;
+
+/* Answers a request. `answer` is the C struct of the request's reply type; it is encoded before
+ * the function returns. Errors: NP_ERR_CLOSED (stale call), NP_ERR_FULL (the connection's queue;
+ * the call stays open, try again on on_writable), NP_ERR_ARG (no call), or the encoder's error
+ * with *fault filled in (the call stays open). */
+NP_API NP_MUST_CHECK np_err np_call_reply(np_call call, const void *answer, np_fault *fault);
+
+/* Answers a request with a failure. reason is a number of the base protocol's `Reason`, code is
+ * the application's own, text at most 256 bytes of UTF-8 (cut at a character's start where
+ * longer). Errors: NP_ERR_CLOSED, NP_ERR_FULL, NP_ERR_ARG as above; NP_ERR_VARIANT for an unknown
+ * reason, NP_ERR_UTF8 for text that is none. */
+NP_API NP_MUST_CHECK np_err np_call_fail(np_call call, uint32_t reason, uint32_t code, np_str text);
+
+/* Whether a reply could still be sent. */
+NP_API bool np_call_alive(np_call call);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

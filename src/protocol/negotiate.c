@@ -1,0 +1,106 @@
+/* negotiate.c - see negotiate.h. */
+#include <string.h>
+
+#include "protocol/negotiate.h"
+
+np_err np_negotiate_side_make(np_negotiate_side *out, const np_protocol *protocol,
+                              uint32_t version_min, uint32_t version_max)
+{
+    uint32_t least = protocol->min_version > 0 ? protocol->min_version : 1;
+
+    out->protocol = protocol;
+    out->version_min = version_min > least ? version_min : least;
+    out->version_max =
+        version_max > 0 && version_max < protocol->version ? version_max : protocol->version;
+    return out->version_min <= out->version_max ? NP_OK : NP_ERR_ARG;
+}
+
+base_offer np_negotiate_offer(const np_negotiate_side *mine)
+{
+    base_offer offer;
+
+    memset(&offer, 0, sizeof offer);
+    offer.protocol = np_str_from(mine->protocol->name);
+    offer.version_min = mine->version_min;
+    offer.version_max = mine->version_max;
+    return offer;
+}
+
+/* Writes what is known of the digest at a version. */
+static void np_negotiate_digest(const np_protocol *protocol, uint32_t version, uint8_t digest[32])
+{
+    if (version == protocol->version) {
+        memcpy(digest, protocol->digest, 32);
+    } else {
+        memset(digest, 0, 32);
+    }
+}
+
+static bool np_negotiate_known(const uint8_t digest[32])
+{
+    uint8_t any = 0;
+
+    for (size_t i = 0; i < 32; i++) {
+        any |= digest[i];
+    }
+    return any != 0;
+}
+
+np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine,
+                           const base_offer *offer, np_fault *fault)
+{
+    uint32_t version =
+        offer->version_max < mine->version_max ? offer->version_max : mine->version_max;
+
+    if (!np_str_equal(offer->protocol, np_str_from(mine->protocol->name))) {
+        np_fault_set(fault, NP_ERR_VERSION, "base.Hello.offer.protocol", "the one spoken here", 4,
+                     0);
+        if (fault != NULL) {
+            fault->got_kind = NP_GOT_NOTHING;
+        }
+        return NP_ERR_VERSION;
+    }
+    if (version < mine->version_min || version < offer->version_min) {
+        return np_fault_set(fault, NP_ERR_VERSION, "base.Hello.offer.version_max",
+                            "a range that meets ours", 16 + offer->protocol.len,
+                            offer->version_max);
+    }
+    memset(out, 0, sizeof *out);
+    out->version = version;
+    np_negotiate_digest(mine->protocol, version, out->digest);
+    return NP_OK;
+}
+
+np_err np_negotiate_check(const np_negotiate_side *mine, const base_choice *choice,
+                          np_fault *fault)
+{
+    uint8_t digest[32];
+
+    if (choice->version < mine->version_min || choice->version > mine->version_max) {
+        return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.version",
+                            "within what was offered", 4, choice->version);
+    }
+    np_negotiate_digest(mine->protocol, choice->version, digest);
+    if (np_negotiate_known(digest) && np_negotiate_known(choice->digest) &&
+        memcmp(digest, choice->digest, 32) != 0) {
+        np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.digest",
+                     "the digest of the same schema", 8, 0);
+        if (fault != NULL) {
+            fault->got_kind = NP_GOT_NOTHING;
+        }
+        return NP_ERR_VERSION;
+    }
+    if (choice->cipher != 0) {
+        return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.cipher", "not offered", 40,
+                            choice->cipher);
+    }
+    if (choice->compression != 0) {
+        return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.compression",
+                            "not offered", 41, choice->compression);
+    }
+    if (choice->features != 0) {
+        return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.features", "not offered",
+                            42, choice->features);
+    }
+    return NP_OK;
+}

@@ -1,0 +1,43 @@
+/* negotiate.h - which version of the protocol two peers speak.
+ *
+ * The connecting side offers a range, the accepting side chooses the greatest version that lies in
+ * both and says what the schema's digest is at that version, the connecting side checks that the
+ * choice lies in what it offered and that the digest is its own. Ciphers, compressions and features
+ * are chosen here too, once there are any.
+ *
+ * A side knows the digest of its newest version only. So the digest is sent where the newest was
+ * chosen, and compared where both know it; 32 zero bytes say "not known".
+ *
+ * Threads and memory: pure.
+ */
+#ifndef NP_PROTOCOL_NEGOTIATE_H
+#define NP_PROTOCOL_NEGOTIATE_H
+
+#include <base.h>
+
+/* What one side speaks. */
+typedef struct np_negotiate_side {
+    const np_protocol *protocol;
+    uint32_t version_min;
+    uint32_t version_max;
+} np_negotiate_side;
+
+/* A side's range: the protocol's own, narrowed to version_min..version_max where those are not 0.
+ * Errors: NP_ERR_ARG if nothing is left. */
+NP_MUST_CHECK np_err np_negotiate_side_make(np_negotiate_side *out, const np_protocol *protocol,
+                                            uint32_t version_min, uint32_t version_max);
+
+/* What a side offers. Points to the protocol's constants. */
+base_offer np_negotiate_offer(const np_negotiate_side *mine);
+
+/* The accepting side chooses from an offer. Errors: NP_ERR_VERSION with *fault filled in: another
+ * protocol, or no version in common. */
+NP_MUST_CHECK np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine,
+                                         const base_offer *offer, np_fault *fault);
+
+/* The connecting side checks the choice. Errors: NP_ERR_VERSION with *fault filled in: another
+ * digest, or a version, cipher, compression or feature that was not offered. */
+NP_MUST_CHECK np_err np_negotiate_check(const np_negotiate_side *mine, const base_choice *choice,
+                                        np_fault *fault);
+
+#endif

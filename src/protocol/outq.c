@@ -1,0 +1,177 @@
+/* outq.c - see outq.h. */
+#include <assert.h>
+#include <string.h>
+
+#include "protocol/outq.h"
+
+/* The first block of a burst is small; the next ones are greater, so that a long queue has few. */
+#define NP_OUTQ_FIRST ((size_t)2048)
+#define NP_OUTQ_STEP_MAX ((size_t)32 * 1024)
+
+struct np_outq_block {
+    np_outq_block *next;
+    size_t cap;       /* bytes of the block, these members included */
+    size_t begin;     /* wire bytes written already */
+    size_t end;       /* wire bytes in it */
+    size_t head_len;  /* of a fragment's header; 0 in blocks without fragments */
+    size_t piece_len; /* of a fragment but the last */
+    size_t body_at;   /* where the body stands in data */
+};
+
+static uint8_t *np_outq_data(const np_outq_block *block)
+{
+    return (uint8_t *)(uintptr_t)block + sizeof *block;
+}
+
+static np_err np_outq_append(np_outq *q, np_pool *pool, size_t len, np_outq_block **out)
+{
+    void *memory = NULL;
+    size_t cap = 0;
+    np_outq_block *block;
+    np_err err = np_pool_take(pool, len + sizeof *block, &memory, &cap);
+
+    if (err != NP_OK) {
+        return err;
+    }
+    block = memory;
+    memset(block, 0, sizeof *block);
+    block->cap = cap;
+    if (q->tail != NULL) {
+        q->tail->next = block;
+    } else {
+        q->head = block;
+    }
+    q->tail = block;
+    *out = block;
+    return NP_OK;
+}
+
+np_err np_outq_reserve(np_outq *q, np_pool *pool, size_t len, uint8_t **room)
+{
+    np_outq_block *block = q->tail;
+    size_t want = NP_OUTQ_FIRST;
+    np_err err;
+
+    if (block == NULL || block->head_len > 0 || len > block->cap - sizeof *block - block->end) {
+        if (block != NULL) {
+            want = block->cap < NP_OUTQ_STEP_MAX / 4 ? block->cap * 4 : NP_OUTQ_STEP_MAX;
+        }
+        want -= sizeof *block;
+        err = np_outq_append(q, pool, len > want ? len : want, &block);
+        if (err != NP_OK) {
+            return err;
+        }
+    }
+    *room = np_outq_data(block) + block->end;
+    return NP_OK;
+}
+
+void np_outq_commit(np_outq *q, size_t len)
+{
+    assert(len <= q->tail->cap - sizeof *q->tail - q->tail->end);
+    q->tail->end += len;
+    q->queued += len;
+}
+
+np_err np_outq_reserve_pieces(np_outq *q, np_pool *pool, size_t head_len, size_t piece_len,
+                              size_t body_len, uint8_t **heads, uint8_t **body)
+{
+    size_t pieces = (body_len + piece_len - 1) / piece_len;
+    np_outq_block *block = NULL;
+    np_err err = np_outq_append(q, pool, pieces * head_len + body_len, &block);
+
+    if (err != NP_OK) {
+        return err;
+    }
+    block->head_len = head_len;
+    block->piece_len = piece_len;
+    block->body_at = pieces * head_len;
+    block->end = pieces * head_len + body_len;
+    *heads = np_outq_data(block);
+    *body = np_outq_data(block) + block->body_at;
+    return NP_OK;
+}
+
+void np_outq_commit_pieces(np_outq *q)
+{
+    q->queued += q->tail->end;
+}
+
+/* The run of bytes in memory that starts at wire position `at` of a block. */
+static struct iovec np_outq_run(const np_outq_block *block, size_t at)
+{
+    struct iovec run;
+    uint8_t *data = np_outq_data(block);
+
+    if (block->head_len == 0) {
+        run.iov_base = data + at;
+        run.iov_len = block->end - at;
+        return run;
+    }
+    size_t unit = block->head_len + block->piece_len;
+    size_t piece = at / unit;
+    size_t within = at % unit;
+    size_t unit_end = (piece + 1) * unit < block->end ? (piece + 1) * unit : block->end;
+
+    if (within < block->head_len) {
+        run.iov_base = data + piece * block->head_len + within;
+        run.iov_len = block->head_len - within;
+    } else {
+        run.iov_base = data + block->body_at + piece * block->piece_len + within - block->head_len;
+        run.iov_len = unit_end - at;
+    }
+    return run;
+}
+
+size_t np_outq_gather(const np_outq *q, struct iovec *iov, size_t max)
+{
+    size_t count = 0;
+
+    for (const np_outq_block *block = q->head; block != NULL && count < max; block = block->next) {
+        size_t at = block->begin;
+        while (at < block->end && count < max) {
+            iov[count] = np_outq_run(block, at);
+            at += iov[count].iov_len;
+            count++;
+        }
+    }
+    return count;
+}
+
+/* Takes the first block out. */
+static void np_outq_pop(np_outq *q, np_pool *pool)
+{
+    np_outq_block *block = q->head;
+
+    q->head = block->next;
+    if (q->head == NULL) {
+        q->tail = NULL;
+    }
+    np_pool_give(pool, block, block->cap);
+}
+
+void np_outq_drop(np_outq *q, np_pool *pool, size_t n)
+{
+    assert(n <= q->queued);
+    q->queued -= n;
+    while (q->head != NULL) {
+        size_t left = q->head->end - q->head->begin;
+        size_t taken = n < left ? n : left;
+
+        q->head->begin += taken;
+        n -= taken;
+        if (q->head->begin < q->head->end) {
+            break;
+        }
+        np_outq_pop(q, pool);
+    }
+    assert(n == 0);
+}
+
+void np_outq_clear(np_outq *q, np_pool *pool)
+{
+    while (q->head != NULL) {
+        np_outq_pop(q, pool);
+    }
+    q->queued = 0;
+}

@@ -1,0 +1,46 @@
+/* outq.h - the bytes that wait to be written, as a list of pool blocks.
+ *
+ * A message is encoded straight into the queue, so room is reserved in one piece before and
+ * committed after. Small ones share a block; blocks of one turn leave in one gathered write.
+ * A body that is cut into fragments lies in one block in one piece, with the fragments' headers
+ * before it: the gathered write puts each header before its fragment, so nothing is moved.
+ *
+ * Threads: one. Memory: blocks belong to the pool and go back as soon as they are written.
+ */
+#ifndef NP_PROTOCOL_OUTQ_H
+#define NP_PROTOCOL_OUTQ_H
+
+#include <sys/uio.h>
+
+#include "util/pool.h"
+
+typedef struct np_outq_block np_outq_block;
+
+typedef struct np_outq {
+    np_outq_block *head; /* written first */
+    np_outq_block *tail;
+    size_t queued; /* bytes */
+} np_outq;
+
+/* Room for len bytes in one piece; np_outq_commit makes them part of the queue. A reservation is
+ * always committed, for all that may fail comes before it. Errors: NP_ERR_LIMIT, NP_ERR_MEMORY. */
+NP_MUST_CHECK np_err np_outq_reserve(np_outq *q, np_pool *pool, size_t len, uint8_t **room);
+void np_outq_commit(np_outq *q, size_t len);
+
+/* Room for a body of body_len bytes in pieces of at most piece_len, with a header of head_len
+ * bytes before each: *heads gets the headers, one behind the other, *body the body. */
+NP_MUST_CHECK np_err np_outq_reserve_pieces(np_outq *q, np_pool *pool, size_t head_len,
+                                            size_t piece_len, size_t body_len, uint8_t **heads,
+                                            uint8_t **body);
+void np_outq_commit_pieces(np_outq *q);
+
+/* Fills in at most max pieces of what is queued; returns how many. */
+size_t np_outq_gather(const np_outq *q, struct iovec *iov, size_t max);
+
+/* Drops n bytes from the front, n at most q->queued. */
+void np_outq_drop(np_outq *q, np_pool *pool, size_t n);
+
+/* Gives every block back. */
+void np_outq_clear(np_outq *q, np_pool *pool);
+
+#endif

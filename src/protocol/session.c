@@ -1,0 +1,420 @@
+/* session.c - a session's life; see session.h. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "protocol/negotiate.h"
+#include "protocol/session_private.h"
+
+_Static_assert(sizeof(np_session) <= 256, "an idle connection must stay small");
+_Static_assert(sizeof(np_session_end) <= NP_POOL_MIN, "the cause fits the smallest block");
+
+np_session_options np_session_options_default(const np_protocol *protocol)
+{
+    np_session_options options = {
+        .protocol = protocol,
+        .queue_max = (size_t)1024 * 1024,
+        .message_max = NP_FRAMING_PAYLOAD_MAX,
+        .calls_max = 1024,
+        .serve_max = 1024,
+        .hello_ms = 5000,
+        .frame_ms = 30000,
+        .stall_ms = 30000,
+        .close_ms = 5000,
+    };
+    return options;
+}
+
+const char *np_session_stage_name(np_session_stage stage)
+{
+    static const char *const names[] = {"none",     "negotiate", "frame", "decode", "conversation",
+                                        "deadline", "peer",      "io",    "local"};
+    return (unsigned)stage < sizeof names / sizeof names[0] ? names[stage] : "?";
+}
+
+np_err np_session_init(np_session *s, const np_session_options *options, np_pool *pool,
+                       np_session_role role, np_time now)
+{
+    const np_protocol *protocol = options->protocol;
+    np_negotiate_side mine;
+    base_hello hello;
+    np_err err;
+
+    if (protocol == NULL || (protocol != &base_protocol && protocol->message_count > 0 &&
+                             protocol->messages[0].id < 256)) {
+        return NP_ERR_ARG;
+    }
+    err = np_negotiate_side_make(&mine, protocol, options->version_min, options->version_max);
+    if (err != NP_OK) {
+        return err;
+    }
+    memset(s, 0, sizeof *s);
+    s->options = options;
+    s->pool = pool;
+    s->now = now;
+    s->role = (uint8_t)role;
+    s->phase = NP_PHASE_HELLO;
+    s->next_stream = role == NP_SESSION_CLIENT ? 1 : 2;
+    np_calls_init(&s->calls);
+    s->phase_deadline = np__session_after(s, options->hello_ms);
+    s->frame_deadline = NP_TIME_NEVER;
+    s->stall_deadline = NP_TIME_NEVER;
+    s->idle_deadline = NP_TIME_NEVER;
+    if (role == NP_SESSION_CLIENT) {
+        hello.offer = np_negotiate_offer(&mine);
+        err = np__session_emit_base(s, BASE_HELLO_ID, &hello);
+        if (err != NP_OK) {
+            np_session_fini(s);
+        }
+    }
+    return err;
+}
+
+void np_session_fini(np_session *s)
+{
+    np__session_drop_input(s);
+    np_outq_clear(&s->out, s->pool);
+    np_calls_clear(&s->calls, s->pool);
+    if (s->end != NULL) {
+        np_pool_give(s->pool, s->end, s->end->cap);
+        s->end = NULL;
+    }
+    s->phase = NP_PHASE_CLOSED;
+    s->closed_due = false;
+}
+
+bool np_session_is_open(const np_session *s)
+{
+    return s->phase == NP_PHASE_OPEN;
+}
+
+/* The end ----------------------------------------------------------------------------------- */
+
+size_t np__session_cut(const char *text, size_t len, size_t max)
+{
+    if (len <= max) {
+        return len;
+    }
+    /* Back to where a character begins: no continuation byte stands there. */
+    while (max > 0 && ((uint8_t)text[max] & 0xC0) == 0x80) {
+        max--;
+    }
+    return max;
+}
+
+base_reason np__session_reason(np_err err)
+{
+    switch (err) {
+    case NP_ERR_VERSION:
+        return BASE_REASON_VERSION;
+    case NP_ERR_UNEXPECTED:
+        return BASE_REASON_UNEXPECTED;
+    case NP_ERR_UNKNOWN_MESSAGE:
+        return BASE_REASON_UNKNOWN_MESSAGE;
+    case NP_ERR_DEADLINE:
+        return BASE_REASON_TIMEOUT;
+    case NP_ERR_FULL:
+    case NP_ERR_LIMIT:
+        return BASE_REASON_LIMIT;
+    case NP_ERR_MEMORY:
+    case NP_ERR_FILES:
+    case NP_ERR_BUSY:
+        return BASE_REASON_BUSY;
+    case NP_ERR_REFUSED:
+        return BASE_REASON_REFUSED;
+    default:
+        return np_err_class_of(err) == NP_CLASS_PROTO ? BASE_REASON_MALFORMED
+                                                      : BASE_REASON_INTERNAL;
+    }
+}
+
+np_err np__session_reason_err(uint32_t reason)
+{
+    switch (reason) {
+    case BASE_REASON_VERSION:
+        return NP_ERR_VERSION;
+    case BASE_REASON_BUSY:
+        return NP_ERR_BUSY;
+    case BASE_REASON_REFUSED:
+        return NP_ERR_REFUSED;
+    default:
+        return NP_ERR_FAILED;
+    }
+}
+
+void np__session_cause(np_session *s, np_err err, np_session_stage stage, bool by_peer,
+                       uint32_t reason, const np_fault *fault, np_str text)
+{
+    void *block = NULL;
+    size_t cap = 0;
+
+    if (s->phase >= NP_PHASE_CLOSING) {
+        return;
+    }
+    s->end_err = (int16_t)err;
+    s->end_stage = (uint8_t)stage;
+    s->by_peer = by_peer;
+    /* Without memory the cause goes without its detail. */
+    if (np_pool_take(s->pool, sizeof *s->end, &block, &cap) != NP_OK) {
+        return;
+    }
+    memset(block, 0, sizeof *s->end);
+    s->end = block;
+    s->end->cap = cap;
+    s->end->reason = reason;
+    if (fault != NULL) {
+        s->end->has_fault = true;
+        s->end->fault = *fault;
+    }
+    s->end->text_len = np__session_cut(text.data, text.len, NP_SESSION_TEXT_MAX);
+    if (s->end->text_len > 0) {
+        memcpy(s->end->text, text.data, s->end->text_len);
+    }
+}
+
+void np__session_closing(np_session *s)
+{
+    s->phase = NP_PHASE_CLOSING;
+    s->phase_deadline = np__session_after(s, s->options->close_ms);
+    s->frame_deadline = NP_TIME_NEVER;
+    s->idle_deadline = NP_TIME_NEVER;
+    s->writable_wanted = false;
+    s->calls_due = false;
+    s->paused = false;
+    np__session_settle(s);
+}
+
+void np__session_closed(np_session *s)
+{
+    if (s->phase == NP_PHASE_CLOSED) {
+        return;
+    }
+    s->phase = NP_PHASE_CLOSED;
+    s->closed_due = true;
+    s->calls_due = false;
+    s->phase_deadline = NP_TIME_NEVER;
+    s->frame_deadline = NP_TIME_NEVER;
+    s->stall_deadline = NP_TIME_NEVER;
+    s->idle_deadline = NP_TIME_NEVER;
+    np_outq_clear(&s->out, s->pool);
+}
+
+void np__session_settle(np_session *s)
+{
+    if (s->phase == NP_PHASE_CLOSING && s->out.queued == 0 && s->peer_ended) {
+        np__session_closed(s);
+    }
+}
+
+/* Tells the peer why; where there is no memory for it, it stays untold. */
+static void np_session_tell(np_session *s, np_err err, const np_fault *fault)
+{
+    base_error error;
+    np_negotiate_side mine;
+    char text[NP_SESSION_TEXT_MAX];
+    np_err sent;
+
+    memset(&error, 0, sizeof error);
+    error.reason = np__session_reason(err);
+    if (np_err_class_of(err) == NP_CLASS_PROTO) {
+        error.text = np_str_from(np_err_text(err));
+        if (fault != NULL) {
+            error.where = np_str_from(fault->where);
+            error.where.len = np__session_cut(error.where.data, error.where.len, 128);
+            error.offset = fault->offset;
+            error.text = np_str_from(np_fault_format(fault, text, sizeof text));
+        }
+    }
+    if (err == NP_ERR_VERSION &&
+        np_negotiate_side_make(&mine, s->options->protocol, s->options->version_min,
+                               s->options->version_max) == NP_OK) {
+        error.offer.has = true;
+        error.offer.value = np_negotiate_offer(&mine);
+    }
+    sent = np__session_emit_base(s, BASE_ERROR_ID, &error);
+    (void)sent;
+}
+
+void np__session_fail(np_session *s, np_err err, np_session_stage stage, const np_fault *fault)
+{
+    np_str none = {NULL, 0};
+
+    assert(err != NP_OK);
+    if (s->phase >= NP_PHASE_CLOSING) {
+        return;
+    }
+    np__session_cause(s, err, stage, false, np__session_reason(err), fault, none);
+    np_session_tell(s, err, fault);
+    np__session_closing(s);
+}
+
+void np_session_fail(np_session *s, np_err err, np_session_stage stage, const np_fault *fault,
+                     np_time now)
+{
+    s->now = now;
+    np__session_fail(s, err, stage, fault);
+}
+
+void np_session_close(np_session *s, uint32_t reason, np_str text, np_time now)
+{
+    base_disconnect bye;
+    np_err err;
+
+    s->now = now;
+    if (s->phase >= NP_PHASE_CLOSING) {
+        return;
+    }
+    memset(&bye, 0, sizeof bye);
+    bye.reason.has = reason != NP_SESSION_NO_REASON;
+    bye.reason.value = bye.reason.has ? (base_reason)reason : BASE_REASON_VERSION;
+    bye.text = text;
+    bye.text.len = np__session_cut(text.data, text.len, NP_SESSION_TEXT_MAX);
+    err = np__session_emit_base(s, BASE_DISCONNECT_ID, &bye);
+    if (err != NP_OK && np_err_class_of(err) == NP_CLASS_PROTO) {
+        memset(&bye, 0, sizeof bye);
+        reason = NP_SESSION_NO_REASON;
+        err = np__session_emit_base(s, BASE_DISCONNECT_ID, &bye);
+    }
+    (void)err; /* without memory the peer sees an end without a Disconnect */
+    np__session_cause(s, NP_OK, NP_SESSION_STAGE_NONE, false, reason, NULL, bye.text);
+    np__session_closing(s);
+}
+
+void np_session_lost(np_session *s, np_err err, np_time now)
+{
+    np_str none = {NULL, 0};
+
+    s->now = now;
+    if (s->phase == NP_PHASE_CLOSED) {
+        return;
+    }
+    np__session_cause(s, err, NP_SESSION_STAGE_IO, false, NP_SESSION_NO_REASON, NULL, none);
+    np__session_closed(s);
+}
+
+/* Output ------------------------------------------------------------------------------------ */
+
+size_t np_session_output(np_session *s, struct iovec *iov, size_t max, np_time now)
+{
+    size_t count = np_outq_gather(&s->out, iov, max);
+
+    s->now = now;
+    if (count > 0 && s->stall_deadline == NP_TIME_NEVER) {
+        s->stall_deadline = np__session_after(s, s->options->stall_ms);
+    }
+    return count;
+}
+
+void np_session_output_done(np_session *s, size_t n, np_time now)
+{
+    s->now = now;
+    if (n > s->out.queued) {
+        n = s->out.queued; /* the queue was dropped while the write was under way */
+    }
+    np_outq_drop(&s->out, s->pool, n);
+    if (s->out.queued == 0) {
+        s->stall_deadline = NP_TIME_NEVER;
+        np__session_settle(s);
+    } else if (n > 0) {
+        s->stall_deadline = np__session_after(s, s->options->stall_ms);
+    }
+}
+
+size_t np_session_queued(const np_session *s)
+{
+    return s->out.queued;
+}
+
+bool np_session_output_ended(const np_session *s)
+{
+    return s->phase >= NP_PHASE_CLOSING && s->out.queued == 0;
+}
+
+/* Time -------------------------------------------------------------------------------------- */
+
+uint64_t np_session_deadline(const np_session *s)
+{
+    uint64_t deadline = np_time_earlier(s->phase_deadline, s->frame_deadline);
+
+    deadline = np_time_earlier(deadline, s->stall_deadline);
+    deadline = np_time_earlier(deadline, s->idle_deadline);
+    if (s->phase == NP_PHASE_OPEN && !s->calls_due) {
+        deadline = np_time_earlier(deadline, s->calls.deadline_ms);
+    }
+    return deadline;
+}
+
+/* A deadline has passed; `name` is the option that set it. */
+static np_fault np_session_late(const char *name, uint32_t limit_ms)
+{
+    np_fault fault = {
+        .err = NP_ERR_DEADLINE, .got_kind = NP_GOT_UNSIGNED, .where = name, .got = limit_ms};
+    return fault;
+}
+
+static void np_session_tick_idle(np_session *s)
+{
+    base_ping ping = {NP_SESSION_IDLE_TOKEN};
+    np_fault fault = np_session_late("session.idle_ms", s->options->idle_ms);
+
+    s->idle_deadline = np__session_after(s, s->options->idle_ms);
+    if (s->held || s->paused) {
+        return; /* it is we who do not read */
+    }
+    if (s->pinged) {
+        np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
+        return;
+    }
+    s->pinged = np__session_emit_base(s, BASE_PING_ID, &ping) == NP_OK;
+}
+
+void np_session_tick(np_session *s, np_time now)
+{
+    np_str none = {NULL, 0};
+    np_fault fault;
+
+    s->now = now;
+    if (now.mono_ms >= s->stall_deadline) {
+        /* What is queued is stuck, so an Error behind it would be too. */
+        fault = np_session_late("session.stall_ms", s->options->stall_ms);
+        np__session_cause(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, false,
+                          NP_SESSION_NO_REASON, &fault, none);
+        np__session_closed(s);
+    }
+    if (now.mono_ms >= s->phase_deadline) {
+        if (s->phase == NP_PHASE_HELLO) {
+            fault = np_session_late("session.hello_ms", s->options->hello_ms);
+            np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
+        } else {
+            np__session_closed(s);
+        }
+    }
+    if (now.mono_ms >= s->frame_deadline) {
+        fault = np_session_late("session.frame_ms", s->options->frame_ms);
+        np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
+    }
+    if (now.mono_ms >= s->idle_deadline) {
+        np_session_tick_idle(s);
+    }
+    if (s->phase == NP_PHASE_OPEN && now.mono_ms >= s->calls.deadline_ms) {
+        s->calls_due = true;
+    }
+}
+
+void np_session_hold(np_session *s, bool hold, np_time now)
+{
+    s->now = now;
+    if (s->held == hold || s->phase >= NP_PHASE_CLOSING) {
+        return;
+    }
+    s->held = hold;
+    if (hold) {
+        s->frame_deadline = NP_TIME_NEVER;
+    } else {
+        s->starved = false; /* so that the next look at a split frame starts its deadline afresh */
+    }
+    if (s->phase == NP_PHASE_OPEN) {
+        s->idle_deadline = np__session_after(s, s->options->idle_ms);
+        s->pinged = false;
+    }
+}

@@ -1,0 +1,348 @@
+/* session.h - one plain connection as a pure state machine.
+ *
+ * Bytes and time go in; bytes, events and the next deadline come out. There is no socket, clock,
+ * randomness or callback in here, so a session runs the same over TCP, in a simulation and in a
+ * fuzz target. The secure session will have the same verbs.
+ *
+ * One turn of a pump:
+ *
+ *     switch (np_session_want(&s, &place, &len)) {      // where the next read lands
+ *     case NP_WANT_NOTHING: do not read; break;
+ *     case NP_WANT_SHARED:  place = the loop's read buffer; len = its size; break;
+ *     case NP_WANT_PLACE:   break;                      // at most len bytes, at place
+ *     }
+ *     n = read(fd, place, len);
+ *     n > 0 ? np_session_recv(&s, place, n, now)
+ *           : n == 0 ? np_session_recv_end(&s, now) : np_session_lost(&s, err, now);
+ *     while (within budget && np_session_next_event(&s, &event)) { dispatch(&event); }
+ *     np_session_park(&s);                              // before the read buffer is used again
+ *     count = np_session_output(&s, iov, max, now);
+ *     n = writev(fd, iov, count);
+ *     np_session_output_done(&s, n, now);
+ *     if (np_session_pending(&s)) { come again without waiting for input; }
+ *     if (np_session_output_ended(&s)) { shutdown(fd, SHUT_WR), once; }
+ *     timer at np_session_deadline(&s);                 // then np_session_tick and events again
+ *
+ * until the event CLOSED, after which the pump closes the descriptor and calls np_session_fini.
+ * Sends, replies and np_session_close may be called at any time between the verbs, also while an
+ * event is handled; nothing calls back. A pump that calls np_session_output after each turn needs
+ * no other sign that there is something to write.
+ *
+ * Life: HELLO (the client's Hello and the server's Welcome agree on the version) - OPEN - CLOSING
+ * (what is queued goes out, then our Disconnect or Error; input is read and thrown away so that
+ * the peer gets those words instead of a reset) - CLOSED. Errors are sticky: the first one is the
+ * cause. A peer's malformed bytes, a passed deadline and a lack of memory do not return errors
+ * from these verbs, they end in CLOSED with a cause.
+ *
+ * Memory: the struct is the caller's and must not move while it is in use. Buffers come from the
+ * pool and go back as soon as they are empty: an idle session holds none. They grow with the
+ * bytes that came, never with a length that was announced.
+ *
+ * Threads: one session, its pool and its loop belong to one thread.
+ */
+#ifndef NP_PROTOCOL_SESSION_H
+#define NP_PROTOCOL_SESSION_H
+
+#include <sys/uio.h>
+
+#include <netproto/schema.h>
+#include <netproto/time.h>
+
+#include "protocol/calls.h"
+#include "protocol/outq.h"
+#include "util/pool.h"
+
+typedef enum np_session_role {
+    NP_SESSION_CLIENT, /* connected: sends the Hello, its streams are odd */
+    NP_SESSION_SERVER  /* accepted: answers it, its streams are even */
+} np_session_role;
+
+/* What a session went down in. The stages before there are bytes are the transport's. */
+typedef enum np_session_stage {
+    NP_SESSION_STAGE_NONE,         /* an orderly end */
+    NP_SESSION_STAGE_NEGOTIATE,    /* Hello and Welcome */
+    NP_SESSION_STAGE_FRAME,        /* frame, stream header, fragments; an end in their middle */
+    NP_SESSION_STAGE_DECODE,       /* a message's fields */
+    NP_SESSION_STAGE_CONVERSATION, /* a message that is not allowed now */
+    NP_SESSION_STAGE_DEADLINE,     /* something took too long */
+    NP_SESSION_STAGE_PEER,         /* the peer sent an Error */
+    NP_SESSION_STAGE_IO,           /* the transport failed: np_session_lost */
+    NP_SESSION_STAGE_LOCAL         /* this side failed: memory, a handler's error */
+} np_session_stage;
+
+/* One word, e.g. "frame". Static. */
+const char *np_session_stage_name(np_session_stage stage);
+
+/* Shared by all sessions of a listener or client; must outlive them. Zero in a time switches that
+ * deadline off. */
+typedef struct np_session_options {
+    const np_protocol *protocol;         /* ids from 256, or the base protocol itself */
+    const np_conversation *conversation; /* NULL: every message is allowed; see session_private.h */
+    uint32_t version_min;                /* 0: the protocol's own range */
+    uint32_t version_max;
+    size_t queue_max;   /* bytes of output queued; default 1 MiB */
+    size_t message_max; /* greatest message received, where the schema allows more; 16 MiB */
+    uint32_t calls_max; /* requests of ours that may wait for answers; default 1024 */
+    uint32_t serve_max; /* requests of the peer's that may wait for ours; default 1024 */
+    uint32_t hello_ms;  /* from init to OPEN, absolute; default 5,000 */
+    uint32_t frame_ms;  /* a frame, from its first byte, absolute; default 30,000 */
+    uint32_t stall_ms;  /* the peer takes nothing of what is queued; default 30,000 */
+    uint32_t close_ms;  /* from the close to the end, absolute; default 5,000 */
+    uint32_t idle_ms;   /* nothing came: send a Ping; nothing again: the end; default 0, off */
+} np_session_options;
+
+np_session_options np_session_options_default(const np_protocol *protocol);
+
+typedef enum np_event_kind {
+    NP_EVENT_OPEN,     /* version: agreed on. Sends are possible from here on. */
+    NP_EVENT_MESSAGE,  /* id, message, payload, len */
+    NP_EVENT_REQUEST,  /* the same, and stream: reply or refuse with it, now or later */
+    NP_EVENT_RESPONSE, /* to a request of ours: stream, user, message (the request), payload, len */
+    NP_EVENT_FAILURE,  /* a request of ours got no answer: stream, user, message, err; with
+                        * NP_ERR_FAILED, _BUSY and _REFUSED also reason, code and text as the
+                        * peer sent them; else NP_ERR_DEADLINE, or the cause of the end */
+    NP_EVENT_CANCEL,   /* the peer does not want the answer to a request any more: stream. A reply
+                        * would give NP_ERR_CLOSED. */
+    NP_EVENT_UNKNOWN,  /* a message without a descriptor at this version: id, len. For the log; a
+                        * request has been answered with reason unknown_message already. */
+    NP_EVENT_WRITABLE, /* a send was refused with NP_ERR_FULL and the queue is half empty again */
+    NP_EVENT_CLOSED    /* the last event: err (NP_OK: orderly), stage, by_peer, reason, fault, text.
+                        * Every request of ours has had its event before. */
+} np_event_kind;
+
+#define NP_SESSION_NO_REASON UINT32_MAX
+
+/* What happened. Pointers are borrowed until np_session_next_event, np_session_park,
+ * np_session_recv or np_session_fini is called; those of CLOSED until np_session_fini. */
+typedef struct np_event {
+    np_event_kind kind;
+    uint32_t version; /* of the protocol, agreed on; for messages of the base protocol, of that */
+    uint32_t id;      /* of the message; of a response, of its request */
+    uint32_t stream;
+    const np_message *message;
+    const uint8_t *payload; /* from the u32 id on; not decoded yet */
+    size_t len;             /* bytes of payload, at least 4, at most the message's greatest */
+    void *user;             /* as given to np_session_request */
+    np_err err;
+    uint32_t reason; /* number of base.Reason, or NP_SESSION_NO_REASON */
+    uint32_t code;   /* FAILURE: the application's own */
+    np_str text;     /* FAILURE, CLOSED: the peer's words, not to be trusted; or empty */
+    np_session_stage stage;
+    bool by_peer;          /* CLOSED: the peer ended it, by Disconnect, Error or an end of bytes */
+    const np_fault *fault; /* CLOSED: what was refused, or NULL; by_peer with an Error: its words
+                            * are in text */
+} np_event;
+
+/* The answer of np_session_want. */
+typedef enum np_want {
+    NP_WANT_NOTHING, /* paused, ending, or undrained input is left: do not read */
+    NP_WANT_SHARED,  /* into any buffer, such as the one that all sessions of a loop share */
+    NP_WANT_PLACE    /* at *place, at most *len bytes: behind what is already there */
+} np_want;
+
+typedef struct np_session_end np_session_end;
+
+/* The members are session*.c's. */
+typedef struct np_session {
+    const np_session_options *options;
+    np_pool *pool;
+    np_time now; /* as last told */
+
+    /* Input: the window of bytes not looked at yet, in the lent buffer or in carry. */
+    uint8_t *in;
+    uint8_t *in_end;
+    np_buf carry;      /* a split frame or parked ones, as they came; its len reaches to in_end */
+    uint32_t in_need;  /* bytes from `in` on without which there is no next step */
+    uint32_t recv_len; /* bytes of the last recv: how fast the peer is */
+
+    /* A message put together from several frames, or from several reads of a large one. */
+    np_buf whole;
+    uint32_t whole_left; /* bytes of body that the current frame still brings */
+    uint32_t whole_max;  /* bound of the message */
+    uint32_t whole_stream;
+    uint8_t whole_kind; /* np_framing_kind */
+
+    uint8_t role;
+    uint8_t phase;
+    uint8_t end_stage;
+    int16_t end_err;
+
+    bool in_carry : 1;        /* the window lies in carry */
+    bool whole_busy : 1;      /* a message is being put together */
+    bool whole_body : 1;      /* within a frame's body, or just behind it */
+    bool whole_more : 1;      /* another frame follows the current one */
+    bool whole_given : 1;     /* the last event's payload lies there: release before going on */
+    bool starved : 1;         /* the next step needs more input */
+    bool paused : 1;          /* the next step needs room in the output queue */
+    bool held : 1;            /* np_session_hold */
+    bool writable_wanted : 1; /* a send met NP_ERR_FULL */
+    bool calls_due : 1;       /* some call's deadline has passed */
+    bool closed_due : 1;      /* the event CLOSED is still to come */
+    bool peer_ended : 1;      /* its Disconnect or the end of its bytes was seen */
+    bool eof : 1;             /* the end of its bytes */
+    bool by_peer : 1;         /* of the cause */
+    bool pinged : 1;          /* idle_ms has passed once */
+
+    np_outq out;
+    np_calls calls;
+
+    uint64_t phase_deadline; /* hello or close */
+    uint64_t frame_deadline;
+    uint64_t stall_deadline;
+    uint64_t idle_deadline;
+
+    np_session_end *end; /* the cause in detail; NULL before, or without memory */
+    int conversation_state;
+    uint32_t version;     /* agreed on; 0 before */
+    uint32_t next_stream; /* of ours */
+} np_session;
+
+/* Starts a session; a client queues its Hello. `now` starts the hello deadline, so a client's is
+ * called when the connection has been made. Errors: NP_ERR_ARG (no protocol, an empty range of
+ * versions, or a protocol that takes ids below 256), NP_ERR_MEMORY, NP_ERR_LIMIT; there is nothing
+ * to fini then. */
+NP_MUST_CHECK np_err np_session_init(np_session *s, const np_session_options *options,
+                                     np_pool *pool, np_session_role role, np_time now);
+
+/* Gives everything back, without a word to the peer and without events. */
+void np_session_fini(np_session *s);
+
+/* Input ------------------------------------------------------------------------------------- */
+
+/* Where the next read shall land. */
+np_want np_session_want(const np_session *s, uint8_t **place, size_t *len);
+
+/* Lends len > 0 bytes, where np_session_want said, until np_session_park. They may be written to
+ * (a secure session decrypts in place). */
+void np_session_recv(np_session *s, uint8_t *data, size_t len, np_time now);
+
+/* The peer will send no more. In order after a Disconnect; else the cause is NP_ERR_EOF, after
+ * the events of what it sent before. */
+void np_session_recv_end(np_session *s, np_time now);
+
+/* The transport cannot go on: CLOSED with this error, unless the session was at its end already.
+ * Nothing more goes out. */
+void np_session_lost(np_session *s, np_err err, np_time now);
+
+/* The next event; false if there is none for now. */
+bool np_session_next_event(np_session *s, np_event *event);
+
+/* Moves what is left of the lent bytes into the session's own memory. Before the buffer they lie
+ * in is used for anything else, and before the next np_session_want. */
+void np_session_park(np_session *s);
+
+/* Whether np_session_next_event may have something without more input. */
+bool np_session_pending(const np_session *s);
+
+/* Backpressure by the application: while held, want is NOTHING and no message events come (ends,
+ * expired calls and WRITABLE do); the deadlines that a peer cannot keep without our reading rest,
+ * and start afresh when it is let go. */
+void np_session_hold(np_session *s, bool hold, np_time now);
+
+/* Output ------------------------------------------------------------------------------------ */
+
+/* Fills in what to write next, at most `max` pieces; returns how many, 0 if there is nothing. The
+ * pieces stay valid until np_session_output_done or np_session_fini; sends between the two add
+ * behind them. */
+size_t np_session_output(np_session *s, struct iovec *iov, size_t max, np_time now);
+
+/* n bytes of them were written; 0 is allowed. */
+void np_session_output_done(np_session *s, size_t n, np_time now);
+
+/* Bytes queued. */
+size_t np_session_queued(const np_session *s);
+
+/* Whether our last byte is out: shut the sending direction down. The peer's end or the close
+ * deadline brings CLOSED. */
+bool np_session_output_ended(const np_session *s);
+
+/* Time -------------------------------------------------------------------------------------- */
+
+/* When np_session_tick must be called at the latest, in mono_ms; NP_TIME_NEVER for never. Any verb
+ * may change it. Where it lies in the past, tick at once. */
+uint64_t np_session_deadline(const np_session *s);
+
+/* Tells the time; then look for events and output. Too early a tick does no harm. */
+void np_session_tick(np_session *s, np_time now);
+
+/* Sending ------------------------------------------------------------------------------------
+ *
+ * All of these have encoded and queued when they return NP_OK, and have done nothing at all when
+ * they return an error. None of these errors ends the session:
+ *
+ *   NP_ERR_FULL        the queue: go on after WRITABLE. A message greater than the whole bound is
+ *                      taken when the queue is empty.
+ *   NP_ERR_STATE       not open yet
+ *   NP_ERR_CLOSED      closing or closed; for a reply: canceled, answered, or never asked
+ *   NP_ERR_UNEXPECTED  the conversation does not allow it now
+ *   NP_ERR_NEWER       the message came after the version agreed on
+ *   NP_ERR_ARG         a request given to np_session_send, a message to np_session_request, a
+ *                      message of another protocol
+ *   NP_ERR_LIMIT       too many calls wait, or the pool's bound
+ *   NP_ERR_MEMORY
+ *   the codec's        the value breaks the schema; *fault tells where
+ *
+ * `message` is one of the session's protocol or of the base protocol. fault may be NULL. */
+
+/* A message that is no request. `stream` messages are sent whole by this function. */
+NP_MUST_CHECK np_err np_session_send(np_session *s, const np_message *message, const void *value,
+                                     np_fault *fault);
+
+/* The same for a payload that is encoded already, from its u32 id on, at the version agreed on. It
+ * is copied, not checked; the peer will. */
+NP_MUST_CHECK np_err np_session_send_encoded(np_session *s, const np_message *message,
+                                             const uint8_t *payload, size_t len, np_fault *fault);
+
+/* A request. deadline_ms: absolute, in mono_ms, or NP_TIME_NEVER. On NP_OK *stream (may be NULL)
+ * names the call, never 0, and exactly one RESPONSE or FAILURE with `user` will come, unless
+ * np_session_cancel comes first or the session is fini'd. */
+NP_MUST_CHECK np_err np_session_request(np_session *s, const np_message *message,
+                                        const void *value, uint64_t deadline_ms, void *user,
+                                        uint32_t *stream, np_fault *fault);
+NP_MUST_CHECK np_err np_session_request_encoded(np_session *s, const np_message *message,
+                                                const uint8_t *payload, size_t len,
+                                                uint64_t deadline_ms, void *user, uint32_t *stream,
+                                                np_fault *fault);
+
+/* Gives a call up: no event will come, and the peer is told if there is room to. Does nothing if
+ * there is no such call. */
+void np_session_cancel(np_session *s, uint32_t stream);
+
+/* Answers a request of the peer's; `answer` is the C struct of its reply. NP_ERR_FULL and the
+ * codec's errors leave the request open. While less than half of the queue's bound is free no new
+ * request is delivered, so an answer of up to half the bound to one just delivered has room. */
+NP_MUST_CHECK np_err np_session_reply(np_session *s, uint32_t stream, const void *answer,
+                                      np_fault *fault);
+NP_MUST_CHECK np_err np_session_reply_encoded(np_session *s, uint32_t stream,
+                                              const uint8_t *payload, size_t len,
+                                              np_fault *fault);
+
+/* Answers it with a failure. reason: a number of base.Reason; text: at most 256 bytes of UTF-8,
+ * longer text is cut at a character. Errors also NP_ERR_VARIANT (unknown reason), NP_ERR_UTF8. */
+NP_MUST_CHECK np_err np_session_refuse(np_session *s, uint32_t stream, uint32_t reason,
+                                       uint32_t code, np_str text);
+
+/* Whether a request of the peer's still waits for its answer. */
+bool np_session_serving(const np_session *s, uint32_t stream);
+
+/* Asks for a sign of life. The Pong comes as a MESSAGE with id BASE_PONG_ID. Token UINT64_MAX is
+ * the keepalive's own: NP_ERR_ARG. */
+NP_MUST_CHECK np_err np_session_ping(np_session *s, uint64_t token);
+
+/* Ending ------------------------------------------------------------------------------------ */
+
+/* Ends in order: what is queued goes out, then a Disconnect. reason: a number of base.Reason or
+ * NP_SESSION_NO_REASON; text: as in np_session_refuse, or empty; broken text is left out. The
+ * cause will be NP_OK. Does nothing if the session is at its end already. */
+void np_session_close(np_session *s, uint32_t reason, np_str text, np_time now);
+
+/* Ends because of an error: a message that did not decode (stage DECODE, its fault), one that has
+ * no handler, a handler that failed (stage LOCAL). The peer gets an Error with what it may know:
+ * the fault's field, offset and rule for errors of class PROTO, only the reason for others. */
+void np_session_fail(np_session *s, np_err err, np_session_stage stage, const np_fault *fault,
+                     np_time now);
+
+/* Whether sends are possible. */
+bool np_session_is_open(const np_session *s);
+
+#endif

@@ -1,0 +1,481 @@
+/* session_event.c - what a whole payload means; see session.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "protocol/negotiate.h"
+#include "protocol/session_private.h"
+
+/* Descriptors ------------------------------------------------------------------------------- */
+
+/* The message of an id at the version agreed on, or NULL. */
+static const np_message *np_session_message(const np_session *s, uint32_t id)
+{
+    const np_protocol *protocol = id < 256 ? &base_protocol : s->options->protocol;
+    uint32_t version = id < 256 ? BASE_VERSION : s->version;
+    const np_message *message;
+    uint32_t first = protocol->message_count > 0 ? protocol->messages[0].id : 0;
+
+    /* Ids mostly go up by one, so the index is a good guess. */
+    if (np_likely(id - first < protocol->message_count &&
+                  protocol->messages[id - first].id == id)) {
+        message = &protocol->messages[id - first];
+    } else {
+        message = np_protocol_message(protocol, id);
+    }
+    return message != NULL && message->since <= version ? message : NULL;
+}
+
+/* Whether a message of the base protocol may come now, by its id alone. */
+static np_err np_session_judge_base(const np_session *s, uint32_t id, const np_message *message,
+                                    np_fault *fault)
+{
+    bool allowed = true;
+
+    switch (id) {
+    case BASE_HELLO_ID:
+        allowed = s->phase == NP_PHASE_HELLO && s->role == NP_SESSION_SERVER;
+        break;
+    case BASE_WELCOME_ID:
+        allowed = s->phase == NP_PHASE_HELLO && s->role == NP_SESSION_CLIENT;
+        break;
+    case BASE_SECURE_HANDSHAKE_INIT_ID:
+    case BASE_SECURE_HANDSHAKE_RESPONSE_ID:
+    case BASE_SECURE_HANDSHAKE_CONFIRM_ID:
+        allowed = false;
+        break;
+    case BASE_ERROR_ID:
+    case BASE_DISCONNECT_ID:
+        break;
+    default:
+        allowed = s->phase == NP_PHASE_OPEN;
+        break;
+    }
+    return allowed ? NP_OK
+                   : np_fault_set(fault, NP_ERR_UNEXPECTED,
+                                  message != NULL ? message->name : "base", NULL, 0, id);
+}
+
+/* The bound of a message that is put together only to be thrown away. */
+static uint32_t np_session_bound(const np_session *s, size_t len)
+{
+    return (uint32_t)(len < s->options->message_max ? len : s->options->message_max);
+}
+
+static np_err np_session_judge_id(const np_session *s, const np_framing_head *head, uint32_t id,
+                                  uint32_t *bound, np_fault *fault)
+{
+    const np_message *message = np_session_message(s, id);
+    bool request = head->kind == NP_FRAMING_REQUEST;
+
+    if (s->phase == NP_PHASE_HELLO && id >= 256) {
+        return np_fault_set(fault, NP_ERR_UNEXPECTED, "base.Hello", "the first message", 0, id);
+    }
+    if (np_unlikely(id < 256)) {
+        np_err err = np_session_judge_base(s, id, message, fault);
+        if (err != NP_OK) {
+            return err;
+        }
+    }
+    if (np_unlikely(message == NULL)) {
+        /* It will be told as unknown; but nobody pays for a large one. */
+        *bound = np_session_bound(s, NP_FRAMING_FRAGMENT_MAX);
+        return head->body_len <= *bound && !head->more
+                   ? NP_OK
+                   : np_fault_set(fault, NP_ERR_UNKNOWN_MESSAGE, s->options->protocol->name,
+                                  NULL, 0, id);
+    }
+    if (head->kind == NP_FRAMING_RESPONSE) {
+        if (np_unlikely(message->kind != NP_MESSAGE_REQUEST)) {
+            return np_fault_set(fault, NP_ERR_STREAM, message->name, "no request, no response", 0,
+                                id);
+        }
+        *bound = np_session_bound(s, message->reply_max_len);
+        return NP_OK;
+    }
+    if (np_unlikely((message->kind == NP_MESSAGE_REQUEST) != request)) {
+        return np_fault_set(fault, NP_ERR_STREAM, message->name,
+                            request ? "no request" : "a request has a stream", 0, id);
+    }
+    *bound = np_session_bound(s, message->max_len);
+    return NP_OK;
+}
+
+np_err np__session_judge(const np_session *s, const np_framing_head *head, const uint8_t *id,
+                         uint32_t *bound, np_fault *fault)
+{
+    bool ours = (head->stream & 1) == np__session_parity(s);
+    bool wants_ours = head->kind == NP_FRAMING_RESPONSE || head->kind == NP_FRAMING_ERROR;
+
+    *bound = np_session_bound(s, NP_FRAMING_PAYLOAD_MAX);
+    if (head->kind != NP_FRAMING_NO_STREAM) {
+        if (np_unlikely(head->kind == NP_FRAMING_DATA || head->kind == NP_FRAMING_WINDOW)) {
+            return np_fault_set(fault, NP_ERR_STREAM, "base.stream_header.kind",
+                                "not agreed on", NP_FRAMING_HEADER_LEN + 4, head->kind);
+        }
+        if (np_unlikely(ours != wants_ours)) {
+            return np_fault_set(fault, NP_ERR_STREAM, "base.stream_header.stream",
+                                "odd for the connecting side, even for the accepting one",
+                                NP_FRAMING_HEADER_LEN, head->stream);
+        }
+        /* Ids go round, so "later than the last" is a matter of the difference's sign. */
+        if (np_unlikely(ours && head->stream - s->next_stream < UINT32_MAX / 2)) {
+            return np_fault_set(fault, NP_ERR_STREAM, "base.stream_header.stream",
+                                "one that was asked on", NP_FRAMING_HEADER_LEN, head->stream);
+        }
+        if (head->kind == NP_FRAMING_CANCEL) {
+            *bound = 0;
+            return NP_OK;
+        }
+        if (head->kind == NP_FRAMING_ERROR) {
+            *bound = NP_SESSION_FAILURE_MAX;
+            return NP_OK;
+        }
+    }
+    return id != NULL ? np_session_judge_id(s, head, np_get_u32(id), bound, fault) : NP_OK;
+}
+
+/* The base protocol ------------------------------------------------------------------------- */
+
+static np__session_step np_session_failed(np_session *s, np_err err, np_session_stage stage,
+                                          const np_fault *fault)
+{
+    np__session_fail(s, err, stage, fault);
+    return NP_STEP_ENDED;
+}
+
+static np__session_step np_session_opened(np_session *s, uint32_t version, np_event *event)
+{
+    s->version = version;
+    s->phase = NP_PHASE_OPEN;
+    s->phase_deadline = NP_TIME_NEVER;
+    s->idle_deadline = np__session_after(s, s->options->idle_ms);
+    event->kind = NP_EVENT_OPEN;
+    event->version = version;
+    return NP_STEP_EVENT;
+}
+
+static np_negotiate_side np_session_side(const np_session *s)
+{
+    np_negotiate_side mine;
+    np_err err = np_negotiate_side_make(&mine, s->options->protocol, s->options->version_min,
+                                        s->options->version_max);
+    (void)err; /* np_session_init has checked it */
+    return mine;
+}
+
+static np__session_step np_session_take_hello(np_session *s, const uint8_t *payload, size_t len,
+                                              np_event *event)
+{
+    np_negotiate_side mine = np_session_side(s);
+    base_hello hello;
+    base_welcome welcome;
+    np_fault fault;
+    np_err err = base_hello_decode(&hello, payload, len, &fault);
+
+    if (err != NP_OK) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
+    }
+    err = np_negotiate_choose(&welcome.choice, &mine, &hello.offer, &fault);
+    if (err != NP_OK) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
+    }
+    err = np__session_emit_base(s, BASE_WELCOME_ID, &welcome);
+    if (err != NP_OK) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+    }
+    return np_session_opened(s, welcome.choice.version, event);
+}
+
+static np__session_step np_session_take_welcome(np_session *s, const uint8_t *payload, size_t len,
+                                                np_event *event)
+{
+    np_negotiate_side mine = np_session_side(s);
+    base_welcome welcome;
+    np_fault fault;
+    np_err err = base_welcome_decode(&welcome, payload, len, &fault);
+
+    if (err == NP_OK) {
+        err = np_negotiate_check(&mine, &welcome.choice, &fault);
+    }
+    if (err != NP_OK) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
+    }
+    return np_session_opened(s, welcome.choice.version, event);
+}
+
+/* The peer's Error: it closes after it, and so do we, without another word. */
+static np__session_step np_session_take_error(np_session *s, const uint8_t *payload, size_t len)
+{
+    char line[NP_SESSION_TEXT_MAX + 160];
+    np_str text = {line, 0};
+    base_error error;
+    np_fault fault;
+    np_err err = base_error_decode(&error, payload, len, &fault);
+    int n;
+
+    if (err != NP_OK) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_DECODE, &fault);
+    }
+    if (error.reason == BASE_REASON_VERSION && error.offer.has) {
+        const base_offer *offer = &error.offer.value;
+        n = snprintf(line, sizeof line, "the peer speaks %.*s %u to %u", (int)offer->protocol.len,
+                     offer->protocol.data, offer->version_min, offer->version_max);
+        text.len = n > 0 ? (size_t)n : 0;
+    } else {
+        text = error.text.len > 0 ? error.text : error.where;
+    }
+    err = np__session_reason_err(error.reason);
+    np__session_cause(s, err,
+                      err == NP_ERR_VERSION ? NP_SESSION_STAGE_NEGOTIATE : NP_SESSION_STAGE_PEER,
+                      true, error.reason, NULL, text);
+    s->peer_ended = true;
+    np__session_closed(s);
+    return NP_STEP_ENDED;
+}
+
+/* The peer's Disconnect: what is queued still goes out, and our own Disconnect behind it. */
+static np__session_step np_session_take_disconnect(np_session *s, const uint8_t *payload,
+                                                   size_t len)
+{
+    base_disconnect bye;
+    base_disconnect answer;
+    np_fault fault;
+    np_err err = base_disconnect_decode(&bye, payload, len, &fault);
+    uint32_t reason;
+
+    if (err != NP_OK) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_DECODE, &fault);
+    }
+    reason = bye.reason.has ? (uint32_t)bye.reason.value : NP_SESSION_NO_REASON;
+    if (s->phase == NP_PHASE_HELLO) {
+        /* Whoever waits for the opening needs an error. */
+        err = bye.reason.has ? np__session_reason_err(reason) : NP_ERR_CLOSED;
+    }
+    memset(&answer, 0, sizeof answer);
+    np__session_cause(s, err, err == NP_OK ? NP_SESSION_STAGE_NONE : NP_SESSION_STAGE_PEER, true,
+                      reason, NULL, bye.text);
+    err = np__session_emit_base(s, BASE_DISCONNECT_ID, &answer);
+    (void)err; /* without memory the peer, which has ended, sees the end only */
+    s->peer_ended = true;
+    np__session_closing(s);
+    return NP_STEP_ENDED;
+}
+
+static np__session_step np_session_take_ping(np_session *s, const uint8_t *payload, size_t len)
+{
+    base_ping ping;
+    base_pong pong;
+    np_fault fault;
+    np_err err;
+
+    if (np__session_congested(s)) {
+        return NP_STEP_PAUSED;
+    }
+    err = base_ping_decode(&ping, payload, len, &fault);
+    if (err != NP_OK) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_DECODE, &fault);
+    }
+    pong.token = ping.token;
+    err = np__session_emit_base(s, BASE_PONG_ID, &pong);
+    return err == NP_OK ? NP_STEP_AGAIN
+                        : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+}
+
+/* The keepalive's own Pong ends here; the others are for who sent the Ping. */
+static bool np_session_own_pong(const uint8_t *payload, size_t len)
+{
+    return len == BASE_PONG_MAX_LEN && np_get_u64(payload + 4) == NP_SESSION_IDLE_TOKEN;
+}
+
+/* Messages ---------------------------------------------------------------------------------- */
+
+static np__session_step np_session_deliver(np_session *s, np_event_kind kind,
+                                           const np_message *message, uint32_t stream,
+                                           const uint8_t *payload, size_t len, np_event *event)
+{
+    event->kind = kind;
+    event->id = message->id;
+    event->version = message->id < 256 ? BASE_VERSION : s->version;
+    event->stream = stream;
+    event->message = message;
+    event->payload = payload;
+    event->len = len;
+    return NP_STEP_EVENT;
+}
+
+static np__session_step np_session_unknown(uint32_t id, size_t len, np_event *event)
+{
+    event->kind = NP_EVENT_UNKNOWN;
+    event->id = id;
+    event->len = len;
+    return NP_STEP_EVENT;
+}
+
+static np__session_step np_session_take_message(np_session *s, const uint8_t *payload, size_t len,
+                                                np_event *event)
+{
+    uint32_t id = np_get_u32(payload);
+    const np_message *message = np_session_message(s, id);
+    np_err err;
+
+    switch (id) {
+    case BASE_PING_ID:
+        return np_session_take_ping(s, payload, len);
+    case BASE_PONG_ID:
+        if (np_session_own_pong(payload, len)) {
+            return NP_STEP_AGAIN;
+        }
+        break;
+    case BASE_HELLO_ID:
+        return np_session_take_hello(s, payload, len, event);
+    case BASE_WELCOME_ID:
+        return np_session_take_welcome(s, payload, len, event);
+    case BASE_ERROR_ID:
+        return np_session_take_error(s, payload, len);
+    case BASE_DISCONNECT_ID:
+        return np_session_take_disconnect(s, payload, len);
+    default:
+        break;
+    }
+    if (np_unlikely(message == NULL)) {
+        return np_session_unknown(id, len, event);
+    }
+    err = np__session_converse(s, message, true);
+    if (np_unlikely(err != NP_OK)) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, NULL);
+    }
+    return np_session_deliver(s, NP_EVENT_MESSAGE, message, 0, payload, len, event);
+}
+
+static np__session_step np_session_take_request(np_session *s, uint32_t stream,
+                                                const uint8_t *payload, size_t len,
+                                                np_event *event)
+{
+    uint32_t id = np_get_u32(payload);
+    const np_message *message = np_session_message(s, id);
+    np_call_entry entry = {stream, message, NP_TIME_NEVER, NULL};
+    np_str none = {NULL, 0};
+    np_fault fault;
+    np_err err = NP_OK;
+
+    if (np__session_congested(s)) {
+        return NP_STEP_PAUSED;
+    }
+    if (np_calls_find(&s->calls, stream) != NULL) {
+        err = np_fault_set(&fault, NP_ERR_STREAM, "base.stream_header.stream",
+                           "not one that is in use", NP_FRAMING_HEADER_LEN, stream);
+        return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
+    }
+    if (message == NULL) {
+        err = np__session_emit_failure(s, stream, BASE_REASON_UNKNOWN_MESSAGE, 0, none, true);
+        return err == NP_OK ? np_session_unknown(id, len, event)
+                            : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+    }
+    err = np__session_converse(s, message, true);
+    if (err != NP_OK) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, NULL);
+    }
+    if (s->calls.count[stream & 1] >= s->options->serve_max ||
+        np_calls_reserve(&s->calls, s->pool) != NP_OK) {
+        err = np__session_emit_failure(s, stream, BASE_REASON_BUSY, 0, none, true);
+        return err == NP_OK ? NP_STEP_AGAIN
+                            : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+    }
+    np_calls_add(&s->calls, &entry);
+    return np_session_deliver(s, NP_EVENT_REQUEST, message, stream, payload, len, event);
+}
+
+static np__session_step np_session_take_response(np_session *s, uint32_t stream,
+                                                 const uint8_t *payload, size_t len,
+                                                 np_event *event)
+{
+    np_call_entry *entry = np_calls_find(&s->calls, stream);
+    const np_message *message;
+    np_fault fault;
+    np_err err;
+
+    if (entry == NULL) {
+        return NP_STEP_AGAIN; /* canceled, or too late */
+    }
+    message = entry->message;
+    if (np_unlikely(np_get_u32(payload) != message->id)) {
+        err = np_fault_set(&fault, NP_ERR_STREAM, message->name, "the request's id", 0,
+                           np_get_u32(payload));
+        return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
+    }
+    event->user = entry->user;
+    np_calls_remove(&s->calls, s->pool, entry);
+    return np_session_deliver(s, NP_EVENT_RESPONSE, message, stream, payload, len, event);
+}
+
+static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
+                                                const uint8_t *payload, size_t len,
+                                                np_event *event)
+{
+    np_call_entry *entry = np_calls_find(&s->calls, stream);
+    base_failure failure;
+    np_fault fault;
+    np_err err = base_failure_decode(&failure, payload, len, &fault);
+
+    if (err != NP_OK) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_DECODE, &fault);
+    }
+    if (entry == NULL) {
+        return NP_STEP_AGAIN;
+    }
+    event->kind = NP_EVENT_FAILURE;
+    event->stream = stream;
+    event->message = entry->message;
+    event->id = entry->message->id;
+    event->user = entry->user;
+    event->err = np__session_reason_err(failure.reason);
+    if (event->err == NP_ERR_VERSION) {
+        event->err = NP_ERR_FAILED; /* of a request, that is no more than another failure */
+    }
+    event->reason = failure.reason;
+    event->code = failure.code;
+    event->text = failure.text;
+    np_calls_remove(&s->calls, s->pool, entry);
+    return NP_STEP_EVENT;
+}
+
+static np__session_step np_session_take_cancel(np_session *s, uint32_t stream, np_event *event)
+{
+    np_call_entry *entry = np_calls_find(&s->calls, stream);
+
+    if (entry == NULL) {
+        return NP_STEP_AGAIN; /* answered meanwhile */
+    }
+    event->kind = NP_EVENT_CANCEL;
+    event->stream = stream;
+    event->message = entry->message;
+    event->id = entry->message->id;
+    np_calls_remove(&s->calls, s->pool, entry);
+    return NP_STEP_EVENT;
+}
+
+np__session_step np__session_take(np_session *s, uint8_t kind, uint32_t stream,
+                                  const uint8_t *payload, size_t len, np_event *event)
+{
+    np_fault fault;
+
+    if (kind == NP_FRAMING_CANCEL) {
+        return np_session_take_cancel(s, stream, event);
+    }
+    if (kind == NP_FRAMING_ERROR) {
+        return np_session_take_failure(s, stream, payload, len, event);
+    }
+    if (np_unlikely(len < 4)) {
+        np_err err = np_fault_set(&fault, NP_ERR_TRUNCATED, "message id", NULL, len, len);
+        fault.got_kind = NP_GOT_NOTHING;
+        return np_session_failed(s, err, NP_SESSION_STAGE_DECODE, &fault);
+    }
+    switch (kind) {
+    case NP_FRAMING_REQUEST:
+        return np_session_take_request(s, stream, payload, len, event);
+    case NP_FRAMING_RESPONSE:
+        return np_session_take_response(s, stream, payload, len, event);
+    default:
+        return np_session_take_message(s, payload, len, event);
+    }
+}

@@ -1,0 +1,486 @@
+/* session_input.c - from bytes to whole payloads; see session.h.
+ *
+ * Whole frames are taken where they lie. The tail of a split one moves into `carry`, and the next
+ * read lands behind it. The body of a large split frame, and of every fragment, moves into `whole`
+ * instead, and reads go straight there; so a large body is copied once at most, and `carry` holds
+ * no more than a head and a small body that is incomplete.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "protocol/session_private.h"
+
+/* A split body of more than this is read into `whole`. */
+#define NP_SESSION_DIRECT_MIN 4096u
+
+/* The greatest carry buffer for a split frame. */
+#define NP_SESSION_CARRY_MAX NP_POOL_TOP
+
+void np__session_drop_input(np_session *s)
+{
+    np_buf_release(s->pool, &s->carry);
+    np_buf_release(s->pool, &s->whole);
+    s->in = NULL;
+    s->in_end = NULL;
+    s->in_carry = false;
+    s->whole_busy = false;
+    s->whole_body = false;
+    s->whole_given = false;
+    s->whole_left = 0;
+}
+
+/* The last event's payload is not needed any more. */
+static void np_session_release_given(np_session *s)
+{
+    if (s->whole_given) {
+        s->whole_given = false;
+        np_buf_release(s->pool, &s->whole);
+    }
+}
+
+/* Whether the rest of the current body is read straight into `whole`. */
+static bool np_session_direct(const np_session *s)
+{
+    return s->whole_body && s->whole_left >= NP_SESSION_DIRECT_MIN && s->in == s->in_end;
+}
+
+np_want np_session_want(const np_session *s, uint8_t **place, size_t *len)
+{
+    size_t room;
+
+    if (s->phase == NP_PHASE_CLOSED || s->eof) {
+        return NP_WANT_NOTHING;
+    }
+    if (s->phase == NP_PHASE_CLOSING) {
+        return NP_WANT_SHARED;
+    }
+    if (s->held || s->paused) {
+        return NP_WANT_NOTHING;
+    }
+    if (np_session_direct(s) && np_buf_room(&s->whole) > 0) {
+        room = np_buf_room(&s->whole);
+        *place = s->whole.data + s->whole.len;
+        *len = room < s->whole_left ? room : s->whole_left;
+        return NP_WANT_PLACE;
+    }
+    if (s->in == s->in_end) {
+        return NP_WANT_SHARED;
+    }
+    if (!s->starved || !s->in_carry) {
+        return NP_WANT_NOTHING;
+    }
+    *place = s->carry.data + s->carry.len;
+    *len = np_buf_room(&s->carry);
+    return NP_WANT_PLACE;
+}
+
+void np_session_recv(np_session *s, uint8_t *data, size_t len, np_time now)
+{
+    s->now = now;
+    if (len == 0 || s->phase >= NP_PHASE_CLOSING) {
+        return;
+    }
+    np_session_release_given(s);
+    if (s->phase == NP_PHASE_OPEN) {
+        s->idle_deadline = np__session_after(s, s->options->idle_ms);
+        s->pinged = false;
+    }
+    s->recv_len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
+    s->starved = false;
+    if (np_session_direct(s) && data == s->whole.data + s->whole.len) {
+        assert(len <= s->whole_left && len <= np_buf_room(&s->whole));
+        s->whole.len += (uint32_t)len;
+        s->whole_left -= (uint32_t)len;
+    } else if (s->in != s->in_end) {
+        assert(s->in_carry && data == s->carry.data + s->carry.len);
+        assert(len <= np_buf_room(&s->carry));
+        s->carry.len += (uint32_t)len;
+        s->in_end += len;
+    } else {
+        s->in = data;
+        s->in_end = data + len;
+        s->in_carry = false;
+    }
+}
+
+void np_session_recv_end(np_session *s, np_time now)
+{
+    s->now = now;
+    s->eof = true;
+    s->peer_ended = true;
+    s->starved = false;
+    np__session_settle(s);
+}
+
+/* Parking ----------------------------------------------------------------------------------- */
+
+/* Makes room for the reads that follow behind the first n bytes of the window: as much as the
+ * next step needs, and as much again as the peer has just sent, so that memory follows the bytes
+ * that came. */
+static size_t np_session_carry_cap(const np_session *s, size_t n)
+{
+    size_t cap = n + (s->recv_len < NP_SESSION_CARRY_MAX / 2 ? 2 * (size_t)s->recv_len
+                                                             : NP_SESSION_CARRY_MAX);
+
+    cap = cap < NP_SESSION_CARRY_MAX ? cap : NP_SESSION_CARRY_MAX;
+    cap = cap > s->in_need ? cap : s->in_need;
+    return cap > n ? cap : n + 1;
+}
+
+static np_err np_session_park_window(np_session *s)
+{
+    size_t n = (size_t)(s->in_end - s->in);
+    np_err err;
+
+    if (!s->in_carry) {
+        np_buf fresh = {NULL, 0, 0};
+        err = np_buf_reserve(s->pool, &fresh, s->starved ? np_session_carry_cap(s, n) : n);
+        if (err != NP_OK) {
+            return err;
+        }
+        memcpy(fresh.data, s->in, n);
+        np_buf_release(s->pool, &s->carry);
+        s->carry = fresh;
+    } else if (s->starved) {
+        memmove(s->carry.data, s->in, n);
+        s->carry.len = (uint32_t)n;
+        err = np_buf_reserve(s->pool, &s->carry, np_session_carry_cap(s, n));
+        s->in = s->carry.data;
+        s->in_end = s->in + n;
+        if (err != NP_OK) {
+            return err;
+        }
+    } else {
+        return NP_OK; /* whole frames that wait: they stay where they are */
+    }
+    s->carry.len = (uint32_t)n;
+    s->in = s->carry.data;
+    s->in_end = s->in + n;
+    s->in_carry = true;
+    return NP_OK;
+}
+
+/* Room in `whole` for `more` bytes and then some, within twice what has come and within what the
+ * current message may still bring. */
+static np_err np_session_whole_reserve(np_session *s, size_t more)
+{
+    size_t need = s->whole.len + more;
+    size_t most = s->whole_more ? s->whole_max : (size_t)s->whole.len + s->whole_left;
+    size_t cap = need < NP_SESSION_DIRECT_MIN ? 2 * NP_SESSION_DIRECT_MIN : 2 * need;
+
+    if (need <= s->whole.cap) {
+        return NP_OK;
+    }
+    cap = cap < most ? cap : most;
+    return np_buf_reserve(s->pool, &s->whole, cap > need ? cap : need);
+}
+
+void np_session_park(np_session *s)
+{
+    np_err err = NP_OK;
+
+    np_session_release_given(s);
+    if (s->phase >= NP_PHASE_CLOSING) {
+        np__session_drop_input(s);
+        return;
+    }
+    if (s->in != s->in_end) {
+        err = np_session_park_window(s);
+    } else {
+        np_buf_release(s->pool, &s->carry);
+        s->in = NULL;
+        s->in_end = NULL;
+        s->in_carry = false;
+        if (np_session_direct(s) && np_buf_room(&s->whole) == 0) {
+            err = np_session_whole_reserve(s, 1);
+        }
+    }
+    if (err != NP_OK) {
+        np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+        np__session_drop_input(s);
+    }
+}
+
+/* Frames ------------------------------------------------------------------------------------ */
+
+static np__session_step np_session_refused(np_session *s, np_err err, const np_fault *fault)
+{
+    np_session_stage stage = NP_SESSION_STAGE_FRAME;
+
+    if (err == NP_ERR_UNEXPECTED || err == NP_ERR_UNKNOWN_MESSAGE) {
+        stage = NP_SESSION_STAGE_CONVERSATION;
+    } else if (err == NP_ERR_MEMORY || err == NP_ERR_LIMIT) {
+        stage = NP_SESSION_STAGE_LOCAL;
+    }
+    np__session_fail(s, err, stage, fault);
+    return NP_STEP_ENDED;
+}
+
+/* More input is needed: `need` bytes from the window's start. */
+static np__session_step np_session_starve(np_session *s, size_t need)
+{
+    s->starved = true;
+    s->in_need = (uint32_t)need;
+    if (s->frame_deadline == NP_TIME_NEVER && (s->in != s->in_end || s->whole_busy)) {
+        s->frame_deadline = np__session_after(s, s->options->frame_ms);
+    }
+    return NP_STEP_STARVED;
+}
+
+/* The next part of a body that goes to `whole`; the event, once the message is complete. */
+static np__session_step np_session_step_whole(np_session *s, np_event *event)
+{
+    size_t n = (size_t)(s->in_end - s->in);
+    np__session_step step;
+    np_err err;
+
+    n = n < s->whole_left ? n : s->whole_left;
+    if (n > 0) {
+        err = np_session_whole_reserve(s, n);
+        if (err != NP_OK) {
+            return np_session_refused(s, err, NULL);
+        }
+        memcpy(s->whole.data + s->whole.len, s->in, n);
+        s->whole.len += (uint32_t)n;
+        s->whole_left -= (uint32_t)n;
+        s->in += n;
+    }
+    if (s->whole_left > 0) {
+        return np_session_starve(s, 0);
+    }
+    s->frame_deadline = NP_TIME_NEVER;
+    if (s->whole_more) {
+        s->whole_body = false;
+        return NP_STEP_AGAIN;
+    }
+    step = np__session_take(s, s->whole_kind, s->whole_stream, s->whole.data, s->whole.len, event);
+    if (step == NP_STEP_PAUSED) {
+        return step;
+    }
+    s->whole_body = false;
+    s->whole_busy = false;
+    s->whole_given = true; /* released at the next verb, whoever looks at it until then */
+    return step;
+}
+
+/* A frame that continues a message: it must be of the same one, and within its bound. */
+static np_err np_session_judge_next(const np_session *s, const np_framing_head *head,
+                                    np_fault *fault)
+{
+    if (head->kind != s->whole_kind || head->stream != s->whole_stream) {
+        return np_fault_set(fault, NP_ERR_FRAGMENT, "base.frame",
+                            "the fragments of a message follow each other", 0, head->stream);
+    }
+    if (head->body_len > s->whole_max - s->whole.len) {
+        return np_fault_set(fault, NP_ERR_TOO_LONG, "base.frame.length",
+                            "the message's greatest size", 6,
+                            (uint64_t)s->whole.len + head->body_len);
+    }
+    return NP_OK;
+}
+
+/* The first frame of a message: what can be told before its body is there. */
+static np_err np_session_judge_first(np_session *s, const np_framing_head *head,
+                                     const uint8_t *body, size_t there, np_fault *fault)
+{
+    uint32_t bound = 0;
+    np_err err = np__session_judge(s, head, there >= 4 ? body : NULL, &bound, fault);
+
+    if (err != NP_OK) {
+        return err;
+    }
+    if (head->body_len > bound) {
+        return np_fault_set(fault, NP_ERR_TOO_LONG, "base.frame.length",
+                            "the message's greatest size", 6, head->body_len);
+    }
+    s->whole_max = bound;
+    return NP_OK;
+}
+
+/* The next frame of the window. */
+static np__session_step np_session_step_frame(np_session *s, np_event *event)
+{
+    np_framing_rules rules = {
+        .payload_max = s->phase == NP_PHASE_HELLO ? BASE_ERROR_MAX_LEN : NP_FRAMING_PAYLOAD_MAX,
+        .compressions = 1,
+        .bare = s->phase == NP_PHASE_HELLO,
+    };
+    size_t n = (size_t)(s->in_end - s->in);
+    np_framing_head head;
+    np_fault fault;
+    size_t need = 0;
+    size_t there;
+    bool done = false;
+    np_err err = np_framing_read(&head, s->in, n, &rules, &done, &need, &fault);
+
+    if (np_unlikely(err != NP_OK)) {
+        return np_session_refused(s, err, &fault);
+    }
+    if (np_unlikely(!done)) {
+        return np_session_starve(s, need);
+    }
+    there = n - head.head_len;
+    err = np_unlikely(s->whole_busy)
+              ? np_session_judge_next(s, &head, &fault)
+              : np_session_judge_first(s, &head, s->in + head.head_len, there, &fault);
+    if (np_unlikely(err != NP_OK)) {
+        return np_session_refused(s, err, &fault);
+    }
+    if (np_likely(there >= head.body_len && !head.more && !s->whole_busy)) {
+        np__session_step step = np__session_take(s, head.kind, head.stream, s->in + head.head_len,
+                                                 head.body_len, event);
+        if (np_likely(step != NP_STEP_PAUSED)) {
+            s->in += head.head_len + head.body_len;
+            s->frame_deadline = NP_TIME_NEVER;
+        }
+        return step;
+    }
+    if (!head.more && !s->whole_busy && (head.body_len < NP_SESSION_DIRECT_MIN || there < 4)) {
+        return np_session_starve(s, head.head_len + (head.body_len < NP_SESSION_DIRECT_MIN
+                                                         ? (size_t)head.body_len
+                                                         : 4));
+    }
+    if (!s->whole_busy && there < 4) {
+        return np_session_starve(s, head.head_len + 4); /* a first fragment: its id decides */
+    }
+    s->whole_busy = true;
+    s->whole_body = true;
+    s->whole_more = head.more;
+    s->whole_kind = head.kind;
+    s->whole_stream = head.stream;
+    s->whole_left = head.body_len;
+    s->in += head.head_len;
+    return NP_STEP_AGAIN;
+}
+
+/* Events ------------------------------------------------------------------------------------ */
+
+static bool np_session_event_failure(np_session *s, uint64_t now_ms, np_err err, np_event *event)
+{
+    np_call_entry entry;
+
+    if (!np_calls_expire(&s->calls, s->pool, np__session_parity(s), now_ms, &entry)) {
+        return false;
+    }
+    event->kind = NP_EVENT_FAILURE;
+    event->stream = entry.stream;
+    event->user = entry.user;
+    event->message = entry.message;
+    event->id = entry.message->id;
+    event->err = err;
+    return true;
+}
+
+static bool np_session_event_closed(np_session *s, np_event *event)
+{
+    np_err err = (np_err)s->end_err;
+
+    if (!s->closed_due) {
+        return false;
+    }
+    if (np_session_event_failure(s, NP_TIME_NEVER, err != NP_OK ? err : NP_ERR_CLOSED, event)) {
+        return true;
+    }
+    s->closed_due = false;
+    event->kind = NP_EVENT_CLOSED;
+    event->err = err;
+    event->stage = (np_session_stage)s->end_stage;
+    event->by_peer = s->by_peer;
+    if (s->end != NULL) {
+        event->reason = s->end->reason;
+        event->fault = s->end->has_fault ? &s->end->fault : NULL;
+        event->text.data = s->end->text;
+        event->text.len = s->end->text_len;
+    }
+    return true;
+}
+
+/* Events that need no input. */
+static bool np_session_event_due(np_session *s, np_event *event)
+{
+    if (s->calls_due) {
+        if (np_session_event_failure(s, s->now.mono_ms, NP_ERR_DEADLINE, event)) {
+            np__session_emit_cancel(s, event->stream);
+            return true;
+        }
+        s->calls_due = false;
+    }
+    if (s->writable_wanted && s->phase == NP_PHASE_OPEN && !np__session_congested(s)) {
+        s->writable_wanted = false;
+        event->kind = NP_EVENT_WRITABLE;
+        return true;
+    }
+    return false;
+}
+
+/* The end of the peer's bytes, after all that came before it. */
+static void np_session_input_ended(np_session *s)
+{
+    np_str none = {NULL, 0};
+
+    np__session_cause(s, NP_ERR_EOF,
+                      s->phase == NP_PHASE_HELLO ? NP_SESSION_STAGE_NEGOTIATE
+                                                 : NP_SESSION_STAGE_FRAME,
+                      true, NP_SESSION_NO_REASON, NULL, none);
+    np__session_closed(s);
+}
+
+/* Steps until there is an event; false if there is none. */
+static bool np_session_event_input(np_session *s, np_event *event)
+{
+    while (s->phase < NP_PHASE_CLOSING && !s->held && !s->starved) {
+        np__session_step step = s->whole_body ? np_session_step_whole(s, event)
+                                              : np_session_step_frame(s, event);
+        s->paused = step == NP_STEP_PAUSED;
+        if (step == NP_STEP_EVENT) {
+            return true;
+        }
+        if (s->paused) {
+            s->frame_deadline = NP_TIME_NEVER;
+            return false;
+        }
+        if (s->whole_given) {
+            np_session_release_given(s);
+        }
+    }
+    if (s->phase < NP_PHASE_CLOSING && s->starved && s->eof) {
+        np_session_input_ended(s);
+    }
+    return false;
+}
+
+bool np_session_next_event(np_session *s, np_event *event)
+{
+    np_session_release_given(s);
+    memset(event, 0, sizeof *event);
+    event->reason = NP_SESSION_NO_REASON;
+    event->version = s->version;
+    if (np_session_event_due(s, event) || np_session_event_input(s, event)) {
+        return true;
+    }
+    if (s->phase == NP_PHASE_CLOSING) {
+        np__session_drop_input(s);
+        np__session_settle(s);
+    }
+    return np_session_event_closed(s, event);
+}
+
+bool np_session_pending(const np_session *s)
+{
+    if (s->closed_due || s->calls_due) {
+        return true;
+    }
+    if (s->phase >= NP_PHASE_CLOSING) {
+        return false;
+    }
+    if (s->writable_wanted && s->phase == NP_PHASE_OPEN && !np__session_congested(s)) {
+        return true;
+    }
+    if (s->held || s->starved) {
+        return false;
+    }
+    if (s->paused) {
+        return !np__session_congested(s);
+    }
+    return s->in != s->in_end || s->whole_body || s->eof;
+}

@@ -1,0 +1,145 @@
+/* session_private.h - what the files of the session share.
+ *
+ *   session.c        life: init, deadlines, output, the end
+ *   session_input.c  bytes to frames to whole payloads
+ *   session_event.c  a whole payload to an event
+ *   session_send.c   messages, requests and replies to bytes
+ */
+#ifndef NP_PROTOCOL_SESSION_PRIVATE_H
+#define NP_PROTOCOL_SESSION_PRIVATE_H
+
+#include <base.h>
+
+#include "core/framing.h"
+#include "protocol/session.h"
+
+enum { NP_PHASE_HELLO, NP_PHASE_OPEN, NP_PHASE_CLOSING, NP_PHASE_CLOSED };
+
+/* Longest text in an Error, a Failure or a Disconnect. */
+#define NP_SESSION_TEXT_MAX ((size_t)256)
+
+/* The keepalive's token. */
+#define NP_SESSION_IDLE_TOKEN UINT64_MAX
+
+/* Encoded size of base.Failure: reason, code, length and text. */
+#define NP_SESSION_FAILURE_MAX ((uint32_t)(4 + 4 + 8 + NP_SESSION_TEXT_MAX))
+
+/* The cause of an end in detail; lives in a pool block. */
+struct np_session_end {
+    size_t cap; /* of the block */
+    np_fault fault;
+    bool has_fault;
+    uint32_t reason;
+    size_t text_len;
+    char text[NP_SESSION_TEXT_MAX + 1];
+};
+
+static inline uint32_t np__session_parity(const np_session *s)
+{
+    return s->role == NP_SESSION_CLIENT ? 1 : 0;
+}
+
+static inline uint64_t np__session_after(const np_session *s, uint32_t delay_ms)
+{
+    return delay_ms > 0 ? np_time_after(s->now.mono_ms, delay_ms) : NP_TIME_NEVER;
+}
+
+/* Whether so much output waits that no new work is taken in. */
+static inline bool np__session_congested(const np_session *s)
+{
+    return s->out.queued > s->options->queue_max / 2;
+}
+
+/* The hook of the conversation machine: whether a message may come in, or go out, in the state
+ * that the conversation is in; moves it on if it may. Everything is allowed until conversations
+ * are generated. */
+static inline np_err np__session_converse(np_session *s, const np_message *message, bool incoming)
+{
+    (void)s;
+    (void)message;
+    (void)incoming;
+    return NP_OK;
+}
+
+/* session.c --------------------------------------------------------------------------------- */
+
+/* Keeps the cause, if there is none yet. reason: of base.Reason or NP_SESSION_NO_REASON. */
+void np__session_cause(np_session *s, np_err err, np_session_stage stage, bool by_peer,
+                       uint32_t reason, const np_fault *fault, np_str text);
+
+/* From OPEN or HELLO to CLOSING, after the last message was queued. */
+void np__session_closing(np_session *s);
+
+/* CLOSED, now. */
+void np__session_closed(np_session *s);
+
+/* CLOSED, if nothing is left to do. */
+void np__session_settle(np_session *s);
+
+/* np_session_fail with the time as last told. */
+void np__session_fail(np_session *s, np_err err, np_session_stage stage, const np_fault *fault);
+
+/* The number of base.Reason for an error. */
+base_reason np__session_reason(np_err err);
+
+/* The error for a peer's reason. */
+np_err np__session_reason_err(uint32_t reason);
+
+/* The most bytes, at most max, that text can be cut to without splitting a character. */
+size_t np__session_cut(const char *text, size_t len, size_t max);
+
+/* session_input.c --------------------------------------------------------------------------- */
+
+/* Gives the buffers of input back; the window is empty then. */
+void np__session_drop_input(np_session *s);
+
+/* session_event.c --------------------------------------------------------------------------- */
+
+/* What became of a payload. */
+typedef enum np__session_step {
+    NP_STEP_EVENT,  /* *event is filled in */
+    NP_STEP_AGAIN,  /* it was dealt with */
+    NP_STEP_STARVED,
+    NP_STEP_PAUSED, /* not now: the output queue is too full; nothing was done */
+    NP_STEP_ENDED   /* the session is at its end */
+} np__session_step;
+
+/* A message's head and, where they have come, the first 4 bytes of its body (else NULL): whether
+ * it may come at all, and in *bound how long its payload may be. Errors: with *fault. */
+NP_MUST_CHECK np_err np__session_judge(const np_session *s, const np_framing_head *head,
+                                       const uint8_t *id, uint32_t *bound, np_fault *fault);
+
+/* A whole payload. */
+np__session_step np__session_take(np_session *s, uint8_t kind, uint32_t stream,
+                                  const uint8_t *payload, size_t len, np_event *event);
+
+/* session_send.c ---------------------------------------------------------------------------- */
+
+/* Something to be queued: codec and value, or encoded bytes. */
+typedef struct np__session_outgoing {
+    uint8_t kind; /* np_framing_kind */
+    bool urgent;  /* the session's own: the queue's bound does not count */
+    bool has_id;  /* false for failures and cancels */
+    uint32_t stream;
+    uint32_t id;
+    uint32_t version;
+    const np_codec *codec; /* NULL: encoded */
+    const void *value;
+    const uint8_t *encoded; /* id included */
+    size_t encoded_len;
+} np__session_outgoing;
+
+NP_MUST_CHECK np_err np__session_emit(np_session *s, const np__session_outgoing *out,
+                                      np_fault *fault);
+
+/* Queues a message of the base protocol, whatever the queue's bound. */
+NP_MUST_CHECK np_err np__session_emit_base(np_session *s, uint32_t id, const void *value);
+
+/* Answers a request that never became an event. */
+NP_MUST_CHECK np_err np__session_emit_failure(np_session *s, uint32_t stream, uint32_t reason,
+                                              uint32_t code, np_str text, bool urgent);
+
+/* Tells the peer that the answer is not wanted any more. */
+void np__session_emit_cancel(np_session *s, uint32_t stream);
+
+#endif

@@ -1,0 +1,329 @@
+/* session_send.c - messages, requests and replies on their way out; see session.h. */
+#include <string.h>
+
+#include "protocol/session_private.h"
+
+/* Writes a payload whose size has been measured. */
+static void np_session_write(uint8_t *p, const np__session_outgoing *out)
+{
+    if (out->codec == NULL) {
+        np_put_raw(p, out->encoded, out->encoded_len);
+        return;
+    }
+    if (out->has_id) {
+        p = np_put_u32(p, out->id);
+    }
+    out->codec->put(p, out->value, out->version);
+}
+
+/* One frame. */
+static np_err np_session_emit_whole(np_session *s, const np__session_outgoing *out, size_t len)
+{
+    np_framing_head head = np_framing_make(out->kind, out->stream, len, false);
+    uint8_t *room = NULL;
+    np_err err = np_outq_reserve(&s->out, s->pool, head.head_len + len, &room);
+
+    if (err == NP_OK) {
+        np_session_write(np_framing_put(room, &head), out);
+        np_outq_commit(&s->out, head.head_len + len);
+    }
+    return err;
+}
+
+/* Several frames: the payload lies in one piece, and the heads are gathered in between. */
+static np_err np_session_emit_pieces(np_session *s, const np__session_outgoing *out, size_t len)
+{
+    np_framing_head head = np_framing_make(out->kind, out->stream, 0, false);
+    uint8_t *heads = NULL;
+    uint8_t *body = NULL;
+    np_err err = np_outq_reserve_pieces(&s->out, s->pool, head.head_len, NP_FRAMING_FRAGMENT_MAX,
+                                        len, &heads, &body);
+
+    if (err != NP_OK) {
+        return err;
+    }
+    np_session_write(body, out);
+    while (len > 0) {
+        size_t piece = len < NP_FRAMING_FRAGMENT_MAX ? len : NP_FRAMING_FRAGMENT_MAX;
+        len -= piece;
+        head = np_framing_make(out->kind, out->stream, piece, len > 0);
+        heads = np_framing_put(heads, &head);
+    }
+    np_outq_commit_pieces(&s->out);
+    return NP_OK;
+}
+
+np_err np__session_emit(np_session *s, const np__session_outgoing *out, np_fault *fault)
+{
+    size_t len = out->encoded_len;
+    size_t wire;
+
+    if (out->codec != NULL) {
+        np_meter meter = {out->has_id ? 4 : 0, out->version, 0, fault};
+        np_err err = out->codec->measure(&meter, out->value);
+        if (np_unlikely(err != NP_OK)) {
+            return err;
+        }
+        len = meter.len;
+    }
+    if (np_unlikely(len > NP_FRAMING_PAYLOAD_MAX)) {
+        return np_fault_set(fault, NP_ERR_TOO_LONG, "base.frame.length", "max 16777216", 0, len);
+    }
+    wire = len + (len / NP_FRAMING_FRAGMENT_MAX + 1) * NP_FRAMING_HEAD_MAX;
+    if (np_unlikely(!out->urgent && s->out.queued > 0 &&
+                    (s->out.queued > s->options->queue_max ||
+                     wire > s->options->queue_max - s->out.queued))) {
+        s->writable_wanted = true;
+        return NP_ERR_FULL;
+    }
+    return len > NP_FRAMING_FRAGMENT_MAX ? np_session_emit_pieces(s, out, len)
+                                         : np_session_emit_whole(s, out, len);
+}
+
+np_err np__session_emit_base(np_session *s, uint32_t id, const void *value)
+{
+    const np_message *message = np_protocol_message(&base_protocol, id);
+    np__session_outgoing out = {
+        .kind = NP_FRAMING_NO_STREAM,
+        .urgent = true,
+        .has_id = true,
+        .id = id,
+        .version = BASE_VERSION,
+        .codec = message->codec,
+        .value = value,
+    };
+    return np__session_emit(s, &out, NULL);
+}
+
+np_err np__session_emit_failure(np_session *s, uint32_t stream, uint32_t reason, uint32_t code,
+                                np_str text, bool urgent)
+{
+    base_failure failure = {(base_reason)reason, code, text};
+    np__session_outgoing out = {
+        .kind = NP_FRAMING_ERROR,
+        .urgent = urgent,
+        .stream = stream,
+        .version = BASE_VERSION,
+        .codec = &base_failure_codec,
+        .value = &failure,
+    };
+    return np__session_emit(s, &out, NULL);
+}
+
+void np__session_emit_cancel(np_session *s, uint32_t stream)
+{
+    np__session_outgoing out = {.kind = NP_FRAMING_CANCEL, .stream = stream};
+    bool wanted = s->writable_wanted;
+    np_err err = np__session_emit(s, &out, NULL);
+
+    /* Only a courtesy: an answer that comes nevertheless is dropped. */
+    (void)err;
+    s->writable_wanted = wanted;
+}
+
+/* What every send asks first; also tells the version that the message is encoded at. */
+static np_err np_session_may_send(np_session *s, const np_message *message, bool request,
+                                  uint32_t *version)
+{
+    const np_protocol *protocol = message->id < 256 ? &base_protocol : s->options->protocol;
+
+    if (np_unlikely(s->phase != NP_PHASE_OPEN)) {
+        return s->phase == NP_PHASE_HELLO ? NP_ERR_STATE : NP_ERR_CLOSED;
+    }
+    if (np_unlikely((message->kind == NP_MESSAGE_REQUEST) != request ||
+                    message < protocol->messages ||
+                    message >= protocol->messages + protocol->message_count)) {
+        return NP_ERR_ARG;
+    }
+    *version = message->id < 256 ? BASE_VERSION : s->version;
+    return np_unlikely(message->since > *version) ? NP_ERR_NEWER : NP_OK;
+}
+
+static np_err np_session_send_any(np_session *s, const np_message *message,
+                                  np__session_outgoing *out, np_fault *fault)
+{
+    np_err err = np_session_may_send(s, message, false, &out->version);
+
+    if (err == NP_OK) {
+        err = np__session_converse(s, message, false);
+    }
+    if (np_unlikely(err != NP_OK)) {
+        return err;
+    }
+    out->kind = NP_FRAMING_NO_STREAM;
+    out->has_id = true;
+    out->id = message->id;
+    return np__session_emit(s, out, fault);
+}
+
+np_err np_session_send(np_session *s, const np_message *message, const void *value,
+                       np_fault *fault)
+{
+    np__session_outgoing out = {.codec = message->codec, .value = value};
+    return np_session_send_any(s, message, &out, fault);
+}
+
+np_err np_session_send_encoded(np_session *s, const np_message *message, const uint8_t *payload,
+                               size_t len, np_fault *fault)
+{
+    np__session_outgoing out = {.encoded = payload, .encoded_len = len};
+    return np_session_send_any(s, message, &out, fault);
+}
+
+np_err np_session_ping(np_session *s, uint64_t token)
+{
+    base_ping ping = {token};
+
+    if (token == NP_SESSION_IDLE_TOKEN) {
+        return NP_ERR_ARG;
+    }
+    return np_session_send(s, np_protocol_message(&base_protocol, BASE_PING_ID), &ping, NULL);
+}
+
+/* Requests ---------------------------------------------------------------------------------- */
+
+/* The id for the next stream of ours. Ids go round after 2^31 requests; one that is still in use
+ * then is left out. */
+static uint32_t np_session_next_stream(const np_session *s)
+{
+    uint32_t stream = s->next_stream;
+
+    while (stream == 0 || np_calls_find(&s->calls, stream) != NULL) {
+        stream += 2;
+    }
+    return stream;
+}
+
+static np_err np_session_request_any(np_session *s, const np_message *message,
+                                     np__session_outgoing *out, np_call_entry *entry,
+                                     uint32_t *stream, np_fault *fault)
+{
+    np_err err = np_session_may_send(s, message, true, &out->version);
+
+    if (err == NP_OK && s->calls.count[np__session_parity(s)] >= s->options->calls_max) {
+        err = NP_ERR_LIMIT;
+    }
+    if (err == NP_OK) {
+        err = np_calls_reserve(&s->calls, s->pool);
+    }
+    if (err == NP_OK) {
+        err = np__session_converse(s, message, false);
+    }
+    if (err == NP_OK) {
+        out->kind = NP_FRAMING_REQUEST;
+        out->has_id = true;
+        out->id = message->id;
+        out->stream = np_session_next_stream(s);
+        err = np__session_emit(s, out, fault);
+    }
+    if (err != NP_OK) {
+        if (s->calls.count[0] + s->calls.count[1] == 0) {
+            np_calls_clear(&s->calls, s->pool);
+        }
+        return err;
+    }
+    entry->stream = out->stream;
+    entry->message = message;
+    np_calls_add(&s->calls, entry);
+    s->next_stream = out->stream + 2;
+    if (stream != NULL) {
+        *stream = out->stream;
+    }
+    return NP_OK;
+}
+
+np_err np_session_request(np_session *s, const np_message *message, const void *value,
+                          uint64_t deadline_ms, void *user, uint32_t *stream, np_fault *fault)
+{
+    np__session_outgoing out = {.codec = message->codec, .value = value};
+    np_call_entry entry = {.deadline_ms = deadline_ms, .user = user};
+    return np_session_request_any(s, message, &out, &entry, stream, fault);
+}
+
+np_err np_session_request_encoded(np_session *s, const np_message *message, const uint8_t *payload,
+                                  size_t len, uint64_t deadline_ms, void *user, uint32_t *stream,
+                                  np_fault *fault)
+{
+    np__session_outgoing out = {.encoded = payload, .encoded_len = len};
+    np_call_entry entry = {.deadline_ms = deadline_ms, .user = user};
+    return np_session_request_any(s, message, &out, &entry, stream, fault);
+}
+
+void np_session_cancel(np_session *s, uint32_t stream)
+{
+    np_call_entry *entry = NULL;
+
+    if ((stream & 1) == np__session_parity(s)) {
+        entry = np_calls_find(&s->calls, stream);
+    }
+    if (entry == NULL) {
+        return;
+    }
+    np_calls_remove(&s->calls, s->pool, entry);
+    if (s->phase == NP_PHASE_OPEN) {
+        np__session_emit_cancel(s, stream);
+    }
+}
+
+/* Replies ----------------------------------------------------------------------------------- */
+
+bool np_session_serving(const np_session *s, uint32_t stream)
+{
+    return s->phase == NP_PHASE_OPEN && (stream & 1) != np__session_parity(s) &&
+           np_calls_find(&s->calls, stream) != NULL;
+}
+
+static np_err np_session_reply_any(np_session *s, uint32_t stream, const void *answer,
+                                   np__session_outgoing *out, np_fault *fault)
+{
+    np_call_entry *entry;
+    np_err err;
+
+    if (!np_session_serving(s, stream)) {
+        return NP_ERR_CLOSED;
+    }
+    entry = np_calls_find(&s->calls, stream);
+    if (out->encoded == NULL) {
+        out->codec = entry->message->reply_codec;
+        out->value = answer;
+    }
+    out->kind = NP_FRAMING_RESPONSE;
+    out->has_id = true;
+    out->id = entry->message->id;
+    out->stream = stream;
+    out->version = s->version;
+    err = np__session_emit(s, out, fault);
+    if (err == NP_OK) {
+        np_calls_remove(&s->calls, s->pool, entry);
+    }
+    return err;
+}
+
+np_err np_session_reply(np_session *s, uint32_t stream, const void *answer, np_fault *fault)
+{
+    np__session_outgoing out = {.codec = NULL};
+    return np_session_reply_any(s, stream, answer, &out, fault);
+}
+
+np_err np_session_reply_encoded(np_session *s, uint32_t stream, const uint8_t *payload, size_t len,
+                                np_fault *fault)
+{
+    np__session_outgoing out = {.encoded = payload, .encoded_len = len};
+    return np_session_reply_any(s, stream, NULL, &out, fault);
+}
+
+np_err np_session_refuse(np_session *s, uint32_t stream, uint32_t reason, uint32_t code,
+                         np_str text)
+{
+    np_err err;
+
+    if (!np_session_serving(s, stream)) {
+        return NP_ERR_CLOSED;
+    }
+    text.len = np__session_cut(text.data, text.len, NP_SESSION_TEXT_MAX);
+    err = np__session_emit_failure(s, stream, reason, code, text, false);
+    if (err == NP_OK) {
+        np_calls_remove(&s->calls, s->pool, np_calls_find(&s->calls, stream));
+    }
+    return err;
+}

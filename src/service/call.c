@@ -1,0 +1,144 @@
+/* call.c - requests, ours and the peer's. See netproto/service.h and netproto/conn.h. */
+#include "service/conn_private.h"
+
+#include <base.h>
+
+#include <stdlib.h>
+
+/* Requests of the peer's ------------------------------------------------------------------- */
+
+static np_conn *conn_of_call(np_call call)
+{
+    return call.conn != 0 ? np_conn_find(call.loop, call.conn) : NULL;
+}
+
+bool np_call_alive(np_call call)
+{
+    np_conn *conn = conn_of_call(call);
+
+    return conn != NULL && np_session_serving(&conn->link.session, call.stream);
+}
+
+np_err np_call_reply(np_call call, const void *answer, np_fault *fault)
+{
+    np_conn *conn = conn_of_call(call);
+
+    if (call.conn == 0) {
+        return NP_ERR_ARG;
+    }
+    if (conn == NULL) {
+        return NP_ERR_CLOSED;
+    }
+    return np__conn_sent(conn,
+                         np_session_reply(&conn->link.session, call.stream, answer, fault));
+}
+
+np_err np_call_fail(np_call call, uint32_t reason, uint32_t code, np_str text)
+{
+    np_conn *conn = conn_of_call(call);
+
+    if (call.conn == 0) {
+        return NP_ERR_ARG;
+    }
+    if (conn == NULL) {
+        return NP_ERR_CLOSED;
+    }
+    return np__conn_sent(
+        conn, np_session_refuse(&conn->link.session, call.stream, reason, code, text));
+}
+
+/* Requests of ours ------------------------------------------------------------------------- */
+
+/* Calls come and go with every message, so what was used once is kept. */
+static np_pending *take_pending(np_group *group)
+{
+    np_pending *pending = group->spare;
+
+    if (pending != NULL) {
+        group->spare = pending->next;
+        return pending;
+    }
+    return malloc(sizeof *pending);
+}
+
+static void give_pending(np_group *group, np_pending *pending)
+{
+    pending->next = group->spare;
+    group->spare = pending;
+}
+
+void np__group_free_pending(np_group *group)
+{
+    while (group->spare != NULL) {
+        np_pending *next = group->spare->next;
+        free(group->spare);
+        group->spare = next;
+    }
+}
+
+np_err np__conn_call(np_conn *conn, const np_message *message, const void *value,
+                     uint32_t timeout_ms, const np_pending *pending, np_fault *fault)
+{
+    np_group *group = conn->group;
+    uint64_t deadline = NP_TIME_NEVER;
+    np_pending *kept = NULL;
+    np_err err = np__conn_room(conn);
+
+    if (err != NP_OK) {
+        return err;
+    }
+    if (timeout_ms == 0) {
+        timeout_ms = message->timeout_ms != 0 ? message->timeout_ms : group->call_timeout_ms;
+    }
+    if (timeout_ms != 0) {
+        deadline = np_time_after(np_loop_now(group->loop).mono_ms, timeout_ms);
+    }
+    kept = take_pending(group);
+    if (kept == NULL) {
+        return NP_ERR_MEMORY;
+    }
+    *kept = *pending;
+    err = np_session_request(&conn->link.session, message, value, deadline, kept, NULL, fault);
+    if (err != NP_OK) {
+        give_pending(group, kept);
+    }
+    return np__conn_sent(conn, err);
+}
+
+np_err np_conn_call(np_conn *conn, const np_message *message, const void *value,
+                    np_conn_call_done_fn *done, void *user, np_fault *fault)
+{
+    np_pending pending = {.conn_done = done, .user = user};
+
+    return np__conn_call(conn, message, value, 0, &pending, fault);
+}
+
+void np__conn_answered(np_conn *conn, const np_event *event)
+{
+    np_group *group = conn->group;
+    np_pending *kept = event->user;
+    np_pending pending = *kept;
+    bool answered = event->kind == NP_EVENT_RESPONSE;
+    np_err err = answered ? NP_OK : event->err;
+    np_fault fault = {.err = err};
+    np_call_failure failure = {event->reason, event->code, event->text};
+    const np_call_failure *before = group->call_failure;
+
+    give_pending(group, kept);
+    if (err == NP_ERR_FAILED || err == NP_ERR_BUSY || err == NP_ERR_REFUSED) {
+        group->call_failure = &failure;
+    }
+    if (pending.conn_done != NULL) {
+        pending.conn_done(conn, err, answered ? event->payload : NULL, answered ? event->len : 0,
+                          event->version, pending.user, &fault);
+    } else if (pending.client_done != NULL) {
+        pending.client_done(group->client, err, answered ? event->payload : NULL,
+                            answered ? event->len : 0, event->version, pending.user, &fault);
+    }
+    group->call_failure = before;
+}
+
+const np_call_failure *np_conn_call_failure(const np_conn *conn)
+{
+    return conn->group->call_failure;
+}

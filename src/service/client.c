@@ -1,0 +1,368 @@
+/* client.c - connecting to a daemon and talking to it. See netproto/client.h. */
+#include "service/client_private.h"
+#include "service/conn_private.h"
+#include "transport/connect.h"
+
+#include <stdlib.h>
+
+/* What a _wait function grants beyond the deadlines that end everything anyway. */
+#define WAIT_SLACK_MS 2000
+
+struct np_client {
+    np_group group;
+    np_address address;
+    char text[NP_ADDRESS_TEXT_LEN];
+    uint32_t connect_timeout_ms;
+    void (*on_failed)(np_client *client, const np_failure *failure, void *user);
+    void *user;
+    np_connector *connector;
+    np_conn *conn;   /* from the connection's making until it is freed */
+    bool idle;       /* neither connector nor conn */
+    bool settled;    /* idle, or open: what np_client_connect_wait waits for */
+    void (*on_open)(np_conn *conn, void *user); /* the user's */
+    void *handlers_user;
+    void (*on_close)(np_conn *conn, const np_failure *failure, void *user);
+    void (*on_writable)(np_conn *conn, void *user);
+    np_failure failure;
+};
+
+np_client_options np_client_options_default(void)
+{
+    np_client_options options = {.connect_timeout_ms = 10000};
+
+    options.conn = np_conn_options_default();
+    return options;
+}
+
+/* What happens to the connection ----------------------------------------------------------- */
+
+static void on_open(np_conn *conn, void *user)
+{
+    np_client *client = user;
+
+    client->settled = true;
+    if (client->on_open != NULL) {
+        client->on_open(conn, client->handlers_user);
+    }
+}
+
+static void on_close(np_conn *conn, const np_failure *failure, void *user)
+{
+    np_client *client = user;
+
+    if (client->on_close != NULL) {
+        client->on_close(conn, failure, client->handlers_user);
+    }
+}
+
+static void on_writable(np_conn *conn, void *user)
+{
+    np_client *client = user;
+
+    if (client->on_writable != NULL) {
+        client->on_writable(conn, client->handlers_user);
+    }
+}
+
+static void on_end(np_group *group, np_conn *conn, const np_failure *failure)
+{
+    np_client *client = np_container_of(group, np_client, group);
+
+    (void)conn;
+    client->failure = *failure;
+}
+
+/* There is neither connection nor attempt any more; the user may start the next. */
+static void on_idle(np_client *client, bool opened)
+{
+    client->idle = true;
+    client->settled = true;
+    if (!opened && client->on_failed != NULL) {
+        client->on_failed(client, &client->failure, client->user);
+    }
+}
+
+static void on_gone(np_group *group, np_conn *conn)
+{
+    np_client *client = np_container_of(group, np_client, group);
+
+    client->conn = NULL;
+    on_idle(client, conn->opened);
+}
+
+/* Connecting ------------------------------------------------------------------------------- */
+
+static np_err start_talking(np_client *client, const np_stream *stream, const struct sockaddr *sa)
+{
+    np_err err = np__conn_new(&client->conn, &client->group, stream, NP_SESSION_CLIENT, sa);
+
+    if (err == NP_OK) {
+        client->idle = false;
+        client->settled = false;
+    }
+    return err;
+}
+
+static void on_connected(const np_connected *result, void *user)
+{
+    np_client *client = user;
+    np_stream stream;
+    np_err err = result->err;
+
+    client->connector = NULL;
+    if (err != NP_OK) {
+        (void)np__failure_set(&client->failure,
+                              result->resolving ? NP_STAGE_RESOLVE : NP_STAGE_CONNECT, err,
+                              result->os_error, client->text, result->why);
+        on_idle(client, false);
+        return;
+    }
+    if (client->address.kind == NP_ADDRESS_UNIX) {
+        np_unix_stream_init(&stream, result->fd);
+    } else {
+        np_tcp_stream_init(&stream, result->fd);
+    }
+    err = start_talking(client, &stream, (const struct sockaddr *)&result->peer);
+    if (err != NP_OK) {
+        stream.ops->close(&stream, false);
+        (void)np__failure_set(&client->failure, NP_STAGE_HELLO, err, 0, client->text, NULL);
+        on_idle(client, false);
+    }
+}
+
+np_err np__client_adopt(np_client *client, const np_stream *stream)
+{
+    return client->idle ? start_talking(client, stream, NULL) : NP_ERR_STATE;
+}
+
+np_err np_client_connect(np_client *client)
+{
+    np_err err = NP_OK;
+
+    if (!client->idle) {
+        return NP_ERR_STATE;
+    }
+    err = np_connector_start(&client->connector, client->group.loop, &client->address,
+                             client->connect_timeout_ms, on_connected, client);
+    if (err != NP_OK) {
+        np_stage stage = err == NP_ERR_ADDRESS   ? NP_STAGE_ADDRESS
+                         : err == NP_ERR_RESOLVE ? NP_STAGE_RESOLVE
+                                                 : NP_STAGE_CONNECT;
+        return np__failure_set(&client->failure, stage, err, 0, client->text,
+                               err == NP_ERR_ADDRESS ? "one cannot connect to that" : NULL);
+    }
+    client->idle = false;
+    client->settled = false;
+    return NP_OK;
+}
+
+np_err np_client_connect_wait(np_client *client, np_failure *failure)
+{
+    uint32_t wait_ms = client->connect_timeout_ms + client->group.session.hello_ms +
+                       client->group.session.close_ms + WAIT_SLACK_MS;
+    np_err err = NP_OK;
+
+    if (np__loop_running(client->group.loop)) {
+        return np__failure_set(failure, NP_STAGE_CONNECT, NP_ERR_STATE, 0, client->text,
+                               "a handler must not wait");
+    }
+    if (np_client_conn(client) != NULL) {
+        return NP_OK;
+    }
+    if (client->idle) {
+        err = np_client_connect(client);
+    }
+    if (err == NP_OK) {
+        err = np_loop_run_until(client->group.loop, &client->settled, wait_ms);
+        if (err != NP_OK) {
+            return np__failure_set(failure, NP_STAGE_CONNECT, err, 0, client->text, NULL);
+        }
+        err = np_client_conn(client) != NULL ? NP_OK : client->failure.err;
+    }
+    /* An end in order before the hello is still no connection. */
+    if (err == NP_OK && np_client_conn(client) == NULL) {
+        err = NP_ERR_CLOSED;
+    }
+    if (err != NP_OK && failure != NULL) {
+        *failure = client->failure;
+    }
+    return err;
+}
+
+/* Making and freeing ----------------------------------------------------------------------- */
+
+np_err np_client_new(np_client **out, np_loop *loop, const np_client_options *options,
+                     np_failure *failure)
+{
+    const np_conn_handlers *given = &options->handlers;
+    np_conn_handlers ours = {on_open, on_close, on_writable, NULL};
+    np_client *client = calloc(1, sizeof *client);
+    const char *why = NULL;
+    np_err err = NP_OK;
+
+    *out = NULL;
+    if (client == NULL) {
+        return np__failure_set(failure, NP_STAGE_CONNECT, NP_ERR_MEMORY, 0, NULL, NULL);
+    }
+    ours.user = client;
+    err = np_address_parse(options->address, &client->address, &why);
+    if (err != NP_OK) {
+        free(client);
+        return np__failure_set(failure, NP_STAGE_ADDRESS, err, 0, options->address, why);
+    }
+    err = np__group_init(&client->group, loop, &options->service, &options->base, &ours,
+                         &options->conn);
+    if (err != NP_OK) {
+        free(client);
+        return np__failure_set(failure, NP_STAGE_CONNECT, err, 0, options->address,
+                               "no protocol, or no queue");
+    }
+    (void)np_address_format(&client->address, client->text);
+    client->group.client = client;
+    client->group.on_end = on_end;
+    client->group.on_gone = on_gone;
+    client->on_open = given->on_open;
+    client->on_close = given->on_close;
+    client->on_writable = given->on_writable;
+    client->handlers_user = given->user;
+    client->connect_timeout_ms = options->connect_timeout_ms;
+    client->on_failed = options->on_failed;
+    client->user = options->user;
+    client->idle = true;
+    client->settled = true;
+    client->failure.reason = NP_CONN_NO_REASON;
+    *out = client;
+    return NP_OK;
+}
+
+void np_client_free(np_client *client)
+{
+    if (client == NULL) {
+        return;
+    }
+    client->on_failed = NULL;
+    np_connector_cancel(client->connector);
+    client->connector = NULL;
+    np__group_fini(&client->group);
+    free(client);
+}
+
+np_conn *np_client_conn(np_client *client)
+{
+    return client->conn != NULL && np_conn_is_open(client->conn) ? client->conn : NULL;
+}
+
+const np_failure *np_client_failure(const np_client *client)
+{
+    return &client->failure;
+}
+
+/* Talking ---------------------------------------------------------------------------------- */
+
+np_err np_client_send(np_client *client, const np_message *message, const void *value,
+                      np_fault *fault)
+{
+    np_conn *conn = np_client_conn(client);
+
+    return conn != NULL ? np_conn_send(conn, message, value, fault) : NP_ERR_STATE;
+}
+
+np_err np_client_call_within(np_client *client, const np_message *message, const void *value,
+                             uint32_t timeout_ms, np_call_done_fn *done, void *user,
+                             np_fault *fault)
+{
+    np_pending pending = {.client_done = done, .user = user};
+    np_conn *conn = np_client_conn(client);
+
+    return conn != NULL ? np__conn_call(conn, message, value, timeout_ms, &pending, fault)
+                        : NP_ERR_STATE;
+}
+
+np_err np_client_call(np_client *client, const np_message *message, const void *value,
+                      np_call_done_fn *done, void *user)
+{
+    return np_client_call_within(client, message, value, 0, done, user, NULL);
+}
+
+const np_call_failure *np_client_call_failure(const np_client *client)
+{
+    return client->group.call_failure;
+}
+
+typedef struct waiting {
+    np_call_take_fn *take;
+    void *user;
+    np_fault *fault;
+    np_err err;
+    bool done;
+} waiting;
+
+static void on_answer(np_client *client, np_err err, const void *payload, size_t len,
+                      uint32_t version, void *user, np_fault *fault)
+{
+    waiting *w = user;
+
+    (void)client;
+    w->err = err;
+    if (err == NP_OK && w->take != NULL) {
+        w->err = w->take(payload, len, version, w->user, fault);
+    }
+    if (w->err != NP_OK && w->fault != NULL) {
+        *w->fault = *fault;
+        w->fault->err = w->err;
+    }
+    w->done = true;
+}
+
+np_err np_client_call_wait(np_client *client, const np_message *message, const void *value,
+                           np_call_take_fn *take, void *user, np_fault *fault)
+{
+    /* On the stack: the call's deadline ends it before the wait is over, whatever happens. */
+    waiting w = {.take = take, .user = user, .fault = fault};
+    np_err err = np_client_connect_wait(client, NULL);
+
+    if (err == NP_OK) {
+        err = np_client_call_within(client, message, value, 0, on_answer, &w, fault);
+    }
+    if (err != NP_OK) {
+        return err;
+    }
+    while (!w.done) {
+        err = np_loop_run_until(client->group.loop, &w.done, UINT32_MAX);
+        if (err == NP_ERR_CANCELED) {
+            np_conn_abort(client->conn); /* np_loop_stop: the call must end before its storage */
+        }
+    }
+    return w.err;
+}
+
+/* Ending ----------------------------------------------------------------------------------- */
+
+void np_client_close(np_client *client)
+{
+    if (client->connector != NULL) {
+        np_connector_cancel(client->connector);
+        client->connector = NULL;
+        (void)np__failure_set(&client->failure, NP_STAGE_CONNECT, NP_ERR_CANCELED, 0,
+                              client->text, NULL);
+        on_idle(client, false);
+    } else if (client->conn != NULL) {
+        np_conn_close(client->conn, NP_CONN_NO_REASON, NULL);
+    }
+}
+
+np_err np_client_close_wait(np_client *client)
+{
+    uint32_t wait_ms = client->group.session.close_ms + WAIT_SLACK_MS;
+    np_err err = NP_OK;
+
+    if (np__loop_running(client->group.loop)) {
+        return NP_ERR_STATE;
+    }
+    if (client->idle) {
+        return NP_OK;
+    }
+    np_client_close(client);
+    err = np_loop_run_until(client->group.loop, &client->idle, wait_ms);
+    return err != NP_OK ? err : client->failure.err;
+}

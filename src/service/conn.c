@@ -1,0 +1,473 @@
+/* conn.c - one connection. See netproto/conn.h. */
+#define _GNU_SOURCE
+#include "service/conn_private.h"
+#include "transport/address.h"
+#include "transport/unix.h"
+
+#include <base.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Lists ------------------------------------------------------------------------------------ */
+
+static void list_init(np_conn_list *list)
+{
+    list->first = NULL;
+    list->tail = &list->first;
+    list->count = 0;
+}
+
+static void list_add(np_conn_list *list, np_conn *conn)
+{
+    conn->next = NULL;
+    conn->prev = list->tail;
+    *list->tail = conn;
+    list->tail = &conn->next;
+    list->count++;
+}
+
+static void list_remove(np_conn_list *list, np_conn *conn)
+{
+    *conn->prev = conn->next;
+    if (conn->next != NULL) {
+        conn->next->prev = conn->prev;
+    }
+    if (list->tail == &conn->next) {
+        list->tail = conn->prev;
+    }
+    list->count--;
+}
+
+static np_conn *conn_of(np_link *link)
+{
+    return np_container_of(link, np_conn, link);
+}
+
+/* Messages for the handlers ---------------------------------------------------------------- */
+
+/* Whose message it is: ids of the base protocol go to its own handlers, unless the service speaks
+ * the base protocol itself. */
+static const np_service *service_for(const np_group *group, uint32_t id)
+{
+    const np_protocol *protocol = group->service.protocol;
+    bool base_itself = protocol->message_count > 0 && protocol->messages[0].id < 256;
+
+    return id < 256 && !base_itself ? &group->base : &group->service;
+}
+
+static void refuse_request(np_conn *conn, const np_event *event)
+{
+    np_str none = {NULL, 0};
+    np_err err = np_session_refuse(&conn->link.session, event->stream, BASE_REASON_UNKNOWN_MESSAGE,
+                                   0, none);
+
+    if (err != NP_OK && err != NP_ERR_CLOSED) {
+        np_link_fail(&conn->link, err, NP_SESSION_STAGE_LOCAL, NULL);
+    }
+}
+
+/* A message did not decode, has no handler, or its handler failed. */
+static void on_dispatch_error(np_conn *conn, const np_event *event, np_err err,
+                              const np_fault *fault)
+{
+    bool decoding = fault->err != NP_OK;
+
+    if (err == NP_ERR_UNKNOWN_MESSAGE && !decoding) {
+        if (event->id == BASE_PONG_ID) {
+            return; /* it has done its work by arriving */
+        }
+        if (event->kind == NP_EVENT_REQUEST) {
+            refuse_request(conn, event);
+            return;
+        }
+        decoding = true;
+    }
+    np_link_fail(&conn->link, err, decoding ? NP_SESSION_STAGE_DECODE : NP_SESSION_STAGE_LOCAL,
+                 fault->err != NP_OK ? fault : NULL);
+}
+
+static void on_message(np_conn *conn, const np_event *event)
+{
+    np_group *group = conn->group;
+    const np_service *service = service_for(group, event->id);
+    np_fault fault = {.err = NP_OK};
+    np_err err = NP_ERR_UNKNOWN_MESSAGE;
+    np_incoming in = {.id = event->id,
+                      .payload = event->payload,
+                      .len = event->len,
+                      .version = event->version};
+
+    if (event->kind == NP_EVENT_REQUEST) {
+        in.call = (np_call){group->loop, conn->id, event->message, event->stream};
+    }
+    if (service->dispatch != NULL) {
+        conn->dispatching = true;
+        err = service->dispatch(service->handlers, conn, &in, &fault);
+        conn->dispatching = false;
+    }
+    if (err != NP_OK) {
+        on_dispatch_error(conn, event, err, &fault);
+    }
+}
+
+static void on_open(np_conn *conn)
+{
+    np_group *group = conn->group;
+
+    list_remove(&group->half_open, conn);
+    list_add(&group->open, conn);
+    conn->opened = true;
+    if (group->handlers.on_open != NULL) {
+        group->handlers.on_open(conn, group->handlers.user);
+    }
+}
+
+static void on_writable(np_conn *conn)
+{
+    np_group *group = conn->group;
+
+    conn->want_writable = false;
+    if (group->handlers.on_writable != NULL) {
+        group->handlers.on_writable(conn, group->handlers.user);
+    }
+}
+
+static void log_unknown(np_conn *conn, const np_event *event)
+{
+    np_loop *loop = conn->group->loop;
+    np_log_field fields[2];
+
+    fields[0] = np_log_unsigned("conn", conn->id);
+    fields[1] = np_log_unsigned("message", event->id);
+    np_log_write(np__loop_log(loop), np_loop_now(loop), NP_LOG_DEBUG, "conn.unknown_message",
+                 fields, 2);
+}
+
+static void on_event(np_link *link, const np_event *event)
+{
+    np_conn *conn = conn_of(link);
+
+    switch (event->kind) {
+    case NP_EVENT_OPEN:
+        on_open(conn);
+        break;
+    case NP_EVENT_MESSAGE:
+    case NP_EVENT_REQUEST:
+        on_message(conn, event);
+        break;
+    case NP_EVENT_RESPONSE:
+    case NP_EVENT_FAILURE:
+        np__conn_answered(conn, event);
+        break;
+    case NP_EVENT_UNKNOWN:
+        log_unknown(conn, event);
+        break;
+    case NP_EVENT_WRITABLE:
+        on_writable(conn);
+        break;
+    case NP_EVENT_CANCEL: /* the session knows; a reply will find out */
+    case NP_EVENT_CLOSED: /* told by on_closed */
+        break;
+    }
+}
+
+/* Sends from outside of handlers were refused at half of the bound; a quarter is the sign. */
+static void on_drained(np_link *link)
+{
+    np_conn *conn = conn_of(link);
+    size_t low = conn->group->session.queue_max / 4;
+
+    if (conn->want_writable && np_session_queued(&link->session) <= low) {
+        on_writable(conn);
+    }
+}
+
+static void on_closed(np_link *link, const np_event *event)
+{
+    np_conn *conn = conn_of(link);
+    np_group *group = conn->group;
+    np_failure failure;
+
+    np__failure_from_event(&failure, conn, event);
+    np__conn_free_bodies(conn);
+    conn->ended = true;
+    if (conn->opened && group->handlers.on_close != NULL) {
+        group->handlers.on_close(conn, &failure, group->handlers.user);
+    }
+    group->on_end(group, conn, &failure);
+}
+
+static void release(np_link *link)
+{
+    np_conn *conn = conn_of(link);
+    np_group *group = conn->group;
+
+    list_remove(conn->opened ? &group->open : &group->half_open, conn);
+    np__loop_unregister(group->loop, conn->id);
+    group->on_gone(group, conn);
+    free(conn);
+}
+
+static const np_link_ops link_ops = {
+    .on_event = on_event,
+    .on_drained = on_drained,
+    .on_closed = on_closed,
+    .release = release,
+};
+
+/* Groups ----------------------------------------------------------------------------------- */
+
+np_conn_options np_conn_options_default(void)
+{
+    np_conn_options options = {
+        .queue_max = (size_t)1 << 20,
+        .message_max = (size_t)16 << 20,
+        .calls_max = 1024,
+        .serve_max = 1024,
+        .hello_timeout_ms = 5000,
+        .frame_timeout_ms = 30000,
+        .stall_timeout_ms = 30000,
+        .close_timeout_ms = 5000,
+        .call_timeout_ms = 30000,
+    };
+
+    return options;
+}
+
+np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
+                      const np_service *base, const np_conn_handlers *handlers,
+                      const np_conn_options *options)
+{
+    if (service->protocol == NULL || options->queue_max == 0 || options->message_max == 0) {
+        return NP_ERR_ARG;
+    }
+    memset(group, 0, sizeof *group);
+    group->loop = loop;
+    group->service = *service;
+    group->base = *base;
+    group->handlers = *handlers;
+    group->call_timeout_ms = options->call_timeout_ms;
+    group->session = np_session_options_default(service->protocol);
+    group->session.conversation = options->conversation;
+    group->session.version_min = options->version_min;
+    group->session.version_max = options->version_max;
+    group->session.queue_max = options->queue_max;
+    group->session.message_max = options->message_max;
+    group->session.calls_max = options->calls_max;
+    group->session.serve_max = options->serve_max;
+    group->session.hello_ms = options->hello_timeout_ms;
+    group->session.frame_ms = options->frame_timeout_ms;
+    group->session.stall_ms = options->stall_timeout_ms;
+    group->session.close_ms = options->close_timeout_ms;
+    group->session.idle_ms = options->idle_timeout_ms;
+    list_init(&group->half_open);
+    list_init(&group->open);
+    return NP_OK;
+}
+
+void np__group_fini(np_group *group)
+{
+    while (group->half_open.first != NULL) {
+        np_link_destroy(&group->half_open.first->link);
+    }
+    while (group->open.first != NULL) {
+        np_link_destroy(&group->open.first->link);
+    }
+    np__group_free_pending(group);
+}
+
+/* Making one ------------------------------------------------------------------------------- */
+
+void np__conn_source(const struct sockaddr *sa, uint8_t address[16])
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+
+    memset(address, 0, 16);
+    if (sa->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
+        memcpy(address, mapped, sizeof mapped);
+        memcpy(address + 12, &in->sin_addr, 4);
+    } else if (sa->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)sa;
+        memcpy(address, &in6->sin6_addr, 16);
+    }
+}
+
+static void note_peer(np_conn *conn, const np_stream *stream, const struct sockaddr *sa)
+{
+    np_credentials credentials;
+
+    if (sa == NULL) {
+        conn->peer_kind = NP_PEER_PAIR;
+        return;
+    }
+    if (sa->sa_family != AF_UNIX) {
+        /* The port lies at the same place in both families. */
+        conn->peer_kind = NP_PEER_TCP;
+        conn->port = ntohs(((const struct sockaddr_in *)(const void *)sa)->sin_port);
+        np__conn_source(sa, conn->peer.ip);
+        return;
+    }
+    conn->peer_kind = NP_PEER_UNIX;
+    if (np_unix_peer(stream->fd, &credentials) == NP_OK) {
+        conn->has_credentials = true;
+        conn->peer.process.pid = credentials.pid;
+        conn->peer.process.uid = credentials.uid;
+        conn->peer.process.gid = credentials.gid;
+    }
+}
+
+np_err np__conn_new(np_conn **out, np_group *group, const np_stream *stream, np_session_role role,
+                    const struct sockaddr *sa)
+{
+    np_conn *conn = calloc(1, sizeof *conn);
+    np_err err = NP_OK;
+
+    if (conn == NULL) {
+        return NP_ERR_MEMORY;
+    }
+    conn->group = group;
+    note_peer(conn, stream, sa);
+    conn->id = np__loop_register(group->loop, conn);
+    if (conn->id == 0) {
+        free(conn);
+        return NP_ERR_MEMORY;
+    }
+    err = np_link_start(&conn->link, group->loop, &link_ops, stream, &group->session, role);
+    if (err != NP_OK) {
+        np__loop_unregister(group->loop, conn->id);
+        free(conn);
+        return err;
+    }
+    list_add(&group->half_open, conn);
+    *out = conn;
+    return NP_OK;
+}
+
+/* What users call -------------------------------------------------------------------------- */
+
+np_err np__conn_room(np_conn *conn)
+{
+    if (!conn->dispatching &&
+        np_session_queued(&conn->link.session) >= conn->group->session.queue_max / 2 &&
+        np_session_is_open(&conn->link.session)) {
+        conn->want_writable = true;
+        return NP_ERR_FULL;
+    }
+    return NP_OK;
+}
+
+np_err np__conn_sent(np_conn *conn, np_err err)
+{
+    if (err == NP_OK) {
+        np_link_touch(&conn->link);
+    } else if (err == NP_ERR_FULL) {
+        conn->want_writable = true;
+    }
+    return err;
+}
+
+np_err np_conn_send(np_conn *conn, const np_message *message, const void *value, np_fault *fault)
+{
+    np_err err = np__conn_room(conn);
+
+    if (err != NP_OK) {
+        return err;
+    }
+    return np__conn_sent(conn, np_session_send(&conn->link.session, message, value, fault));
+}
+
+np_err np_conn_ping(np_conn *conn)
+{
+    return np__conn_sent(conn, np_session_ping(&conn->link.session, conn->id));
+}
+
+void np_conn_hold(np_conn *conn, bool hold)
+{
+    np_link_hold(&conn->link, hold);
+}
+
+void np_conn_close(np_conn *conn, uint32_t reason, const char *text)
+{
+    np_link_close(&conn->link, reason, np_str_from(text));
+}
+
+void np_conn_abort(np_conn *conn)
+{
+    np_link_abort(&conn->link);
+}
+
+uint64_t np_conn_id(const np_conn *conn)
+{
+    return conn->id;
+}
+
+np_conn *np_conn_find(np_loop *loop, uint64_t id)
+{
+    np_conn *conn = np__loop_lookup(loop, id);
+
+    return conn != NULL && conn->opened && !conn->ended ? conn : NULL;
+}
+
+void *np_conn_user(const np_conn *conn)
+{
+    return conn->user;
+}
+
+void np_conn_set_user(np_conn *conn, void *user)
+{
+    conn->user = user;
+}
+
+np_loop *np_conn_loop(const np_conn *conn)
+{
+    return conn->group->loop;
+}
+
+np_client *np_conn_client(const np_conn *conn)
+{
+    return conn->group->client;
+}
+
+size_t np_conn_queued(const np_conn *conn)
+{
+    return np_session_queued(&conn->link.session);
+}
+
+uint32_t np_conn_version(const np_conn *conn)
+{
+    return conn->link.session.version;
+}
+
+bool np_conn_is_open(const np_conn *conn)
+{
+    return conn->opened && !conn->ended && np_session_is_open(&conn->link.session);
+}
+
+void np_conn_peer(const np_conn *conn, np_peer *peer)
+{
+    memset(peer, 0, sizeof *peer);
+    peer->kind = (np_peer_kind)conn->peer_kind;
+    if (conn->peer_kind == NP_PEER_TCP) {
+        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(conn->port)};
+        char text[NP_ADDRESS_TEXT_LEN];
+        memcpy(&in6.sin6_addr, conn->peer.ip, 16);
+        memcpy(peer->address, conn->peer.ip, 16);
+        peer->port = conn->port;
+        (void)np_address_format_socket((const struct sockaddr *)(const void *)&in6, sizeof in6,
+                                       text);
+        (void)snprintf(peer->text, sizeof peer->text, "%.*s", (int)sizeof peer->text - 1, text);
+    } else if (conn->peer_kind == NP_PEER_UNIX) {
+        peer->has_credentials = conn->has_credentials;
+        peer->pid = conn->peer.process.pid;
+        peer->uid = conn->peer.process.uid;
+        peer->gid = conn->peer.process.gid;
+        (void)snprintf(peer->text, sizeof peer->text, "unix:pid=%u,uid=%u,gid=%u",
+                       (unsigned)peer->pid, (unsigned)peer->uid, (unsigned)peer->gid);
+    } else {
+        (void)snprintf(peer->text, sizeof peer->text, "pair:");
+    }
+}

@@ -1,0 +1,112 @@
+/* conn_private.h - connections as daemons and clients see them. */
+#ifndef NP_SERVICE_CONN_PRIVATE_H
+#define NP_SERVICE_CONN_PRIVATE_H
+
+#include <netproto/client.h>
+#include <netproto/conn.h>
+
+#include "transport/pump.h"
+
+#include <sys/socket.h>
+
+/* A request of ours that waits for its answer. Either done function is NULL. */
+typedef struct np_pending np_pending;
+struct np_pending {
+    np_conn_call_done_fn *conn_done;
+    np_call_done_fn *client_done;
+    void *user;
+    np_pending *next; /* in the group's list of spare ones */
+};
+
+/* A list of connections, oldest first. */
+typedef struct np_conn_list {
+    np_conn *first;
+    np_conn **tail;
+    size_t count;
+} np_conn_list;
+
+/* What the connections of one daemon or client share. */
+typedef struct np_group np_group;
+struct np_group {
+    np_loop *loop;
+    np_client *client; /* NULL: a daemon's */
+    np_service service;
+    np_service base;
+    np_session_options session;
+    np_conn_handlers handlers;
+    uint32_t call_timeout_ms;
+    np_conn_list half_open;
+    np_conn_list open;
+    np_pending *spare;
+    const np_call_failure *call_failure; /* while a done function runs */
+    bool each_running;                   /* np_daemon_each walks the list of open ones */
+    /* The connection has ended; opened tells whether on_open ran. */
+    void (*on_end)(np_group *group, np_conn *conn, const np_failure *failure);
+    /* It is about to be freed and in no list any more. */
+    void (*on_gone)(np_group *group, np_conn *conn);
+};
+
+typedef struct np_body_state np_body_state;
+
+struct np_conn {
+    np_link link;
+    np_group *group;
+    np_conn *next;
+    np_conn **prev; /* what points to us */
+    uint64_t id;
+    void *user;
+    np_body_state *bodies;
+    union {
+        uint8_t ip[16];
+        struct {
+            uint32_t pid, uid, gid;
+        } process;
+    } peer;
+    uint16_t port;
+    uint8_t peer_kind;
+    bool opened : 1;
+    bool ended : 1;       /* on_close has run */
+    bool dispatching : 1; /* a message handler of this connection runs */
+    bool want_writable : 1;
+    bool has_credentials : 1;
+    bool counted : 1; /* by the daemon's table of sources */
+};
+
+/* Fills in what both kinds of owner share. Errors: NP_ERR_ARG. */
+NP_MUST_CHECK np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
+                                    const np_service *base, const np_conn_handlers *handlers,
+                                    const np_conn_options *options);
+
+/* Ends all connections at once and frees what the group holds. */
+void np__group_fini(np_group *group);
+
+/* Makes a connection of a stream, which it takes over on success. sa: who is at the other end, or
+ * NULL. Errors: NP_ERR_MEMORY, NP_ERR_ARG. */
+NP_MUST_CHECK np_err np__conn_new(np_conn **out, np_group *group, const np_stream *stream,
+                                  np_session_role role, const struct sockaddr *sa);
+
+/* Which address an np_conn's limit counts for, as 16 bytes. */
+void np__conn_source(const struct sockaddr *sa, uint8_t address[16]);
+
+/* Requests; call.c. */
+NP_MUST_CHECK np_err np__conn_call(np_conn *conn, const np_message *message, const void *value,
+                                   uint32_t timeout_ms, const np_pending *pending,
+                                   np_fault *fault);
+void np__conn_answered(np_conn *conn, const np_event *event);
+void np__group_free_pending(np_group *group);
+
+/* Whether a send from here finds room: half of the queue is kept for message handlers. */
+NP_MUST_CHECK np_err np__conn_room(np_conn *conn);
+
+/* After a session's sending function: notes NP_ERR_FULL, or has the output written. */
+np_err np__conn_sent(np_conn *conn, np_err err);
+
+/* Frees the bodies under way; body.c. */
+void np__conn_free_bodies(np_conn *conn);
+
+/* Failures; failure.c. Each fills in *failure (may be NULL) and returns err. */
+np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_error,
+                       const char *what, const char *why);
+void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_event *event);
+
+#endif

@@ -1,0 +1,16 @@
+/* daemon_private.h - what tests and other transports use of a daemon beyond netproto/daemon.h. */
+#ifndef NP_SERVICE_DAEMON_PRIVATE_H
+#define NP_SERVICE_DAEMON_PRIVATE_H
+
+#include <netproto/daemon.h>
+
+#include "transport/stream.h"
+
+#include <sys/socket.h>
+
+/* Serves a connected stream, which it takes over on success. sa: who is at the other end, or NULL.
+ * Errors: NP_ERR_BUSY, NP_ERR_LIMIT (places are taken), NP_ERR_MEMORY. */
+NP_MUST_CHECK np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream,
+                                      const struct sockaddr *sa);
+
+#endif

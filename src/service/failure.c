@@ -1,0 +1,117 @@
+/* failure.c - stage and cause of whatever went wrong, in words. See np_failure. */
+#define _GNU_SOURCE
+#include "service/conn_private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char *const stage_names[] = {
+    [NP_STAGE_NONE] = "none",       [NP_STAGE_ADDRESS] = "address", [NP_STAGE_RESOLVE] = "resolve",
+    [NP_STAGE_CONNECT] = "connect", [NP_STAGE_LISTEN] = "listen",   [NP_STAGE_HELLO] = "hello",
+    [NP_STAGE_READ] = "read",       [NP_STAGE_WRITE] = "write",     [NP_STAGE_MESSAGE] = "message",
+    [NP_STAGE_CALL] = "call",       [NP_STAGE_CLOSE] = "close",
+};
+
+const char *np_stage_name(np_stage stage)
+{
+    size_t index = (size_t)stage;
+
+    return index < sizeof stage_names / sizeof stage_names[0] ? stage_names[index] : "?";
+}
+
+/* Adds to the text, as far as there is room. */
+__attribute__((format(printf, 2, 3))) static void say(np_failure *failure, const char *format, ...)
+{
+    size_t used = strlen(failure->text);
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(failure->text + used, sizeof failure->text - used, format, args);
+    va_end(args);
+}
+
+static void say_os_error(np_failure *failure)
+{
+    char text[96];
+
+    if (failure->os_error != 0) {
+        say(failure, " (%s)", strerror_r(failure->os_error, text, sizeof text));
+    }
+}
+
+np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_error,
+                       const char *what, const char *why)
+{
+    if (failure == NULL) {
+        return err;
+    }
+    memset(failure, 0, sizeof *failure);
+    failure->stage = stage;
+    failure->err = err;
+    failure->os_error = os_error;
+    failure->reason = NP_CONN_NO_REASON;
+    say(failure, "%s", np_stage_name(stage));
+    if (what != NULL && *what != '\0') {
+        char clean[160];
+        (void)np_log_escape(np_str_from(what), false, clean, sizeof clean);
+        say(failure, " %s", clean);
+    }
+    say(failure, ": %s", np_err_text(err));
+    if (why != NULL) {
+        say(failure, ": %s", why);
+    }
+    say_os_error(failure);
+    return err;
+}
+
+static np_stage stage_of(const np_conn *conn, const np_event *event)
+{
+    switch (event->stage) {
+    case NP_SESSION_STAGE_NONE:
+        return NP_STAGE_NONE;
+    case NP_SESSION_STAGE_NEGOTIATE:
+        return NP_STAGE_HELLO;
+    case NP_SESSION_STAGE_FRAME:
+    case NP_SESSION_STAGE_DECODE:
+    case NP_SESSION_STAGE_CONVERSATION:
+    case NP_SESSION_STAGE_LOCAL:
+        return conn->opened ? NP_STAGE_MESSAGE : NP_STAGE_HELLO;
+    case NP_SESSION_STAGE_PEER:
+        return conn->opened ? NP_STAGE_MESSAGE : NP_STAGE_HELLO;
+    case NP_SESSION_STAGE_DEADLINE:
+        if (!conn->opened) {
+            return NP_STAGE_HELLO;
+        }
+        return np_session_queued(&conn->link.session) > 0 ? NP_STAGE_WRITE : NP_STAGE_READ;
+    case NP_SESSION_STAGE_IO:
+        return conn->link.write_failed ? NP_STAGE_WRITE : NP_STAGE_READ;
+    }
+    return NP_STAGE_NONE;
+}
+
+void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_event *event)
+{
+    char clean[160];
+
+    memset(failure, 0, sizeof *failure);
+    failure->stage = event->err == NP_OK ? NP_STAGE_NONE : stage_of(conn, event);
+    failure->err = event->err;
+    failure->by_peer = event->by_peer;
+    failure->os_error = conn->link.os_error;
+    failure->reason = event->reason;
+    if (event->err == NP_OK) {
+        say(failure, "closed by %s", event->by_peer ? "the peer" : "us");
+    } else {
+        say(failure, "%s: %s", np_stage_name(failure->stage), np_err_text(event->err));
+    }
+    if (event->fault != NULL) {
+        char detail[160];
+        failure->fault = *event->fault;
+        say(failure, ": %s", np_fault_format(event->fault, detail, sizeof detail));
+    }
+    say_os_error(failure);
+    if (event->text.len > 0) {
+        (void)np_log_escape(event->text, false, clean, sizeof clean);
+        say(failure, "; %s: \"%s\"", event->by_peer ? "the peer says" : "text", clean);
+    }
+}

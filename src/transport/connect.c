@@ -1,0 +1,368 @@
+/* connect.c - Happy Eyeballs. See connect.h. */
+#define _GNU_SOURCE
+#include "transport/connect.h"
+#include "transport/resolve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ATTEMPTS_MAX (2 * NP_RESOLVE_MAX)
+
+/* How long to wait when a unix listener's backlog is full, of which there is no announcement. */
+#define UNIX_RETRY_MS 20
+
+/* The resolver gives up by itself after this; the connector does so at its deadline. */
+#define RESOLVE_MS (24 * 60 * 60 * 1000)
+
+typedef struct attempt {
+    np_watch watch;
+    np_connector *connector;
+    int fd; /* -1: over */
+    struct sockaddr_storage peer;
+    socklen_t peer_len;
+} attempt;
+
+/* The addresses of one family that were not tried yet. */
+typedef struct candidates {
+    np_sockaddr list[NP_RESOLVE_MAX];
+    size_t next, count;
+} candidates;
+
+struct np_connector {
+    np_loop *loop;
+    np_connector_fn *fn;
+    void *user;
+    np_address address;
+    np_resolve *resolve;
+    unsigned unresolved; /* families without an answer yet */
+    np_timer deadline;
+    np_timer delay; /* until the next attempt, or for the other family's answer */
+    np_task task;   /* ends it: the callback never runs inside start */
+    bool started;   /* attempts are being made */
+    bool prefer_v4; /* whose turn it is */
+    candidates v6, v4;
+    struct sockaddr_storage single; /* instead: a unix or numeric address */
+    socklen_t single_len;
+    attempt attempts[ATTEMPTS_MAX];
+    size_t attempt_count;
+    np_connected result;
+};
+
+static void release(np_connector *c)
+{
+    np_timer_stop(c->loop, &c->deadline);
+    np_timer_stop(c->loop, &c->delay);
+    np__task_cancel(c->loop, &c->task);
+    np_resolve_free(c->resolve);
+    c->resolve = NULL;
+    for (size_t i = 0; i < c->attempt_count; i++) {
+        if (c->attempts[i].fd >= 0) {
+            np__watch_set(c->loop, &c->attempts[i].watch, NP_WATCH_NONE);
+            (void)close(c->attempts[i].fd);
+            c->attempts[i].fd = -1;
+        }
+    }
+}
+
+/* The outcome is in c->result; tells it in this turn's tasks. */
+static void finish(np_connector *c)
+{
+    release(c);
+    np__loop_defer(c->loop, &c->task);
+}
+
+static void on_task(np_loop *loop, np_task *task)
+{
+    np_connector *c = np_container_of(task, np_connector, task);
+
+    (void)loop;
+    c->fn(&c->result, c->user);
+    free(c);
+}
+
+static void fail(np_connector *c, np_err err, const char *why)
+{
+    c->result.err = err;
+    c->result.fd = -1;
+    if (why != NULL) {
+        c->result.why = why;
+    }
+    finish(c);
+}
+
+static void on_deadline(np_loop *loop, np_timer *timer)
+{
+    np_connector *c = np_container_of(timer, np_connector, deadline);
+
+    (void)loop;
+    c->result.resolving = !c->started;
+    fail(c, NP_ERR_DEADLINE,
+         c->started ? "no address answered in time" : "the name was not resolved in time");
+}
+
+/* A socket connected to itself: TCP's simultaneous open with an ephemeral port of our own, which
+ * happens when nobody listens on a local port. */
+static bool is_self(int fd)
+{
+    struct sockaddr_storage a;
+    struct sockaddr_storage b;
+    socklen_t a_len = sizeof a;
+    socklen_t b_len = sizeof b;
+
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    return getsockname(fd, (struct sockaddr *)&a, &a_len) == 0 &&
+           getpeername(fd, (struct sockaddr *)&b, &b_len) == 0 && a.ss_family != AF_UNIX &&
+           a_len == b_len && memcmp(&a, &b, a_len) == 0;
+}
+
+static void note_error(np_connector *c, const attempt *a, int os_error)
+{
+    c->result.os_error = os_error;
+    c->result.peer = a->peer;
+    c->result.peer_len = a->peer_len;
+}
+
+static void win(np_connector *c, attempt *a)
+{
+    np__watch_set(c->loop, &a->watch, NP_WATCH_NONE);
+    c->result.err = NP_OK;
+    c->result.os_error = 0;
+    c->result.why = NULL;
+    c->result.fd = a->fd;
+    c->result.peer = a->peer;
+    c->result.peer_len = a->peer_len;
+    a->fd = -1;
+    finish(c);
+}
+
+static bool take(candidates *list, attempt *a)
+{
+    const np_sockaddr *from = NULL;
+
+    if (list->next == list->count) {
+        return false;
+    }
+    from = &list->list[list->next++];
+    a->peer_len = from->any.sa_family == AF_INET ? sizeof from->v4 : sizeof from->v6;
+    memcpy(&a->peer, from, a->peer_len);
+    return true;
+}
+
+/* The next address to try, families in turn; false if there is none (yet). */
+static bool next_candidate(np_connector *c, attempt *a)
+{
+    candidates *first = c->prefer_v4 ? &c->v4 : &c->v6;
+    candidates *second = c->prefer_v4 ? &c->v6 : &c->v4;
+
+    if (c->single_len > 0) {
+        a->peer = c->single;
+        a->peer_len = c->single_len;
+        c->single_len = 0;
+        return true;
+    }
+    if (take(first, a) || take(second, a)) {
+        c->prefer_v4 = a->peer.ss_family == AF_INET6;
+        return true;
+    }
+    return false;
+}
+
+typedef enum outcome { MADE, UNDER_WAY, FAILED, LATER } outcome;
+
+static void on_writable(np_watch *watch, unsigned events);
+
+static outcome try_connect(np_connector *c, attempt *a)
+{
+    int domain = a->peer.ss_family;
+
+    a->connector = c;
+    a->fd = socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (a->fd < 0) {
+        note_error(c, a, errno);
+        return FAILED;
+    }
+    np__watch_init(&a->watch, a->fd, on_writable);
+    if (connect(a->fd, (const struct sockaddr *)&a->peer, a->peer_len) == 0) {
+        return MADE;
+    }
+    /* An interrupted connect goes on like one in progress. */
+    if (errno == EINPROGRESS || errno == EINTR) {
+        np__watch_set(c->loop, &a->watch, NP_WATCH_WRITE);
+        return UNDER_WAY;
+    }
+    note_error(c, a, errno);
+    (void)close(a->fd);
+    a->fd = -1;
+    return domain == AF_UNIX && c->result.os_error == EAGAIN ? LATER : FAILED;
+}
+
+static bool any_under_way(const np_connector *c)
+{
+    for (size_t i = 0; i < c->attempt_count; i++) {
+        if (c->attempts[i].fd >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void give_up(np_connector *c)
+{
+    bool files = c->result.os_error == EMFILE || c->result.os_error == ENFILE;
+
+    if (c->result.tried == 0) {
+        c->result.resolving = true;
+        fail(c, NP_ERR_RESOLVE, NULL);
+    } else {
+        fail(c, files ? NP_ERR_FILES : NP_ERR_CONNECT, NULL);
+    }
+}
+
+/* Starts attempts until one is under way, or there is nothing left to try. */
+static void next_attempt(np_connector *c)
+{
+    c->started = true;
+    np_timer_stop(c->loop, &c->delay);
+    while (c->attempt_count < ATTEMPTS_MAX) {
+        attempt *a = &c->attempts[c->attempt_count];
+        if (!next_candidate(c, a)) {
+            break;
+        }
+        c->attempt_count++;
+        c->result.tried++;
+        switch (try_connect(c, a)) {
+        case MADE:
+            win(c, a);
+            return;
+        case UNDER_WAY:
+            np_timer_start(c->loop, &c->delay, NP_CONNECT_ATTEMPT_DELAY_MS);
+            return;
+        case LATER:
+            c->single = a->peer;
+            c->single_len = a->peer_len;
+            c->attempt_count--;
+            c->result.tried--;
+            np_timer_start(c->loop, &c->delay, UNIX_RETRY_MS);
+            return;
+        case FAILED:
+            break;
+        }
+    }
+    if (c->unresolved == 0 && !any_under_way(c)) {
+        give_up(c);
+    }
+}
+
+static void on_writable(np_watch *watch, unsigned events)
+{
+    attempt *a = np_container_of(watch, attempt, watch);
+    np_connector *c = a->connector;
+    int os_error = 0;
+    socklen_t len = sizeof os_error;
+
+    (void)events;
+    if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &os_error, &len) != 0) {
+        os_error = errno;
+    }
+    if (os_error == 0 && is_self(a->fd)) {
+        os_error = ECONNREFUSED;
+    }
+    if (os_error == 0) {
+        win(c, a);
+        return;
+    }
+    note_error(c, a, os_error);
+    np__watch_set(c->loop, &a->watch, NP_WATCH_NONE);
+    (void)close(a->fd);
+    a->fd = -1;
+    next_attempt(c); /* RFC 8305, section 5: a failure does not wait for the delay */
+}
+
+static void on_delay(np_loop *loop, np_timer *timer)
+{
+    (void)loop;
+    next_attempt(np_container_of(timer, np_connector, delay));
+}
+
+static void on_resolved(np_resolve *resolve, const np_resolved *result, void *user)
+{
+    np_connector *c = user;
+    candidates *list = result->family == AF_INET6 ? &c->v6 : &c->v4;
+
+    (void)resolve;
+    c->unresolved--;
+    if (result->err == NP_OK) {
+        memcpy(list->list, result->addresses, sizeof list->list);
+        list->count = result->count;
+    } else if (c->result.why == NULL) {
+        c->result.why = result->why;
+    }
+    if (c->started) {
+        /* An address that comes late waits for its turn, unless there is nothing else to do. */
+        if (!np_timer_active(&c->delay)) {
+            next_attempt(c);
+        }
+    } else if (c->unresolved == 0 || (result->family == AF_INET6 && result->err == NP_OK)) {
+        next_attempt(c);
+    } else if (result->err == NP_OK) {
+        np_timer_start(c->loop, &c->delay, NP_CONNECT_RESOLUTION_DELAY_MS);
+    }
+}
+
+np_err np_connector_start(np_connector **out, np_loop *loop, const np_address *address,
+                          uint32_t timeout_ms, np_connector_fn *fn, void *user)
+{
+    np_connector *c = NULL;
+    np_err err = NP_OK;
+
+    if (address->kind == NP_ADDRESS_TCP && (address->wildcard || address->port == 0)) {
+        return NP_ERR_ADDRESS;
+    }
+    c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return NP_ERR_MEMORY;
+    }
+    c->loop = loop;
+    c->fn = fn;
+    c->user = user;
+    c->address = *address;
+    c->result.fd = -1;
+    np_timer_init(&c->deadline, on_deadline);
+    np_timer_init(&c->delay, on_delay);
+    np__task_init(&c->task, on_task);
+    c->single_len = np_address_numeric(address, &c->single);
+    if (c->single_len == 0 && strchr(address->host, ':') != NULL) {
+        err = NP_ERR_ADDRESS;
+    } else if (c->single_len == 0) {
+        c->unresolved = 2;
+        /* Our own deadline comes first, and says more. */
+        err = np_resolve_start(&c->resolve, loop, address->host, address->port, RESOLVE_MS,
+                               on_resolved, c);
+    }
+    if (err != NP_OK) {
+        free(c);
+        return err;
+    }
+    np_timer_start(loop, &c->deadline, timeout_ms);
+    if (c->single_len > 0) {
+        next_attempt(c);
+    }
+    *out = c;
+    return NP_OK;
+}
+
+void np_connector_cancel(np_connector *connector)
+{
+    if (connector == NULL) {
+        return;
+    }
+    release(connector);
+    if (connector->result.err == NP_OK && connector->result.fd >= 0) {
+        (void)close(connector->result.fd); /* it was made, and not told yet */
+    }
+    free(connector);
+}

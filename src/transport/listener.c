@@ -1,0 +1,246 @@
+/* listener.c - accepting connections. See listener.h. */
+#define _GNU_SOURCE
+#include "transport/listener.h"
+#include "transport/tcp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+struct np_listener {
+    np_loop *loop;
+    np_watch watch;
+    np_timer pause;
+    np_address address;
+    np_unix_listen un; /* un.fd is the socket of either kind */
+    np_listener_fn *fn;
+    void *user;
+    int spare; /* a descriptor to give up when there are no more */
+    bool held; /* by np_listener_pause */
+    bool accepting;
+    bool closed; /* inside its own callback */
+    uint64_t logged_ms;
+    uint64_t refused; /* connections closed for want of descriptors */
+};
+
+np_listener_options np_listener_options_default(void)
+{
+    np_listener_options options = {.backlog = 1024, .unix_mode = 0600};
+
+    return options;
+}
+
+static void rearm(np_listener *listener)
+{
+    bool on = !listener->held && !np_timer_active(&listener->pause);
+
+    np__watch_set(listener->loop, &listener->watch, on ? NP_WATCH_READ : NP_WATCH_NONE);
+}
+
+static int open_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void log_exhaustion(np_listener *listener, int os_error)
+{
+    np_time now = np_loop_now(listener->loop);
+    char text[NP_ADDRESS_TEXT_LEN];
+    np_log_field fields[3];
+
+    if (listener->logged_ms != 0 && now.mono_ms - listener->logged_ms < NP_LISTENER_LOG_MS) {
+        return;
+    }
+    listener->logged_ms = now.mono_ms;
+    fields[0] = np_log_text("address", np_address_format(&listener->address, text));
+    fields[1] = np_log_text("cause", os_error == ENFILE ? "ENFILE" : "EMFILE");
+    fields[2] = np_log_unsigned("refused", listener->refused);
+    np_log_write(np__loop_log(listener->loop), now, NP_LOG_ERROR, "listener.files", fields, 3);
+}
+
+/* Descriptors are out: lets one waiting connection know, and rests. */
+static void on_exhaustion(np_listener *listener, int os_error)
+{
+    if (listener->spare >= 0) {
+        int fd = -1;
+        (void)close(listener->spare);
+        fd = accept4(listener->un.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+            (void)close(fd);
+            listener->refused++;
+        }
+    }
+    listener->spare = open_spare();
+    log_exhaustion(listener, os_error);
+    np_timer_start(listener->loop, &listener->pause, NP_LISTENER_PAUSE_MS);
+    rearm(listener);
+}
+
+static void on_pause_end(np_loop *loop, np_timer *timer)
+{
+    np_listener *listener = np_container_of(timer, np_listener, pause);
+
+    (void)loop;
+    if (listener->spare < 0) {
+        listener->spare = open_spare();
+    }
+    rearm(listener);
+}
+
+/* Accepts one; false when there is nothing more to do in this turn. */
+static bool accept_one(np_listener *listener)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    int fd = accept4(listener->un.fd, (struct sockaddr *)&peer, &len,
+                     SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd >= 0) {
+        listener->fn(listener, fd, (const struct sockaddr *)&peer, len, listener->user);
+        return true;
+    }
+    switch (errno) {
+    case EAGAIN:
+        return false;
+    case EMFILE:
+    case ENFILE:
+        on_exhaustion(listener, errno);
+        return false;
+    case ENOBUFS:
+    case ENOMEM:
+        np_timer_start(listener->loop, &listener->pause, NP_LISTENER_PAUSE_MS);
+        rearm(listener);
+        return false;
+    default:
+        /* accept(2): errors of the new connection (ECONNABORTED, EPERM by a firewall, network
+         * errors) come this way too and say nothing about the next one. */
+        return true;
+    }
+}
+
+static void on_readable(np_watch *watch, unsigned events)
+{
+    np_listener *listener = np_container_of(watch, np_listener, watch);
+    int budget = NP_LISTENER_BUDGET;
+
+    (void)events;
+    listener->accepting = true;
+    while (budget-- > 0 && !listener->closed && !listener->held && accept_one(listener)) {
+    }
+    listener->accepting = false;
+    if (listener->closed) {
+        free(listener);
+    }
+}
+
+/* Reads back which port the system chose. */
+static void note_port(np_listener *listener)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+
+    if (getsockname(listener->un.fd, (struct sockaddr *)&sa, &len) == 0) {
+        /* The port lies at the same place in both families. */
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&sa;
+        listener->address.port = ntohs(in->sin_port);
+    }
+}
+
+static np_err open_tcp(np_listener *listener, const np_listener_options *options, int *os_error,
+                       const char **why)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = 0;
+    np_err err = NP_OK;
+
+    if (strcasecmp(listener->address.host, "localhost") == 0) {
+        memcpy(listener->address.host, "127.0.0.1", sizeof "127.0.0.1");
+    }
+    len = np_address_numeric(&listener->address, &sa);
+    if (len == 0) {
+        *why = "a listener's host must be numeric, or * for all addresses";
+        return NP_ERR_ADDRESS;
+    }
+    err = np_tcp_listen((const struct sockaddr *)&sa, len, options->backlog, options->reuse_port,
+                        &listener->un.fd, os_error);
+    if (err == NP_ERR_SYSTEM && *os_error == EAFNOSUPPORT && listener->address.wildcard) {
+        /* A machine without IPv6: all addresses are those of IPv4. */
+        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(listener->address.port)};
+        err = np_tcp_listen((const struct sockaddr *)(const void *)&in, sizeof in,
+                            options->backlog, options->reuse_port, &listener->un.fd, os_error);
+    }
+    if (err == NP_OK) {
+        note_port(listener);
+    }
+    return err;
+}
+
+np_err np_listener_open(np_listener **out, np_loop *loop, const np_address *address,
+                        const np_listener_options *options, np_listener_fn *fn, void *user,
+                        int *os_error, const char **why)
+{
+    np_listener *listener = calloc(1, sizeof *listener);
+    np_err err = NP_OK;
+
+    *os_error = 0;
+    *why = NULL;
+    if (listener == NULL) {
+        return NP_ERR_MEMORY;
+    }
+    listener->loop = loop;
+    listener->address = *address;
+    listener->fn = fn;
+    listener->user = user;
+    if (address->kind == NP_ADDRESS_UNIX) {
+        err = np_unix_open(address, options->unix_mode, options->backlog, &listener->un, os_error,
+                           why);
+    } else {
+        err = open_tcp(listener, options, os_error, why);
+    }
+    if (err != NP_OK) {
+        free(listener);
+        return err;
+    }
+    listener->spare = open_spare();
+    np_timer_init(&listener->pause, on_pause_end);
+    np__watch_init(&listener->watch, listener->un.fd, on_readable);
+    rearm(listener);
+    *out = listener;
+    return NP_OK;
+}
+
+void np_listener_close(np_listener *listener)
+{
+    if (listener == NULL || listener->closed) {
+        return;
+    }
+    np_timer_stop(listener->loop, &listener->pause);
+    np__watch_set(listener->loop, &listener->watch, NP_WATCH_NONE);
+    if (listener->address.kind == NP_ADDRESS_UNIX) {
+        np_unix_shut(&listener->un, &listener->address);
+    } else {
+        (void)close(listener->un.fd);
+    }
+    if (listener->spare >= 0) {
+        (void)close(listener->spare);
+    }
+    listener->closed = true;
+    if (!listener->accepting) {
+        free(listener);
+    }
+}
+
+void np_listener_pause(np_listener *listener, bool pause)
+{
+    listener->held = pause;
+    rearm(listener);
+}
+
+const np_address *np_listener_address(const np_listener *listener)
+{
+    return &listener->address;
+}

@@ -1,0 +1,373 @@
+/* pump.c - between a stream, a session and the loop. See pump.h. */
+#define _GNU_SOURCE
+#include "transport/pump.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* Pieces of one gathered write, and writes of one turn while the system takes everything. */
+#define IOV_MAX_PIECES 64
+#define WRITES_MAX 4
+
+static np_time now_of(const np_link *link)
+{
+    return np_loop_now(link->loop);
+}
+
+static np_err io_error(int os_error)
+{
+    switch (os_error) {
+    case ECONNRESET:
+    case EPIPE:
+    case ETIMEDOUT:
+    case ECONNABORTED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENETDOWN:
+        return NP_ERR_RESET;
+    case ENOMEM:
+    case ENOBUFS:
+        return NP_ERR_MEMORY;
+    default:
+        return NP_ERR_IO;
+    }
+}
+
+static void lose(np_link *link, int os_error, bool writing)
+{
+    link->os_error = (int16_t)os_error;
+    link->write_failed = writing;
+    np_session_lost(&link->session, io_error(os_error), now_of(link));
+}
+
+/* One read, if the session wants one. */
+static void read_some(np_link *link)
+{
+    uint8_t *place = NULL;
+    size_t len = 0;
+    size_t count = 0;
+    int os_error = 0;
+
+    if (link->eof) {
+        return;
+    }
+    switch (np_session_want(&link->session, &place, &len)) {
+    case NP_WANT_NOTHING:
+        return;
+    case NP_WANT_SHARED:
+        place = np__loop_buffer(link->loop);
+        len = NP_LOOP_BUFFER_LEN;
+        break;
+    case NP_WANT_PLACE:
+        break;
+    }
+    link->read_needs_write = false;
+    switch (link->stream.ops->read(&link->stream, place, len, &count, &os_error)) {
+    case NP_IO_OK:
+        np_session_recv(&link->session, place, count, now_of(link));
+        break;
+    case NP_IO_WAIT_READ:
+        break;
+    case NP_IO_WAIT_WRITE:
+        link->read_needs_write = true;
+        break;
+    case NP_IO_EOF:
+        link->eof = true;
+        np_session_recv_end(&link->session, now_of(link));
+        break;
+    case NP_IO_ERROR:
+        link->eof = true;
+        lose(link, os_error, false);
+        break;
+    }
+}
+
+static void hold(np_link *link, bool back, bool by_owner)
+{
+    bool before = link->held_back || link->held_by_owner;
+
+    link->held_back = back;
+    link->held_by_owner = by_owner;
+    if (before != (back || by_owner)) {
+        np_session_hold(&link->session, back || by_owner, now_of(link));
+    }
+}
+
+/* Hands out events, as many as the link may have of a turn. */
+static void drain(np_link *link)
+{
+    np_event event;
+    size_t events = 0;
+    size_t bytes = 0;
+
+    while (!link->closed && events < NP_LINK_EVENTS_MAX && bytes < NP_LINK_BYTES_MAX) {
+        if (link->abort_due) {
+            link->abort_due = false;
+            link->aborted = true;
+            np_session_lost(&link->session, NP_ERR_CANCELED, now_of(link));
+        }
+        if (!np_session_next_event(&link->session, &event)) {
+            break;
+        }
+        if (event.kind == NP_EVENT_CLOSED) {
+            link->closed = true;
+            link->ops->on_closed(link, &event);
+        } else {
+            link->ops->on_event(link, &event);
+        }
+        events++;
+        bytes += event.kind == NP_EVENT_MESSAGE || event.kind == NP_EVENT_REQUEST ||
+                         event.kind == NP_EVENT_RESPONSE
+                     ? event.len
+                     : 0;
+    }
+    if (!link->closed) {
+        np_session_park(&link->session);
+    }
+}
+
+/* The write failed. What the peer said before it left may still be here, and tells why. */
+static void on_write_error(np_link *link, int os_error)
+{
+    read_some(link);
+    drain(link);
+    if (!link->closed && link->os_error == 0) {
+        lose(link, os_error, true);
+    }
+}
+
+/* Writes what is queued; false when nothing more can be written now. */
+static bool write_some(np_link *link)
+{
+    struct iovec iov[IOV_MAX_PIECES];
+    size_t pieces = np_session_output(&link->session, iov, IOV_MAX_PIECES, now_of(link));
+    size_t total = 0;
+    size_t count = 0;
+    int os_error = 0;
+
+    if (pieces == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < pieces; i++) {
+        total += iov[i].iov_len;
+    }
+    link->write_needs_read = false;
+    switch (link->stream.ops->writev(&link->stream, iov, (int)pieces, &count, &os_error)) {
+    case NP_IO_OK:
+        np_session_output_done(&link->session, count, now_of(link));
+        link->blocked = count < total;
+        break;
+    case NP_IO_WAIT_READ:
+        link->write_needs_read = true;
+        link->blocked = true;
+        np_session_output_done(&link->session, 0, now_of(link));
+        break;
+    case NP_IO_WAIT_WRITE:
+    case NP_IO_EOF:
+        link->blocked = true;
+        np_session_output_done(&link->session, 0, now_of(link));
+        break;
+    case NP_IO_ERROR:
+        np_session_output_done(&link->session, 0, now_of(link));
+        on_write_error(link, os_error);
+        return false;
+    }
+    return !link->blocked;
+}
+
+static void flush(np_link *link)
+{
+    size_t before = np_session_queued(&link->session);
+    size_t half = link->session.options->queue_max / 2;
+
+    for (int i = 0; i < WRITES_MAX && write_some(link); i++) {
+    }
+    if (link->closed) {
+        return;
+    }
+    if (!link->shut && np_session_output_ended(&link->session)) {
+        link->shut = true;
+        link->stream.ops->shutdown(&link->stream);
+    }
+    hold(link, link->blocked && np_session_queued(&link->session) > half, link->held_by_owner);
+    if (np_session_queued(&link->session) < before) {
+        link->ops->on_drained(link);
+    }
+}
+
+static void watch(np_link *link, unsigned events)
+{
+    if (link->stream.ops->watch != NULL) {
+        link->stream.ops->watch(&link->stream, &link->watch, events);
+    } else {
+        np__watch_set(link->loop, &link->watch, events);
+    }
+}
+
+static void finish(np_link *link)
+{
+    watch(link, NP_WATCH_NONE);
+    np_timer_stop(link->loop, &link->timer);
+    np__task_cancel(link->loop, &link->task);
+    link->stream.ops->close(&link->stream, link->aborted);
+    np_session_fini(&link->session);
+    link->ops->release(link);
+}
+
+static bool stream_pending(const np_link *link)
+{
+    return link->stream.ops->pending != NULL && !link->eof &&
+           link->stream.ops->pending(&link->stream);
+}
+
+/* The end of a link's turn: what to wait for. The link may be gone afterwards. */
+static void settle(np_link *link)
+{
+    bool held = link->held_back || link->held_by_owner;
+    bool more = false;
+    unsigned events = NP_WATCH_NONE;
+    uint64_t deadline = 0;
+    uint8_t *place = NULL;
+    size_t len = 0;
+
+    link->in_turn = false;
+    if (link->closed) {
+        finish(link);
+        return;
+    }
+    more = np_session_pending(&link->session) || link->abort_due;
+    if (more || (!held && stream_pending(link))) {
+        np__loop_defer(link->loop, &link->task);
+    } else if (!link->blocked && (np_session_queued(&link->session) > 0 ||
+                                  (!link->shut && np_session_output_ended(&link->session)))) {
+        np__loop_flush(link->loop, &link->task);
+    }
+    /* While undrained input waits for the next turn the watch stays as it is: changing it back and
+     * forth would cost two system calls. */
+    if (!link->eof && !held &&
+        (more || np_session_want(&link->session, &place, &len) != NP_WANT_NOTHING)) {
+        events |= link->read_needs_write ? NP_WATCH_WRITE : NP_WATCH_READ;
+    }
+    if (link->blocked) {
+        events |= link->write_needs_read ? NP_WATCH_READ : NP_WATCH_WRITE;
+    }
+    watch(link, events);
+    deadline = np_session_deadline(&link->session);
+    /* A timer that fires too early finds that out; moving it for every message would cost more. */
+    if (deadline != NP_TIME_NEVER &&
+        (!np_timer_active(&link->timer) || deadline < link->timer.at_ms)) {
+        np_timer_start_at(link->loop, &link->timer, deadline);
+    }
+}
+
+static void on_io(np_watch *w, unsigned events)
+{
+    np_link *link = np_container_of(w, np_link, watch);
+
+    link->in_turn = true;
+    if ((events & NP_WATCH_WRITE) != 0 || link->write_needs_read) {
+        link->blocked = false;
+    }
+    /* What waits for its turn comes before new input. */
+    if (!np_session_pending(&link->session)) {
+        if ((events & NP_WATCH_READ) != 0 || link->read_needs_write) {
+            read_some(link);
+        }
+        drain(link);
+    }
+    settle(link);
+}
+
+static void on_timer(np_loop *loop, np_timer *timer)
+{
+    np_link *link = np_container_of(timer, np_link, timer);
+
+    (void)loop;
+    link->in_turn = true;
+    np_session_tick(&link->session, now_of(link));
+    drain(link);
+    settle(link);
+}
+
+static void on_task(np_loop *loop, np_task *task)
+{
+    np_link *link = np_container_of(task, np_link, task);
+
+    (void)loop;
+    link->in_turn = true;
+    if (!np_session_pending(&link->session) && stream_pending(link)) {
+        read_some(link);
+    }
+    drain(link);
+    if (!link->closed && !link->blocked) {
+        flush(link);
+    }
+    settle(link);
+}
+
+np_err np_link_start(np_link *link, np_loop *loop, const np_link_ops *ops, const np_stream *stream,
+                     const np_session_options *options, np_session_role role)
+{
+    np_err err = NP_OK;
+
+    memset(link, 0, sizeof *link);
+    err = np_session_init(&link->session, options, np__loop_pool(loop), role, np_loop_now(loop));
+    if (err != NP_OK) {
+        return err;
+    }
+    link->loop = loop;
+    link->ops = ops;
+    link->stream = *stream;
+    np__watch_init(&link->watch, stream->fd, on_io);
+    np_timer_init(&link->timer, on_timer);
+    np__task_init(&link->task, on_task);
+    settle(link);
+    return NP_OK;
+}
+
+void np_link_touch(np_link *link)
+{
+    if (!link->in_turn) {
+        np__loop_flush(link->loop, &link->task);
+    }
+}
+
+void np_link_close(np_link *link, uint32_t reason, np_str text)
+{
+    np_session_close(&link->session, reason, text, now_of(link));
+    np_link_touch(link);
+}
+
+void np_link_fail(np_link *link, np_err err, np_session_stage stage, const np_fault *fault)
+{
+    np_session_fail(&link->session, err, stage, fault, now_of(link));
+    np_link_touch(link);
+}
+
+void np_link_abort(np_link *link)
+{
+    link->abort_due = true;
+    if (!link->in_turn) {
+        np__loop_defer(link->loop, &link->task);
+    }
+}
+
+void np_link_destroy(np_link *link)
+{
+    assert(!link->in_turn);
+    link->in_turn = true;
+    link->abort_due = true;
+    while (!link->closed) {
+        drain(link);
+    }
+    settle(link);
+}
+
+void np_link_hold(np_link *link, bool on)
+{
+    hold(link, link->held_back, on);
+    if (!link->in_turn) {
+        /* Not settled here: letting go may make input pending, which is a task's work. */
+        np__loop_defer(link->loop, &link->task);
+    }
+}

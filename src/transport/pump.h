@@ -1,0 +1,85 @@
+/* pump.h - the one pump: between a stream, a session and the loop.
+ *
+ * A turn of a link: at most one read, into the loop's shared buffer or where the session wants it;
+ * then events, until there are no more or the link's share of the turn is used up (the rest is
+ * parked and continued in the next turn, after everybody else); and at the end of the turn one
+ * gathered write of all that was queued. The descriptor is watched for writing only after the
+ * system has refused bytes.
+ *
+ * Backpressure: while the peer does not take what we send and more than half of the queue's bound
+ * waits, the session is held, which stops reading and the delivery of messages.
+ *
+ * Memory: a link is part of its owner, who frees it in `release`.
+ * Threads: the loop's.
+ */
+#ifndef NP_TRANSPORT_PUMP_H
+#define NP_TRANSPORT_PUMP_H
+
+#include "protocol/session.h"
+#include "transport/stream.h"
+
+/* A link's share of a turn. */
+#define NP_LINK_EVENTS_MAX 256
+#define NP_LINK_BYTES_MAX ((size_t)64 * 1024)
+
+typedef struct np_link np_link;
+
+/* What the owner is told. Inside these it may send, close and abort; on any link. */
+typedef struct np_link_ops {
+    void (*on_event)(np_link *link, const np_event *event); /* any but CLOSED */
+    void (*on_drained)(np_link *link);                       /* bytes were written */
+    void (*on_closed)(np_link *link, const np_event *event); /* the last event */
+    void (*release)(np_link *link); /* the link is over and holds nothing any more */
+} np_link_ops;
+
+/* The members are pump.c's, but for `session`, whose sending functions are the owner's to call
+ * (followed by np_link_touch), and os_error. */
+struct np_link {
+    np_watch watch;
+    np_timer timer;
+    np_task task;
+    np_stream stream;
+    np_loop *loop;
+    const np_link_ops *ops;
+    int16_t os_error;         /* of the read or write that ended it, or 0 */
+    bool write_failed : 1;    /* it was a write */
+    bool in_turn : 1;         /* callbacks may be running: what is queued is seen to afterwards */
+    bool blocked : 1;         /* the system refused bytes */
+    bool held_back : 1;       /* by backpressure */
+    bool held_by_owner : 1;
+    bool eof : 1;
+    bool shut : 1;            /* our direction has ended */
+    bool abort_due : 1;
+    bool aborted : 1;
+    bool closed : 1;          /* the last event has been told */
+    bool read_needs_write : 1; /* TLS */
+    bool write_needs_read : 1;
+    np_session session;
+};
+
+/* Takes over a connected stream. Errors: those of np_session_init; the stream is still the
+ * caller's then. */
+NP_MUST_CHECK np_err np_link_start(np_link *link, np_loop *loop, const np_link_ops *ops,
+                                   const np_stream *stream, const np_session_options *options,
+                                   np_session_role role);
+
+/* After anything was done to the session: has the end of this turn see to output and deadline. */
+void np_link_touch(np_link *link);
+
+/* Ends in order; see np_session_close. */
+void np_link_close(np_link *link, uint32_t reason, np_str text);
+
+/* Ends because of an error of this side's or in the peer's message; see np_session_fail. */
+void np_link_fail(np_link *link, np_err err, np_session_stage stage, const np_fault *fault);
+
+/* Ends at once, at the latest when the handler that calls it returns; the cause is CANCELED. */
+void np_link_abort(np_link *link);
+
+/* Ends before it returns: on_closed and release run within. Not from one of the link's own
+ * callbacks. */
+void np_link_destroy(np_link *link);
+
+/* The owner's backpressure. */
+void np_link_hold(np_link *link, bool hold);
+
+#endif

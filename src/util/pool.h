@@ -1,0 +1,77 @@
+/* pool.h - blocks of memory in size classes, kept for the next use.
+ *
+ * Carry buffers and output queues come and go with every turn of the loop. A pool hands out blocks
+ * of a few sizes and keeps those given back, up to a bound, so that steady traffic allocates
+ * nothing and an idle connection holds nothing. Blocks above the greatest class come from the heap
+ * and return to it at once.
+ *
+ * Nothing here is initialised memory: a block holds what its last user left in it.
+ *
+ * Ownership: the struct is the caller's storage (one per loop). A block belongs to who took it,
+ * until it is given back; all must be back before np_pool_fini.
+ * Threads: one.
+ */
+#ifndef NP_UTIL_POOL_H
+#define NP_UTIL_POOL_H
+
+#include <netproto/error.h>
+
+/* The classes: powers of two from 512 bytes, and one that holds any fragment's frame or any
+ * record of a secure session whole (at most 66,586 bytes). */
+#define NP_POOL_CLASSES 8
+#define NP_POOL_MIN ((size_t)512)
+#define NP_POOL_TOP ((size_t)68 * 1024)
+
+typedef struct np_pool_options {
+    size_t cache_max; /* bytes of unused blocks kept; default 1 MiB */
+    size_t live_max;  /* bytes out at once, all users together; default 0: no bound */
+} np_pool_options;
+
+np_pool_options np_pool_options_default(void);
+
+typedef struct np_pool {
+    void *spare[NP_POOL_CLASSES]; /* unused blocks, linked through their first bytes */
+    size_t cached;                /* bytes in them */
+    size_t live;                  /* bytes out */
+    size_t live_peak;             /* the most that were out at once */
+    np_pool_options options;
+} np_pool;
+
+/* A growing buffer: `len` bytes used of `cap`; all zero when it holds no block. */
+typedef struct np_buf {
+    uint8_t *data;
+    uint32_t len;
+    uint32_t cap;
+} np_buf;
+
+/* options: NULL for the defaults. Allocates nothing. */
+void np_pool_init(np_pool *pool, const np_pool_options *options);
+
+/* Frees the blocks kept. All blocks must be back. */
+void np_pool_fini(np_pool *pool);
+
+/* Frees the blocks kept, e.g. when the machine is short of memory; the pool lives on. */
+void np_pool_trim(np_pool *pool);
+
+/* A block of at least `len` bytes; *cap is its real size, which np_pool_give wants back. Aligned
+ * for any type. Errors: NP_ERR_LIMIT (live_max), NP_ERR_MEMORY. */
+NP_MUST_CHECK np_err np_pool_take(np_pool *pool, size_t len, void **block, size_t *cap);
+
+/* Gives a block back; block NULL does nothing. */
+void np_pool_give(np_pool *pool, void *block, size_t cap);
+
+/* Makes room for at least cap bytes in all, keeping the len bytes that are there. Pointers into
+ * the buffer die. cap is at most 4 GiB - 1. Errors: NP_ERR_LIMIT, NP_ERR_MEMORY; the buffer is
+ * as it was then. */
+NP_MUST_CHECK np_err np_buf_reserve(np_pool *pool, np_buf *buf, size_t cap);
+
+/* Gives the block back and leaves the buffer all zero. */
+void np_buf_release(np_pool *pool, np_buf *buf);
+
+/* Room behind the used bytes. */
+static inline size_t np_buf_room(const np_buf *buf)
+{
+    return (size_t)(buf->cap - buf->len);
+}
+
+#endif

@@ -1,0 +1,123 @@
+"""Every rule of the language has a schema that breaks it, and its exact diagnostics.
+
+The file bad/RULE.np or bad/RULE-VARIANT.np breaks RULE; the file .expected beside it holds all that
+npgen says. After a deliberate change of a text: ``python3 tests/npgen/test_bad.py --update``, and
+read the difference.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Optional
+
+from support import TESTS, errors_of, inside, load_file
+
+from npgen.diagnostics import format_all
+from npgen.load import load
+from npgen.rules import RULES
+
+BAD = TESTS / "bad"
+
+BY_CODE = {"file-size", "unreadable"}
+"""Rules whose cases are made by the tests below, because no reasonable file could hold them."""
+
+
+def rule_of(case: Path) -> Optional[str]:
+    """The rule that a file's name tells."""
+    names = [r for r in RULES if case.stem == r or case.stem.startswith(r + "-")]
+    return max(names, key=len, default=None)
+
+
+def diagnostics_of(case: Path) -> str:
+    protocol, found = load_file(case)
+    assert protocol is None, f"{case.name} has no error"
+    return format_all(found)
+
+
+class Bad(unittest.TestCase):
+    maxDiff = None
+
+    def test_diagnostics(self) -> None:
+        for case in sorted(BAD.glob("*.np")):
+            with self.subTest(case.name):
+                expected = case.with_suffix(".expected").read_text(encoding="utf-8")
+                self.assertEqual(diagnostics_of(case), expected)
+
+    def test_cases_break_their_rule_only(self) -> None:
+        for case in sorted(BAD.glob("*.np")):
+            with self.subTest(case.name):
+                _, found = load_file(case)
+                self.assertEqual({d.rule for d in found}, {rule_of(case)})
+
+    def test_every_rule_has_a_case(self) -> None:
+        covered = {rule_of(case) for case in BAD.glob("*.np")}
+        self.assertEqual(set(RULES) - BY_CODE - covered, set())
+
+    def test_no_expectation_without_a_schema(self) -> None:
+        for expected in BAD.glob("*.expected"):
+            self.assertTrue(expected.with_suffix(".np").is_file(), expected.name)
+
+
+class ByCode(unittest.TestCase):
+    def test_file_size(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):
+            Path("big.np").write_bytes(b"protocol big version 1;\n" + b"\n" * (4 << 20))
+            protocol, found = load(Path("big.np"))
+            self.assertIsNone(protocol)
+            text = "big.np:1:1: file-size: the file is larger than 4 MiB; split it"
+            self.assertEqual([str(d) for d in found], [text])
+
+    def test_unreadable(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):
+            protocol, found = load(Path("none.np"))
+            self.assertIsNone(protocol)
+            text = "none.np:1:1: unreadable: cannot read the file: No such file or directory"
+            self.assertEqual([str(d) for d in found], [text])
+
+    def test_unreadable_folder(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):
+            Path("folder.np").mkdir()
+            _, found = load(Path("folder.np"))
+            text = "folder.np:1:1: unreadable: cannot read the file: Is a directory"
+            self.assertEqual([str(d) for d in found], [text])
+
+    def test_too_many_imports_in_a_row(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):
+            for i in range(40):
+                text = f'protocol p{i} version 1;\nimport "p{i + 1}.np";\n'
+                Path(f"p{i}.np").write_text(text, encoding="utf-8")
+            Path("p40.np").write_text("protocol p40 version 1;\n", encoding="utf-8")
+            _, found = load(Path("p0.np"))
+            self.assertEqual([d.rule for d in found], ["nesting"])
+            self.assertEqual(found[0].span.file, "p31.np")
+
+    def test_hostile_nesting_does_not_exhaust_the_stack(self) -> None:
+        for text in ("list<" * 50_000, "(" * 50_000, "u8" + "[1]" * 50_000):
+            found = errors_of(f"struct S {{ a: {text}; }}\n")
+            self.assertEqual(found[0].rule, "nesting")
+
+    def test_long_lines_are_cut_around_the_caret(self) -> None:
+        found = errors_of("// " + "x" * 5000 + "\nstruct S { " + "a: u8; " * 900 + "}\n")
+        line, caret = str(found[-1]).split("\n")[1:]
+        self.assertLessEqual(len(line), 160)
+        self.assertEqual(line[caret.index("^")], "a")
+
+    def test_so_many_errors_that_some_are_dropped(self) -> None:
+        found = errors_of("".join(f"struct S{i} {{ a: string; }}\n" for i in range(2000)))
+        self.assertEqual(len(found), 500)
+
+
+def update() -> None:
+    """Write what npgen says now as what is expected."""
+    for case in sorted(BAD.glob("*.np")):
+        case.with_suffix(".expected").write_text(diagnostics_of(case), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if "--update" in sys.argv:
+        update()
+    else:
+        unittest.main()

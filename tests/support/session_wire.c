@@ -1,0 +1,226 @@
+#include "support/session_wire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/demo_protocol.h"
+
+static void end_init(wire_end *end)
+{
+    memset(end, 0, sizeof *end);
+    np_pool_init(&end->pool, NULL);
+    end->options = np_session_options_default(&demo_protocol);
+}
+
+void wire_init(wire *w)
+{
+    memset(w, 0, sizeof *w);
+    end_init(&w->client);
+    end_init(&w->server);
+    w->now.mono_ms = 1000;
+    w->now.wall_ms = 1700000000000u;
+}
+
+void wire_start(wire *w)
+{
+    assert_int_equal(np_session_init(&w->client.s, &w->client.options, &w->client.pool,
+                                     NP_SESSION_CLIENT, w->now),
+                     NP_OK);
+    assert_int_equal(np_session_init(&w->server.s, &w->server.options, &w->server.pool,
+                                     NP_SESSION_SERVER, w->now),
+                     NP_OK);
+}
+
+static void end_fini(wire_end *end)
+{
+    if (end->s.pool != NULL) {
+        np_session_fini(&end->s);
+    }
+    assert_int_equal(end->pool.live, 0);
+    np_pool_fini(&end->pool);
+    for (size_t i = 0; i < end->event_count; i++) {
+        free(end->events[i].payload);
+    }
+    free(end->events);
+    free(end->bytes);
+}
+
+void wire_fini(wire *w)
+{
+    end_fini(&w->client);
+    end_fini(&w->server);
+}
+
+static void keep(wire_end *end, const np_event *event)
+{
+    wire_event *kept;
+
+    end->events = realloc(end->events, (end->event_count + 1) * sizeof *end->events);
+    assert_non_null(end->events);
+    kept = &end->events[end->event_count++];
+    memset(kept, 0, sizeof *kept);
+    kept->event = *event;
+    if (event->payload != NULL) {
+        kept->payload = malloc(event->len);
+        assert_non_null(kept->payload);
+        memcpy(kept->payload, event->payload, event->len);
+        kept->event.payload = kept->payload;
+    }
+    if (event->text.len > 0) {
+        assert_true(event->text.len < sizeof kept->text);
+        memcpy(kept->text, event->text.data, event->text.len);
+    }
+    if (event->fault != NULL) {
+        kept->fault = *event->fault;
+    }
+    end->closed = end->closed || event->kind == NP_EVENT_CLOSED;
+}
+
+void wire_drain(wire *w, wire_end *end)
+{
+    np_event event;
+
+    (void)w;
+    while (!end->stop && np_session_next_event(&end->s, &event)) {
+        assert_false(end->closed);
+        keep(end, &event);
+    }
+}
+
+void wire_inject(wire_end *to, const void *bytes, size_t len)
+{
+    to->bytes = realloc(to->bytes, to->byte_count + len + 1);
+    assert_non_null(to->bytes);
+    memcpy(to->bytes + to->byte_count, bytes, len);
+    to->byte_count += len;
+}
+
+void wire_write(wire *w, wire_end *from)
+{
+    wire_end *to = from == &w->client ? &w->server : &w->client;
+    struct iovec iov[7];
+    size_t count = np_session_output(&from->s, iov, 7, w->now);
+    size_t written = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t len = iov[i].iov_len;
+        assert_true(len > 0);
+        if (w->write_max > 0 && len > w->write_max - written) {
+            len = w->write_max - written;
+        }
+        wire_inject(to, iov[i].iov_base, len);
+        written += len;
+    }
+    np_session_output_done(&from->s, written, w->now);
+    if (np_session_output_ended(&from->s)) {
+        to->bytes_end = true;
+    }
+}
+
+/* The bytes of one read leave the queue. */
+static size_t take(wire_end *to, uint8_t *place, size_t len)
+{
+    memcpy(place, to->bytes, len);
+    memmove(to->bytes, to->bytes + len, to->byte_count - len);
+    to->byte_count -= len;
+    return len;
+}
+
+bool wire_read(wire *w, wire_end *to)
+{
+    uint8_t *place = NULL;
+    uint8_t *shared = NULL;
+    size_t room = 0;
+    size_t len = to->byte_count;
+    np_want want = np_session_want(&to->s, &place, &room);
+    size_t cut;
+
+    if (want == NP_WANT_NOTHING || (len == 0 && (!to->bytes_end || to->s.eof))) {
+        return false;
+    }
+    if (len == 0) {
+        np_session_recv_end(&to->s, w->now);
+    } else {
+        cut = w->cut != NULL ? w->cut(w->user, w->reads++) : 0;
+        len = cut > 0 && cut < len ? cut : len;
+        if (want == NP_WANT_PLACE) {
+            assert_true(room > 0);
+            len = len < room ? len : room;
+        } else {
+            len = len < 65536 ? len : 65536;
+            shared = malloc(len);
+            assert_non_null(shared);
+            place = shared;
+        }
+        np_session_recv(&to->s, place, take(to, place, len), w->now);
+    }
+    wire_drain(w, to);
+    np_session_park(&to->s);
+    free(shared);
+    return true;
+}
+
+void wire_run(wire *w)
+{
+    bool moved = true;
+
+    while (moved) {
+        size_t before = w->client.event_count + w->server.event_count;
+        size_t queued = np_session_queued(&w->client.s) + np_session_queued(&w->server.s);
+        wire_drain(w, &w->client);
+        wire_drain(w, &w->server);
+        wire_write(w, &w->client);
+        wire_write(w, &w->server);
+        moved = wire_read(w, &w->server);
+        moved = wire_read(w, &w->client) || moved;
+        moved = moved || before != w->client.event_count + w->server.event_count;
+        moved = moved || queued != np_session_queued(&w->client.s) + np_session_queued(&w->server.s);
+    }
+}
+
+void wire_tick(wire *w, uint64_t ms)
+{
+    w->now.mono_ms += ms;
+    w->now.wall_ms += ms;
+    np_session_tick(&w->client.s, w->now);
+    np_session_tick(&w->server.s, w->now);
+    wire_run(w);
+}
+
+const wire_event *wire_next(wire_end *end)
+{
+    return end->taken < end->event_count ? &end->events[end->taken++] : NULL;
+}
+
+const wire_event *wire_expect(wire_end *end, np_event_kind kind)
+{
+    const wire_event *next = wire_next(end);
+
+    assert_non_null(next);
+    assert_int_equal(next->event.kind, kind);
+    return next;
+}
+
+void wire_open(wire *w)
+{
+    wire_start(w);
+    wire_run(w);
+    wire_expect(&w->client, NP_EVENT_OPEN);
+    wire_expect(&w->server, NP_EVENT_OPEN);
+}
+
+uint8_t *wire_pattern(size_t len, uint32_t seed)
+{
+    uint8_t *bytes = malloc(len + 1);
+
+    assert_non_null(bytes);
+    for (size_t i = 0; i < len; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        bytes[i] = (uint8_t)(seed >> 24);
+    }
+    return bytes;
+}
