@@ -6,8 +6,8 @@ set(netproto_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/netproto")
 
 install(DIRECTORY include/netproto DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILES_MATCHING PATTERN "*.h")
-file(GLOB base_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/generated/base*.h")
-install(FILES ${base_headers} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/netproto")
+install(FILES "${PROJECT_SOURCE_DIR}/generated/base.h" "${PROJECT_SOURCE_DIR}/generated/base_service.h"
+  DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/netproto")
 
 # The generator, and the schemas that users' schemas import.
 install(DIRECTORY codegen/npgen DESTINATION "${CMAKE_INSTALL_DATADIR}/netproto"
@@ -23,6 +23,14 @@ if(TARGET netproto-tool)
 endif()
 
 # One file of targets for each library and kind, so that a user of one needs not what another links.
+# The .pc files tell their places relative to their own, so that the installation can be moved and
+# `cmake --install --prefix` works. Folders that were given as absolute paths stay so.
+cmake_path(APPEND pc_libdir "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
+cmake_path(APPEND pc_includedir "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
+set(pc_dir "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig")
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY "${pc_dir}"
+  OUTPUT_VARIABLE prefix_from_pc)
+
 # netproto_pkg_config(<library> <description> <requires> <requires private> <libs private>)
 function(netproto_pkg_config name description requires requires_private libs_private)
   configure_file("${PROJECT_SOURCE_DIR}/cmake/netproto.pc.in" ${name}.pc @ONLY)
@@ -35,9 +43,9 @@ foreach(short IN LISTS netproto_libraries)
   if(short STREQUAL "netproto")
     set(name netproto)
   endif()
-  install(TARGETS ${name} EXPORT netproto-${short})
-  install(TARGETS ${name}-static EXPORT netproto-${short}-static)
-  foreach(export netproto-${short} netproto-${short}-static)
+  install(TARGETS ${name} EXPORT netproto-shared-${short})
+  install(TARGETS ${name}-static EXPORT netproto-static-${short})
+  foreach(export netproto-shared-${short} netproto-static-${short})
     install(EXPORT ${export} NAMESPACE netproto:: DESTINATION "${netproto_package_dir}")
   endforeach()
 endforeach()

@@ -9,13 +9,16 @@
 # each with a static twin ..._static. The tests use the static ones, which also give access to
 # functions that are private to a library.
 #
-# Visibility is hidden: a function that another library calls is marked NP_API, also where its header
-# is a private one in src/. "undefined reference" when a shared library is linked means that mark.
+# Visibility is hidden. What another library calls is marked NP_API or, in a private header of src/,
+# stands between `#pragma GCC visibility push(default)` and `pop`. An "undefined reference" when a
+# shared library is linked means that this is missing.
 # The base protocol's header is generated, and users include it as <netproto/base.h>: here, too.
 set(netproto_link_dir "${PROJECT_BINARY_DIR}/include")
 file(MAKE_DIRECTORY "${netproto_link_dir}/netproto")
-file(CREATE_LINK "${PROJECT_SOURCE_DIR}/generated/base.h" "${netproto_link_dir}/netproto/base.h"
-  SYMBOLIC)
+foreach(header base.h base_service.h)
+  file(CREATE_LINK "${PROJECT_SOURCE_DIR}/generated/${header}"
+    "${netproto_link_dir}/netproto/${header}" SYMBOLIC)
+endforeach()
 
 set(netproto_libraries "") # what exists, in order of dependency; read by Install.cmake
 
@@ -69,9 +72,12 @@ file(GLOB core_sources CONFIGURE_DEPENDS
   "${PROJECT_SOURCE_DIR}/src/core/*.c"
   "${PROJECT_SOURCE_DIR}/src/protocol/*.c"
   "${PROJECT_SOURCE_DIR}/generated/base*.c")
+# Its handlers and dispatcher belong to the runtime.
+list(FILTER core_sources EXCLUDE REGEX "/base_service[.]c$")
 file(GLOB runtime_sources CONFIGURE_DEPENDS
   "${PROJECT_SOURCE_DIR}/src/transport/*.c"
-  "${PROJECT_SOURCE_DIR}/src/service/*.c")
+  "${PROJECT_SOURCE_DIR}/src/service/*.c"
+  "${PROJECT_SOURCE_DIR}/generated/base_service.c")
 file(GLOB json_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/json/*.c")
 file(GLOB tls_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/tls/*.c")
 

@@ -37,7 +37,7 @@ if(demo_sources AND TARGET netproto AND NOT TARGET demo)
   netproto_program(demo SOURCES ${demo_sources})
 endif()
 
-# Benchmarks: `./dev bench` runs bench/run, or else every build/release/bench/bench_*.
-if(EXISTS "${PROJECT_SOURCE_DIR}/bench/CMakeLists.txt")
+# Benchmarks: `./dev bench`.
+if(NETPROTO_BENCH)
   add_subdirectory(bench)
 endif()

@@ -61,7 +61,7 @@ def _check_variants(enum: Enum, reporter: Reporter) -> None:
 
 
 def _check_imported(protocol: Protocol, reporter: Reporter) -> None:
-    """Versions of two protocols count differently, so neither can decide about the other's parts."""
+    """Versions of two protocols count differently: neither can decide about the other's parts."""
     versioned = _versioned(protocol)
     for message in protocol.messages:
         uses = [(ref, field.span) for field, ref in _references(message)]

@@ -33,14 +33,18 @@ from .names import snake, upper
 
 CODEC_WORDS = (
     "encoded_len", "encoded_len_at", "encode", "encode_at", "decode", "decode_at", "copy",
-    "codec", "measure", "next",
+    "codec", "next", "measure", "put", "read", "measure_whole", "read_whole", "measure_deeper",
+    "read_deeper", "item_read", "type", "fields", "variants", "range", "since",
 )  # fmt: skip
 """Functions and tables of every type."""
 
-MESSAGE_WORDS = ("send", "call", "call_wait", "reply", "done")
+MESSAGE_WORDS = ("send", "begin", "call", "call_wait", "reply", "done")
 """Functions and types of every message on top of that."""
 
-PROTOCOL_WORDS = ("protocol", "message", "decode", "parser", "handlers", "dispatch")
+PROTOCOL_WORDS = (
+    "protocol", "messages", "handlers", "dispatch", "dispatch_table", "run_fn", "service",
+    "conversations", "parser_step", "parser_state",
+)  # fmt: skip
 """Names that a protocol has once."""
 
 
@@ -68,7 +72,7 @@ def claims(p: Protocol) -> Iterator[Claim]:
     for conversation in p.conversations:
         path = f"{p.name}_{conversation.name}"
         owner = f"conversation '{conversation.name}'"
-        yield from _all(path, ("", "state"), owner, conversation.span)
+        yield from _all(path, ("", "states", "step"), owner, conversation.span)
         for state in conversation.states:
             yield Claim(upper(f"{path}_{state.name}"), f"state '{state.name}'", state.span)
 
@@ -109,15 +113,15 @@ def _message(message: Message) -> Iterator[Claim]:
     words = ("", *CODEC_WORDS, *MESSAGE_WORDS)
     owner = f"{'request' if message.reply else 'message'} '{message.name}'"
     yield from _all(path, words, owner, message.span, message.name)
-    yield from _all(upper(path), ("ID", "MAX_LEN"), owner, message.span)
+    yield from _all(upper(path), ("ID", "MAX_LEN", "MESSAGE"), owner, message.span)
     yield from _fields(path, message.fields, message.name)
 
 
 def _packet(packet: Packet) -> Iterator[Claim]:
     path = f"{packet.origin}_{packet.name}"
     owner = f"packet '{packet.name}'"
-    yield from _all(path, ("", "encode", "decode", "parser"), owner, packet.span)
-    yield Claim(f"{upper(path)}_LEN", owner, packet.span)
+    yield from _all(path, ("", "put", "read", "parse", "parser", "parser_init"), owner, packet.span)
+    yield Claim(f"{upper(path)}_HEADER_LEN", owner, packet.span)
 
 
 def _fields(path: str, fields: tuple[Field, ...], owner: str) -> Iterator[Claim]:

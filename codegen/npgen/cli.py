@@ -102,8 +102,8 @@ def _load(arguments: argparse.Namespace) -> list[Result]:
 def _print(reporter: Reporter) -> bool:
     """Print what was found; whether that is anything."""
     sys.stderr.write(format_all(reporter.in_order()))
-    if reporter.dropped:
-        print(f"... and {reporter.dropped} more", file=sys.stderr)
+    if reporter.full:
+        print("npgen: too many errors; the rest is not shown", file=sys.stderr)
     return reporter.failed
 
 

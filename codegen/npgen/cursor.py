@@ -7,7 +7,8 @@ skips to the end of that statement and goes on. So one mistake costs one stateme
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Iterable, Optional
+from itertools import islice
+from typing import Container, Iterable, Optional
 
 from .diagnostics import Reporter
 from .lexer import Kind, Token
@@ -19,6 +20,9 @@ DECLARATION_WORDS = (
     "conversation",
 )  # fmt: skip
 """The words that start a declaration."""
+
+MAX_CANDIDATES = 200
+"""Names that are compared with a misspelt one; comparing is slow."""
 
 _EXPR_KINDS = {
     Kind.INT: "int",
@@ -36,7 +40,8 @@ class Failure(Exception):
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` if one of the candidates is close, else nothing."""
-    close = get_close_matches(word, list(candidates), n=1, cutoff=0.65)
+    similar = (c for c in candidates if abs(len(c) - len(word)) <= 2)
+    close = get_close_matches(word, islice(similar, MAX_CANDIDATES), n=1, cutoff=0.65)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
@@ -74,6 +79,11 @@ class Cursor:
     def at(self, text: str) -> bool:
         """Whether the token at hand is this punctuation or word."""
         return self.token.kind in (Kind.PUNCT, Kind.NAME) and self.token.text == text
+
+    def at_any(self, words: Container[str]) -> bool:
+        """Whether the token at hand is one of these."""
+        token = self.token
+        return token.text in words and token.kind in (Kind.PUNCT, Kind.NAME)
 
     def at_kind(self, kind: Kind) -> bool:
         """Whether the token at hand is of this kind."""

@@ -6,6 +6,7 @@ repair. A diagnostic carries its source line, so that printing needs no file a s
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Iterable, Sequence
 
@@ -13,10 +14,15 @@ from .model import Span
 from .rules import LINTS, RULES
 
 MAX_DIAGNOSTICS = 500
-"""More than this helps nobody; the rest is counted, not kept."""
+"""With more than this something else is wrong, and a hostile file would keep npgen busy for long."""
 
 LINE_WINDOW = 160
 """Columns of a source line that are shown; a longer line is cut around the caret."""
+
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+"""What hides or reorders text: control characters but tab and newline, bidi marks, the BOM."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,14 @@ class Diagnostic:
         return f"{span.file}:{span.line}:{span.column}: {self.rule}: {self.text}"
 
     def __str__(self) -> str:
-        """The headline, the source line and a caret below the place."""
+        """The headline, the source line and a caret below the place.
+
+        The line comes from a file that may be hostile, so nothing in it reaches the terminal that
+        would do more than be seen.
+        """
         if not self.source_line.strip():
             return self.headline
-        line, start = self.source_line, self.span.column - 1
+        line, start = INVISIBLE.sub("\ufffd", self.source_line), self.span.column - 1
         cut = max(0, start - LINE_WINDOW // 2) if len(line) > LINE_WINDOW else 0
         line, start = line[cut : cut + LINE_WINDOW], start - cut
         # Tabs are kept, so that the caret stands below its place whatever their width.
@@ -47,12 +57,15 @@ class Diagnostic:
         return f"{self.headline}\n{line}\n{lead}^{'~' * (width - 1)}"
 
 
+class TooManyErrors(Exception):
+    """The run has found ``MAX_DIAGNOSTICS``; who started it shows those."""
+
+
 @dataclass
 class Reporter:
     """Collects the diagnostics of a run, over all of its files."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    dropped: int = 0
     _lines: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def add_source(self, display: str, lines: Sequence[str]) -> None:
@@ -62,14 +75,18 @@ class Reporter:
     def error(self, span: Span, rule: str, text: str) -> None:
         """Report a violation of ``rule``; the caller goes on with something harmless."""
         assert rule in RULES or rule in LINTS, f"unknown rule {rule}"
-        if len(self.diagnostics) >= MAX_DIAGNOSTICS:
-            self.dropped += 1
-            return
         lines = self._lines.get(span.file, ())
         line = lines[span.line - 1] if 0 < span.line <= len(lines) else ""
         diagnostic = Diagnostic(span, rule, text, line)
         if diagnostic not in self.diagnostics:
             self.diagnostics.append(diagnostic)
+        if len(self.diagnostics) >= MAX_DIAGNOSTICS:
+            raise TooManyErrors
+
+    @property
+    def full(self) -> bool:
+        """Whether the run ended early because of too many errors."""
+        return len(self.diagnostics) >= MAX_DIAGNOSTICS
 
     @property
     def failed(self) -> bool:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Optional, Sequence
 
-from .diagnostics import Reporter
+from .diagnostics import Reporter, TooManyErrors
 from .lexer import Kind, Token, lex
 from .parser import parse
 from .source import Source
@@ -32,8 +32,11 @@ _BEHIND_BLOCK = ("since", "deprecated", "max", "min", "range", "nonempty", "=")
 
 def format_source(source: Source, reporter: Reporter) -> Optional[str]:
     """The canonical text of a schema; None (and reports) if it cannot be parsed."""
-    tokens = lex(source, reporter)
-    parse(tokens, reporter)
+    try:
+        tokens = lex(source, reporter)
+        parse(tokens, reporter)
+    except TooManyErrors:
+        return None
     return None if reporter.failed else _Formatter(_Terminator().run(tokens)).run()
 
 

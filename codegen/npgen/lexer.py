@@ -165,7 +165,8 @@ class _Lexer:
             # Four slashes are a line to look at, not documentation.
             if text.startswith("///") and not text.startswith("////"):
                 doc = text[3:].rstrip()
-                return Token(Kind.DOC, text.rstrip(), doc[1:] if doc[:1] == " " else doc, span, first)
+                doc = doc[1:] if doc[:1] == " " else doc
+                return Token(Kind.DOC, text.rstrip(), doc, span, first)
             return Token(Kind.COMMENT, text.rstrip(), "", span, first)
         if group == "name":
             return Token(Kind.NAME, text, text, span, first)

@@ -9,17 +9,17 @@ import hashlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 from .check import check
-from .diagnostics import Diagnostic, Reporter
+from .diagnostics import Diagnostic, Reporter, TooManyErrors
 from .freshness import inputs_digest
 from .lexer import lex
 from .model import Protocol
 from .parser import parse
 from .resolve import resolve
 from .scope import Unit
-from .source import Source, find_import, make_source, read_source
+from .source import Source, check_characters, find_import, make_source, read_source
 from .syntax import ImportNode, Schema
 
 MAX_IMPORT_DEPTH = 32
@@ -48,8 +48,12 @@ def load_result(
 ) -> Result:
     """Like ``load``, for those who need the syntax trees too (the linter)."""
     reporter = Reporter()
-    source = read_source(path, display if display is not None else str(path), reporter)
-    return _finish(source, import_dirs, reporter)
+    shown = display if display is not None else str(path)
+
+    def run() -> Result:
+        return _finish(read_source(path, shown, reporter), import_dirs, reporter)
+
+    return _guarded(reporter, run)
 
 
 def load_text(
@@ -59,8 +63,21 @@ def load_text(
     reporter = Reporter()
     source = make_source(Path(display), display, text)
     reporter.add_source(display, source.lines)
-    result = _finish(source, import_dirs, reporter)
+
+    def run() -> Result:
+        clean = check_characters(source, reporter)
+        return _finish(source if clean else None, import_dirs, reporter)
+
+    result = _guarded(reporter, run)
     return result.protocol, reporter.in_order()
+
+
+def _guarded(reporter: Reporter, run: Callable[[], Result]) -> Result:
+    """A run that ends early if it finds too many errors."""
+    try:
+        return run()
+    except TooManyErrors:
+        return Result(None, None, reporter)
 
 
 def _finish(source: Optional[Source], import_dirs: Sequence[Path], reporter: Reporter) -> Result:

@@ -90,7 +90,7 @@ def parse_modifiers(c: Cursor, owner: str, allowed: tuple[str, ...]) -> Modifier
     """
     result = Modifiers()
     seen: list[str] = []
-    while any(c.at(word) for word in _EVERYWHERE):
+    while c.at_any(_EVERYWHERE):
         token = c.token
         word = token.text
         if word in CONSTRAINT_WORDS and word not in allowed:
@@ -106,7 +106,7 @@ def parse_modifiers(c: Cursor, owner: str, allowed: tuple[str, ...]) -> Modifier
         seen.append(word)
         c.take()
         _parse_modifier(c, word, result)
-    if any(c.at(word) for word in CONSTRAINT_WORDS):
+    if c.at_any(CONSTRAINT_WORDS):
         raise c.fail(f"'{c.token.text}' stands directly behind the type that it bounds")
     return result
 
@@ -206,7 +206,7 @@ def _parse_word(c: Cursor, level: int) -> TypeNode:
 def parse_constraints(c: Cursor) -> tuple[Constraint, ...]:
     """Any number of constraints; whether they fit the type is for the resolver to say."""
     result: list[Constraint] = []
-    while any(c.at(word) for word in CONSTRAINT_WORDS):
+    while c.at_any(CONSTRAINT_WORDS):
         token = c.take()
         args: tuple[Expr, ...] = ()
         if token.text in ("max", "min"):

@@ -85,10 +85,11 @@ def _check_bounds(decl: Decl, recursive: bool, reporter: Reporter) -> None:
     missing = [w for w, v in (("depth", decl.depth), ("max", decl.max_len)) if v is None]
     if recursive and missing:
         word = "struct" if isinstance(decl, Struct) else "enum"
+        words = " and no ".join(f"'{w}'" for w in missing)
         depth = decl.depth or 8
         size = f"{decl.max_len}" if decl.max_len is not None else "4KiB"
         text = (
-            f"'{decl.name}' contains itself and has no {' and no '.join(f'{w!r}' for w in missing)};"
+            f"'{decl.name}' contains itself and has no {words};"
             f" write for example '{word} {decl.name} depth {depth} max {size}'"
         )
         reporter.error(decl.span, "recursion-unbounded", text)

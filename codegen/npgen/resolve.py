@@ -273,7 +273,8 @@ class _UnitResolver:
                 text = "only a field with 'since' has a default: all peers send the others"
                 self.reporter.error(node.default.span, "default-without-since", text)
         elif since > 1:
-            text = f"field '{node.name.text}' is since {since}: say what older peers mean by '= ...'"
+            name = node.name.text
+            text = f"field '{name}' is since {since}: say what older peers mean by '= ...'"
             self.reporter.error(node.name.span, "default-missing", text)
         return Field(
             node.name.text, type_, node.doc, node.name.span, since, default, node.deprecated

@@ -9,7 +9,7 @@ from .cursor import did_you_mean
 from .model import BitField, Packet, PacketBytes, PacketField, PacketInt, Span
 from .resolve_types import MAX_BOUND
 from .scope import Scope, Unit
-from .syntax import Constraint, Expr, Name, PacketFieldNode, PacketNode, PartNode
+from .syntax import Expr, Name, PacketFieldNode, PacketNode, PartNode
 
 _WIDTHS = {
     "u8": 8, "i8": 8, "flags8": 8, "u16": 16, "i16": 16, "flags16": 16, "u24": 24, "u32": 32,
@@ -265,7 +265,8 @@ def _why_no_length(field: Union[PacketInt, PacketBytes]) -> Optional[str]:
     if field.length_of is not None:
         return f"'{field.name}' is already the length of '{field.length_of}'"
     if field.hi is None:
-        return f"the length '{field.name}' has no bound; write for example 'max 64KiB' after its type"
+        text = f"the length '{field.name}' has no bound"
+        return f"{text}; write for example 'max 64KiB' after its type"
     if field.hi > MAX_BOUND:
         return f"the length '{field.name}' may be {field.hi}; the limit is 16 MiB"
     return None

@@ -96,6 +96,7 @@ class Scope:
         self.reporter = reporter
         self.symbols: dict[str, Symbol] = {}
         self.consts: dict[str, int] = {}
+        self._type_names: dict[int, list[str]] = {}  # by file, for suggestions
         for unit in root.closure:
             for node in unit.named():
                 self._declare(unit, node)
@@ -183,7 +184,10 @@ class Scope:
 
     def type_names(self, unit: Unit) -> list[str]:
         """All structs and enums that the file sees."""
-        return [n for n in self.symbols if self.find_type(unit, n) is not None]
+        if id(unit) not in self._type_names:
+            names = [n for n in self.symbols if self.find_type(unit, n) is not None]
+            self._type_names[id(unit)] = names
+        return self._type_names[id(unit)]
 
     def message_names(self, unit: Unit) -> list[str]:
         """All messages that the file sees."""

@@ -15,7 +15,6 @@ from .model import (
     TAG_SIZE,
     Array,
     Decl,
-    Enum,
     Field,
     List,
     Map,
@@ -28,7 +27,6 @@ from .model import (
     Text,
     Tuple,
     Type,
-    Unit,
 )
 
 ENDLESS = 1 << 62

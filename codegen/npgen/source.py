@@ -7,12 +7,11 @@ encoding, and characters that would make the text read differently from what it 
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional, Sequence
 
-from .diagnostics import Reporter
+from .diagnostics import INVISIBLE, Reporter
 from .model import Span
 
 MAX_FILE_SIZE = 4 << 20
@@ -20,9 +19,6 @@ MAX_FILE_SIZE = 4 << 20
 
 BUILTIN_PREFIX = "netproto/"
 """Imports below this folder may come with npgen itself."""
-
-# Everything that hides or reorders text: controls but tab and newline, bidi overrides, the BOM.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 @dataclass(frozen=True)
@@ -69,14 +65,14 @@ def read_source(path: Path, display: str, reporter: Reporter) -> Optional[Source
         return None
     source = make_source(path, display, text)
     reporter.add_source(display, source.lines)
-    return source if _check_characters(source, reporter) else None
+    return source if check_characters(source, reporter) else None
 
 
-def _check_characters(source: Source, reporter: Reporter) -> bool:
+def check_characters(source: Source, reporter: Reporter) -> bool:
     """Refuse characters that a reader would not see or would see elsewhere."""
     clean = True
     for number, line in enumerate(source.lines, 1):
-        for match in _FORBIDDEN.finditer(line):
+        for match in INVISIBLE.finditer(line):
             name = "NUL" if match[0] == "\0" else f"U+{ord(match[0]):04X}"
             span = source.span(number, match.start() + 1)
             reporter.error(span, "encoding", f"invisible or control character {name}; remove it")

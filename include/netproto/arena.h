@@ -14,6 +14,7 @@
 #define NETPROTO_ARENA_H
 
 #include <netproto/error.h>
+#include <netproto/schema.h>
 #include <netproto/types.h>
 
 #ifdef __cplusplus
@@ -23,13 +24,13 @@ extern "C" {
 typedef struct np_arena_block np_arena_block;
 
 /* The members are the library's. */
-typedef struct np_arena {
+struct np_arena {
     np_arena_block *blocks; /* newest first */
     uint8_t *next;          /* free room in the newest block */
     uint8_t *end;
     size_t used; /* bytes of all blocks */
     size_t max;
-} np_arena;
+};
 
 /* An empty arena, which has allocated nothing yet. max: the most bytes it may take from the heap,
  * its own headers included; 0 for no bound. */

@@ -15,6 +15,7 @@
 #ifndef NETPROTO_CLIENT_H
 #define NETPROTO_CLIENT_H
 
+#include <netproto/arena.h>
 #include <netproto/conn.h>
 #include <netproto/loop.h>
 
@@ -88,6 +89,13 @@ typedef np_err np_call_take_fn(const void *payload, size_t len, uint32_t version
 NP_API NP_MUST_CHECK np_err np_client_call_wait(np_client *client, const np_message *message,
                                                 const void *value, np_call_take_fn *take,
                                                 void *user, np_fault *fault);
+
+/* For generated code: calls and waits as np_client_call_wait does, then decodes the answer into
+ * `answer`, the C struct of the reply, with its strings, bytes and lists in the arena. Errors also
+ * NP_ERR_MEMORY and the decoder's. */
+NP_API NP_MUST_CHECK np_err np_client_call_typed_wait(np_client *client, const np_message *message,
+                                                      const void *value, np_arena *arena,
+                                                      void *answer, np_fault *fault);
 
 /* Ends the connection in order, or the attempt at once (on_failed runs, NP_ERR_CANCELED). */
 NP_API void np_client_close(np_client *client);

@@ -50,20 +50,23 @@ static inline np_err np_text_scan_end(const np_text_scan *scan)
     return scan->need == 0 ? NP_OK : NP_ERR_UTF8;
 }
 
-/* Whether all bytes are below 0x80; the common case, decided a word at a time. */
+/* Whether all bytes are below 0x80; the common case, decided two words at a time. The last step
+ * looks again at bytes that were looked at before, which costs less than to count the rest. */
 static inline bool np_text_is_ascii(const char *data, size_t len)
 {
     const uint8_t *p = (const uint8_t *)data;
+    const uint8_t *end = p + len;
     uint64_t high = 0;
 
-    if (len >= 8) {
-        const uint8_t *last = p + len - 8;
-        for (; p < last; p += 8) {
-            high |= np_get_u64(p);
+    if (len >= 16) {
+        for (; end - p > 16; p += 16) {
+            high |= np_get_u64(p) | np_get_u64(p + 8);
         }
-        high |= np_get_u64(last);
+        high |= np_get_u64(end - 16) | np_get_u64(end - 8);
+    } else if (len >= 8) {
+        high = np_get_u64(p) | np_get_u64(end - 8);
     } else if (len >= 4) {
-        high = np_get_u32(p) | np_get_u32(p + len - 4);
+        high = np_get_u32(p) | np_get_u32(end - 4);
     } else if (len > 0) {
         high = (uint64_t)(p[0] | p[len / 2] | p[len - 1]);
     }
@@ -170,14 +173,45 @@ static inline uint8_t *np_put_raw(uint8_t *p, const void *data, size_t len)
     return p + len;
 }
 
+/* As np_put_raw, for what is mostly short: up to 32 bytes without a call, by two moves that may
+ * overlap. */
+static inline uint8_t *np_put_short(uint8_t *p, const void *data, size_t len)
+{
+    const uint8_t *from = (const uint8_t *)data;
+
+    if (len > 32) {
+        memcpy(p, from, len);
+    } else if (len >= 16) {
+        np_u128 first = np_get_u128(from);
+        np_u128 last = np_get_u128(from + len - 16);
+        np_put_u128(p, first);
+        np_put_u128(p + len - 16, last);
+    } else if (len >= 8) {
+        uint64_t first = np_get_u64(from);
+        uint64_t last = np_get_u64(from + len - 8);
+        np_put_u64(p, first);
+        np_put_u64(p + len - 8, last);
+    } else if (len >= 4) {
+        uint32_t first = np_get_u32(from);
+        uint32_t last = np_get_u32(from + len - 4);
+        np_put_u32(p, first);
+        np_put_u32(p + len - 4, last);
+    } else if (len > 0) {
+        p[0] = from[0];
+        p[len / 2] = from[len / 2];
+        p[len - 1] = from[len - 1];
+    }
+    return p + len;
+}
+
 static inline uint8_t *np_put_str(uint8_t *p, np_str str)
 {
-    return np_put_raw(np_put_u64(p, str.len), str.data, str.len);
+    return np_put_short(np_put_u64(p, str.len), str.data, str.len);
 }
 
 static inline uint8_t *np_put_bytes(uint8_t *p, np_bytes bytes)
 {
-    return np_put_raw(np_put_u64(p, bytes.len), bytes.data, bytes.len);
+    return np_put_short(np_put_u64(p, bytes.len), bytes.data, bytes.len);
 }
 
 /* A valid code point as UTF-8. */
@@ -356,8 +390,8 @@ static inline np_wire np_read_wire(const np_reader *r, const uint8_t *from)
  * checked when they came in. */
 static inline np_reader np_wire_reader(const np_wire *wire, const np_iter *it)
 {
-    np_reader r = {wire->data + it->offset, wire->data + wire->len, wire->data,
-                   wire->version,           0,                      NULL};
+    np_reader r = {
+        wire->data + it->offset, wire->data + wire->len, wire->data, wire->version, 0, NULL};
     return r;
 }
 

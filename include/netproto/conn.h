@@ -6,7 +6,7 @@
  *
  * A send has encoded its message when it returns, so the caller's memory is free again. What is
  * queued leaves in one write at the end of the loop's turn. The queue is bounded: NP_ERR_FULL says
- * so, and on_writable says when to go on. While a peer does not take what we send, nothing is
+ * so, and on_writable says when to go on. While a peer does not take our answers, no more is
  * read from it.
  *
  * A close is orderly: what is queued is sent, then a Disconnect, then both sides end; it has 5 s
@@ -47,30 +47,31 @@ NP_API const char *np_stage_name(np_stage stage);
 /* Why something ended. A value; the fault's pointers are static text. */
 typedef struct np_failure {
     np_stage stage;
-    np_err err;        /* NP_OK: an orderly end */
-    bool by_peer;      /* the peer ended it, and told us so where err is NP_ERR_REFUSED */
-    int os_error;      /* the errno of the call that failed, or 0 */
-    uint32_t reason;   /* number of the base protocol's Reason that the peer or we gave, or
-                        * NP_CONN_NO_REASON */
-    np_fault fault;    /* the field refused, where err is of class PROTO; else all zero */
-    char text[256];    /* one line for people, always NUL-terminated */
+    np_err err;      /* NP_OK: an orderly end */
+    bool by_peer;    /* the peer ended it, and told us so where err is NP_ERR_REFUSED */
+    int os_error;    /* the errno of the call that failed, or 0 */
+    uint32_t reason; /* number of the base protocol's Reason that the peer or we gave, or
+                      * NP_CONN_NO_REASON */
+    np_fault fault;  /* the field refused, where err is of class PROTO; else all zero */
+    char text[256];  /* one line for people, always NUL-terminated */
 } np_failure;
 
 /* Bounds of a connection; the defaults are in brackets. A time of 0 switches its deadline off. */
 typedef struct np_conn_options {
-    uint32_t version_min;         /* [0: what the schema says] versions of the protocol spoken */
+    uint32_t version_min; /* [0: what the schema says] versions of the protocol spoken */
     uint32_t version_max;
-    const np_conversation *conversation; /* [NULL: every message is allowed at any time] */
-    size_t queue_max;             /* [1 MiB] bytes of output queued */
-    size_t message_max;           /* [16 MiB] greatest message taken, where the schema allows more */
-    uint32_t calls_max;           /* [1024] our requests that wait for an answer */
-    uint32_t serve_max;           /* [1024] the peer's requests that wait for ours */
-    uint32_t hello_timeout_ms;    /* [5,000] from the connection to on_open, absolute */
-    uint32_t frame_timeout_ms;    /* [30,000] for one frame, from its first byte, absolute */
-    uint32_t stall_timeout_ms;    /* [30,000] while the peer takes nothing of what is queued */
-    uint32_t close_timeout_ms;    /* [5,000] from np_conn_close to the end, absolute */
-    uint32_t idle_timeout_ms;     /* [0: never] nothing came: a Ping; again nothing: the end */
-    uint32_t call_timeout_ms;     /* [30,000] for requests whose schema says no timeout */
+    const np_conversation *conversation; /* [NULL: the schema's first, if it has one] */
+    bool any_order;     /* [false] messages in any order, whatever conversation the schema states */
+    size_t queue_max;   /* [1 MiB] bytes of output queued */
+    size_t message_max; /* [16 MiB] greatest message taken, where the schema allows more */
+    uint32_t calls_max; /* [1024] our requests that wait for an answer */
+    uint32_t serve_max; /* [1024] the peer's requests that wait for ours */
+    uint32_t hello_timeout_ms; /* [5,000] from the connection to on_open, absolute */
+    uint32_t frame_timeout_ms; /* [30,000] for one frame, from its first byte, absolute */
+    uint32_t stall_timeout_ms; /* [30,000] while the peer takes nothing of what is queued */
+    uint32_t close_timeout_ms; /* [5,000] from np_conn_close to the end, absolute */
+    uint32_t idle_timeout_ms;  /* [0: never] nothing came: a Ping; again nothing: the end */
+    uint32_t call_timeout_ms;  /* [30,000] for requests whose schema says no timeout */
 } np_conn_options;
 
 NP_API np_conn_options np_conn_options_default(void);
@@ -104,7 +105,8 @@ typedef struct np_peer {
 /* Sends a message that is no request. `value` is the message's C struct.
  *
  * Half of the queue is kept for what message handlers send, so that two peers who both send much
- * still read each other: a send outside of them is refused from half the bound on.
+ * still read each other: a send outside of the connection's own handlers is refused from half the
+ * bound on.
  *
  * Errors: NP_ERR_FULL (send again after on_writable; nothing was queued), NP_ERR_CLOSED (closing
  * or closed), NP_ERR_STATE (not open yet), NP_ERR_UNEXPECTED (the conversation does not allow
@@ -159,6 +161,16 @@ typedef void np_conn_call_done_fn(np_conn *conn, np_err err, const void *payload
 NP_API NP_MUST_CHECK np_err np_conn_call(np_conn *conn, const np_message *message,
                                          const void *value, np_conn_call_done_fn *done, void *user,
                                          np_fault *fault);
+
+/* For generated code: a done function that is typed, and the function of generated code that knows
+ * its type. `take` runs instead of done; it decodes the answer (in is NULL with an error), runs
+ * done, and returns the decoder's error, which ends the connection. Errors as np_conn_call. */
+typedef void np_any_fn(void);
+typedef np_err np_conn_take_fn(np_conn *conn, np_err err, const np_incoming *in, np_any_fn *done,
+                               void *user, np_fault *fault);
+NP_API NP_MUST_CHECK np_err np_conn_call_typed(np_conn *conn, const np_message *message,
+                                               const void *value, np_conn_take_fn *take,
+                                               np_any_fn *done, void *user, np_fault *fault);
 
 /* Within a done function that got NP_ERR_FAILED, _BUSY or _REFUSED: what the peer said. Else
  * NULL. */

@@ -53,8 +53,7 @@ NP_API np_daemon_options np_daemon_options_default(void);
  * stage and cause. Errors: NP_ERR_ARG, NP_ERR_ADDRESS, NP_ERR_IN_USE, NP_ERR_FILES, NP_ERR_SYSTEM,
  * NP_ERR_MEMORY. */
 NP_API NP_MUST_CHECK np_err np_daemon_start(np_daemon **out, np_loop *loop,
-                                            const np_daemon_options *options,
-                                            np_failure *failure);
+                                            const np_daemon_options *options, np_failure *failure);
 
 /* Stops in order: listens no more, lets every connection send what it has queued and say goodbye
  * (at most close_timeout_ms), then calls on_stopped. Doing it twice does nothing. */

@@ -82,8 +82,8 @@ typedef struct np_log_sink {
 } np_log_sink;
 
 typedef struct np_log_options {
-    np_log_level level;     /* events below are dropped; default NP_LOG_INFO */
-    uint32_t rate_max;      /* events of one name per rate_window_ms; default 100; 0: no bound */
+    np_log_level level;      /* events below are dropped; default NP_LOG_INFO */
+    uint32_t rate_max;       /* events of one name per rate_window_ms; default 100; 0: no bound */
     uint32_t rate_window_ms; /* default 1,000 */
 } np_log_options;
 

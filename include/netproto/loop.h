@@ -49,8 +49,7 @@ NP_API NP_MUST_CHECK np_err np_loop_run(np_loop *loop);
 
 /* Runs until *done is true or timeout_ms have passed (NP_ERR_DEADLINE), or np_loop_stop was
  * called (NP_ERR_CANCELED). A tool or a test waits with it; NP_ERR_STATE as above. */
-NP_API NP_MUST_CHECK np_err np_loop_run_until(np_loop *loop, const bool *done,
-                                              uint32_t timeout_ms);
+NP_API NP_MUST_CHECK np_err np_loop_run_until(np_loop *loop, const bool *done, uint32_t timeout_ms);
 
 /* Makes np_loop_run return at the end of this turn; before it, makes the next run return at
  * once. */

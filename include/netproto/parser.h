@@ -36,13 +36,13 @@ typedef enum np_event_kind {
 
 typedef struct np_event {
     np_event_kind kind;
-    const char *where;  /* "chat.Person.tags[]" */
+    const char *where; /* "chat.Person.tags[]" */
     const np_type *type;
-    uint64_t offset;    /* of the value's first byte, from the start of the payload */
+    uint64_t offset; /* of the value's first byte, from the start of the payload */
     const np_message *message;
     const np_variant *variant;
-    np_u128 bits;       /* VALUE: as on the wire, zero-extended; chars as code points */
-    uint64_t count;     /* OPEN: items; OPTION: 0 or 1; CHUNK: bytes of the whole value */
+    np_u128 bits;        /* VALUE: as on the wire, zero-extended; chars as code points */
+    uint64_t count;      /* OPEN: items; OPTION: 0 or 1; CHUNK: bytes of the whole value */
     const uint8_t *data; /* CHUNK */
     size_t len;
     bool last; /* CHUNK: the value is complete */
@@ -84,15 +84,15 @@ NP_API uint64_t np_parser_offset(const np_parser *parser);
 
 /* The alphabet of the generated machines. */
 typedef enum np_token {
-    NP_TOKEN_VALUE = 1, /* a value is complete */
-    NP_TOKEN_OPEN,      /* a container's count is known */
-    NP_TOKEN_ITEM,      /* it has another item */
-    NP_TOKEN_END,       /* it has none */
-    NP_TOKEN_NONE,      /* an option is empty, or a field is newer than the version */
-    NP_TOKEN_SOME,      /* an option has a value, or the version has the field */
-    NP_TOKEN_CALL,      /* a recursive type begins */
-    NP_TOKEN_RETURN,    /* its value is complete */
-    NP_TOKEN_BACK,      /* behind it, in the calling state */
+    NP_TOKEN_VALUE = 1,  /* a value is complete */
+    NP_TOKEN_OPEN,       /* a container's count is known */
+    NP_TOKEN_ITEM,       /* it has another item */
+    NP_TOKEN_END,        /* it has none */
+    NP_TOKEN_NONE,       /* an option is empty, or a field is newer than the version */
+    NP_TOKEN_SOME,       /* an option has a value, or the version has the field */
+    NP_TOKEN_CALL,       /* a recursive type begins */
+    NP_TOKEN_RETURN,     /* its value is complete */
+    NP_TOKEN_BACK,       /* behind it, in the calling state */
     NP_TOKEN_CHOICE = 16 /* + position of the variant in its enum, or message in its protocol */
 } np_token;
 

@@ -102,6 +102,8 @@ NP_API const np_variant *np_type_variant(const np_type *type, uint64_t index, ui
 /* Whether no variant of an enum carries data. */
 NP_API bool np_type_is_plain_enum(const np_type *type);
 
+typedef struct np_arena np_arena;
+
 typedef enum np_message_kind {
     NP_MESSAGE_PLAIN,
     NP_MESSAGE_REQUEST,
@@ -125,14 +127,47 @@ typedef struct np_message {
     const char *name;    /* "chat.Say" */
     const np_type *type; /* its fields, as a STRUCT */
     const np_codec *codec;
-    size_t max_len;           /* greatest encoded size, id included */
-    const np_type *reply;     /* REQUEST: its answer's type; else NULL */
+    size_t max_len;       /* greatest encoded size, id included */
+    const np_type *reply; /* REQUEST: its answer's type; else NULL */
     const np_codec *reply_codec;
     size_t reply_max_len; /* id included */
-    uint32_t timeout_ms;      /* REQUEST: default deadline; 0 for the runtime's default */
+    uint32_t timeout_ms;  /* REQUEST: default deadline; 0 for the runtime's default */
 } np_message;
 
-typedef struct np_conversation np_conversation;
+/* One state of a conversation. */
+typedef struct np_conversation_state {
+    const char *name;
+    uint32_t within_ms; /* how long it may last; 0: for ever */
+    bool final;         /* nothing of the protocol's own may be said any more */
+} np_conversation_state;
+
+/* Who may say what, and when: a machine over tokens. A place in it is one int, whose upper part is
+ * the position of the schema's state in `states`. */
+#define NP_CONVERSATION_SHIFT 16
+#define NP_CONVERSATION_MASK 0xFFFF
+
+typedef struct np_conversation {
+    const char *name; /* "chat.session" */
+    int start;
+    /* Moves *place on; false, and *place stays, if the token is not allowed there. */
+    bool (*step)(int *place, int token);
+    const np_conversation_state *states;
+    size_t state_count;
+} np_conversation;
+
+/* The token of a message: `position` in its protocol's messages, those of the base protocol counted
+ * on behind the protocol's own. */
+static inline int np_conversation_token(size_t position, bool by_server)
+{
+    return (int)(2 * position) + (by_server ? 1 : 0);
+}
+
+static inline const np_conversation_state *
+np_conversation_state_at(const np_conversation *conversation, int place)
+{
+    return &conversation->states[place >> NP_CONVERSATION_SHIFT];
+}
+
 typedef struct np_parser np_parser;
 
 /* States of the incremental parser's machine. */
@@ -159,6 +194,18 @@ typedef struct np_protocol {
     uint32_t parser_calls;  /* recursive types open at once, at most */
     uint32_t parser_keys;   /* bytes of map keys to remember at once, at most */
 } np_protocol;
+
+/* Copies a value with all it points to into an arena (arena.h), at the given version. What X_copy
+ * calls. Errors: those of encoding the value, NP_ERR_LIMIT and NP_ERR_MEMORY of the arena. */
+NP_API NP_MUST_CHECK np_err np_codec_copy(const np_codec *codec, void *out, const void *value,
+                                          uint32_t version, np_arena *arena);
+
+/* Decodes the answer to a request: the request's id, then the struct of its reply. `out` is the C
+ * struct; its strings, bytes and lists point into data. Errors as X_decode; NP_ERR_ARG if the
+ * message is no request. */
+NP_API NP_MUST_CHECK np_err np_message_decode_reply(const np_message *message, void *out,
+                                                    uint32_t version, const uint8_t *data,
+                                                    size_t len, np_fault *fault);
 
 /* Finds a message by id, or by name with or without the protocol's ("Say", "chat.Say"). */
 NP_API const np_message *np_protocol_message(const np_protocol *protocol, uint32_t id);

@@ -51,8 +51,8 @@ static np_err np_framing_check_length(const base_frame *frame, const np_framing_
                             "what is allowed at this point", NP_FRAMING_LENGTH_AT, frame->length);
     }
     if (np_unlikely(frame->length < head)) {
-        return np_fault_set(fault, NP_ERR_STREAM, "base.frame.length",
-                            "at least the stream header", NP_FRAMING_LENGTH_AT, frame->length);
+        return np_fault_set(fault, NP_ERR_STREAM, "base.frame.length", "at least the stream header",
+                            NP_FRAMING_LENGTH_AT, frame->length);
     }
     out->head_len = NP_FRAMING_HEADER_LEN + head;
     out->body_len = frame->length - head;
@@ -62,9 +62,9 @@ static np_err np_framing_check_length(const base_frame *frame, const np_framing_
     out->compression = frame->flags_compression;
     out->encrypted = frame->flags_encrypted != 0;
     out->more = frame->flags_more != 0;
-    if (np_unlikely(out->more && out->compression == 0 &&
-                    (out->body_len < NP_FRAMING_FRAGMENT_MIN ||
-                     out->body_len > NP_FRAMING_FRAGMENT_MAX))) {
+    if (np_unlikely(
+            out->more && out->compression == 0 &&
+            (out->body_len < NP_FRAMING_FRAGMENT_MIN || out->body_len > NP_FRAMING_FRAGMENT_MAX))) {
         return np_fault_set(fault, NP_ERR_FRAGMENT, "base.frame.length",
                             "1024 to 65536 bytes where more follow", NP_FRAMING_LENGTH_AT,
                             out->body_len);
@@ -125,9 +125,12 @@ np_err np_framing_read(np_framing_head *out, const uint8_t *data, size_t len,
         return len > 0 ? np_framing_read_part(data, len, rules, fault) : NP_OK;
     }
     err = base_frame_read(&frame, data, fault);
-    if (np_likely(err == NP_OK)) {
-        err = np_framing_check_flags(&frame, rules, fault);
+    if (np_unlikely(err != NP_OK)) {
+        /* The flags are judged before the length, as they would be had they come alone. */
+        np_err early = np_framing_read_part(data, NP_FRAMING_LENGTH_AT, rules, fault);
+        return early != NP_OK ? early : err;
     }
+    err = np_framing_check_flags(&frame, rules, fault);
     if (np_likely(err == NP_OK)) {
         err = np_framing_check_length(&frame, rules, out, fault);
     }

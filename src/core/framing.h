@@ -14,6 +14,9 @@
 
 #include <netproto/error.h>
 
+/* The runtime library calls these too, so they are exported, though no user includes this. */
+#pragma GCC visibility push(default)
+
 /* Bytes of a frame's own header, and of the greatest head. */
 #define NP_FRAMING_HEADER_LEN 10
 #define NP_FRAMING_STREAM_LEN 8
@@ -77,5 +80,7 @@ uint8_t *np_framing_put(uint8_t *p, const np_framing_head *head);
 
 /* A head for a body of body_len bytes; stream 0 with NP_FRAMING_NO_STREAM. */
 np_framing_head np_framing_make(uint8_t kind, uint32_t stream, size_t body_len, bool more);
+
+#pragma GCC visibility pop
 
 #endif

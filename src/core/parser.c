@@ -335,13 +335,15 @@ static np_parse take_text(np_parser *parser, np_event *event, const uint8_t **da
         return NP_PARSE_MORE;
     }
     if (type->kind == NP_KIND_STR) {
-        np_err err = np_text_scan_piece(&parser->scan, (const char *)*data, take, type->nonul, &bad);
+        np_err err =
+            np_text_scan_piece(&parser->scan, (const char *)*data, take, type->nonul, &bad);
         if (err == NP_OK && take == parser->text_left) {
             err = np_text_scan_end(&parser->scan);
             bad = (ptrdiff_t)take - parser->scan.taken;
         }
         if (err != NP_OK) {
-            uint64_t at = bad < 0 ? parser->offset - (uint64_t)-bad : parser->offset + (uint64_t)bad;
+            uint64_t at =
+                bad < 0 ? parser->offset - (uint64_t)-bad : parser->offset + (uint64_t)bad;
             np__parser_refuse(parser, err, type->rule, at, NP_GOT_NOTHING, 0);
             return NP_PARSE_BAD;
         }
@@ -367,7 +369,8 @@ static np_parse take_text(np_parser *parser, np_event *event, const uint8_t **da
     return NP_PARSE_EVENT;
 }
 
-/* Steps that need no input ---------------------------------------------------------------------- */
+/* Steps that need no input ----------------------------------------------------------------------
+ */
 
 static np_parse take_call(np_parser *parser)
 {
@@ -426,7 +429,8 @@ static np_parse take_more(np_parser *parser, np_event *event)
     return NP_PARSE_EVENT;
 }
 
-/* The loop -------------------------------------------------------------------------------------- */
+/* The loop --------------------------------------------------------------------------------------
+ */
 
 /* One thing that is due; *again asks for the next although there is nothing to tell. */
 static np_parse advance(np_parser *parser, const uint8_t **data, size_t *len, np_event *event,

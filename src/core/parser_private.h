@@ -46,7 +46,7 @@ struct np_parser {
     uint32_t version;
     bool reply;
     bool done;
-    bool is_key;   /* the value that is due is a map's key */
+    bool is_key; /* the value that is due is a map's key */
     np_due due;
     const np_type *type; /* of what is due */
     const char *where;

@@ -10,11 +10,11 @@
 uint32_t np__parser_width(np_kind kind)
 {
     static const uint8_t widths[] = {
-        [NP_KIND_U8] = 1,  [NP_KIND_U16] = 2,   [NP_KIND_U32] = 4,  [NP_KIND_U64] = 8,
-        [NP_KIND_U128] = 16, [NP_KIND_I8] = 1,  [NP_KIND_I16] = 2,  [NP_KIND_I32] = 4,
-        [NP_KIND_I64] = 8, [NP_KIND_I128] = 16, [NP_KIND_F32] = 4,  [NP_KIND_F64] = 8,
-        [NP_KIND_BOOL] = 1, [NP_KIND_CHAR] = 1, [NP_KIND_STR] = 8,  [NP_KIND_BYTES] = 8,
-        [NP_KIND_UNIT] = 0, [NP_KIND_ARRAY] = 0, [NP_KIND_LIST] = 8, [NP_KIND_MAP] = 8,
+        [NP_KIND_U8] = 1,     [NP_KIND_U16] = 2,    [NP_KIND_U32] = 4,  [NP_KIND_U64] = 8,
+        [NP_KIND_U128] = 16,  [NP_KIND_I8] = 1,     [NP_KIND_I16] = 2,  [NP_KIND_I32] = 4,
+        [NP_KIND_I64] = 8,    [NP_KIND_I128] = 16,  [NP_KIND_F32] = 4,  [NP_KIND_F64] = 8,
+        [NP_KIND_BOOL] = 1,   [NP_KIND_CHAR] = 1,   [NP_KIND_STR] = 8,  [NP_KIND_BYTES] = 8,
+        [NP_KIND_UNIT] = 0,   [NP_KIND_ARRAY] = 0,  [NP_KIND_LIST] = 8, [NP_KIND_MAP] = 8,
         [NP_KIND_OPTION] = 1, [NP_KIND_STRUCT] = 0, [NP_KIND_ENUM] = 4,
     };
     return widths[kind];
@@ -63,10 +63,12 @@ static bool check_float(np_parser *parser, np_u128 bits)
     uint64_t got = np_float_bits(value);
 
     if (type->range != NULL && !(value >= type->range->lo.f && value <= type->range->hi.f)) {
-        return np__parser_refuse(parser, NP_ERR_RANGE, type->rule, parser->begin, NP_GOT_FLOAT, got);
+        return np__parser_refuse(parser, NP_ERR_RANGE, type->rule, parser->begin, NP_GOT_FLOAT,
+                                 got);
     }
     if (type->finite && !(value - value == 0)) {
-        return np__parser_refuse(parser, NP_ERR_FINITE, type->rule, parser->begin, NP_GOT_FLOAT, got);
+        return np__parser_refuse(parser, NP_ERR_FINITE, type->rule, parser->begin, NP_GOT_FLOAT,
+                                 got);
     }
     return true;
 }
@@ -83,20 +85,18 @@ static bool check_range(np_parser *parser, np_u128 bits)
     }
     if (is_signed(type->kind)) {
         np_i128 value = sign_extend(bits, np__parser_width(type->kind));
-        inside = np_i128_compare(value, range->lo.i) >= 0 &&
-                 np_i128_compare(value, range->hi.i) <= 0;
+        inside =
+            np_i128_compare(value, range->lo.i) >= 0 && np_i128_compare(value, range->hi.i) <= 0;
         bits.lo = value.lo;
     } else {
-        inside = np_u128_compare(bits, range->lo.u) >= 0 &&
-                 np_u128_compare(bits, range->hi.u) <= 0;
+        inside = np_u128_compare(bits, range->lo.u) >= 0 && np_u128_compare(bits, range->hi.u) <= 0;
     }
     if (inside) {
         return true;
     }
-    np_got kind = wide                   ? NP_GOT_NOTHING
-                  : is_signed(type->kind) ? NP_GOT_SIGNED
-                                          : NP_GOT_UNSIGNED;
-    return np__parser_refuse(parser, NP_ERR_RANGE, type->rule, parser->begin, kind, wide ? 0 : bits.lo);
+    np_got kind = wide ? NP_GOT_NOTHING : is_signed(type->kind) ? NP_GOT_SIGNED : NP_GOT_UNSIGNED;
+    return np__parser_refuse(parser, NP_ERR_RANGE, type->rule, parser->begin, kind,
+                             wide ? 0 : bits.lo);
 }
 
 bool np__parser_check_scalar(np_parser *parser, np_u128 bits)
@@ -127,10 +127,12 @@ bool np__parser_check_length(np_parser *parser, uint64_t len)
     const np_type *type = parser->type;
 
     if (len > type->max) {
-        return np__parser_refuse(parser, NP_ERR_TOO_LONG, type->rule, parser->begin, NP_GOT_UNSIGNED, len);
+        return np__parser_refuse(parser, NP_ERR_TOO_LONG, type->rule, parser->begin,
+                                 NP_GOT_UNSIGNED, len);
     }
     if (len < type->min) {
-        return np__parser_refuse(parser, NP_ERR_TOO_SHORT, type->rule, parser->begin, NP_GOT_UNSIGNED, len);
+        return np__parser_refuse(parser, NP_ERR_TOO_SHORT, type->rule, parser->begin,
+                                 NP_GOT_UNSIGNED, len);
     }
     return true;
 }
@@ -144,8 +146,8 @@ void np__parser_open(np_parser *parser, uint64_t count)
     *level = (np_level){count, parser->type, parser->where, parser->key_used, 0, false};
     if (parser->type->kind == NP_KIND_MAP) {
         const np_type *key = parser->type->key;
-        bool sized = key->kind == NP_KIND_STR || key->kind == NP_KIND_BYTES ||
-                     key->kind == NP_KIND_ARRAY;
+        bool sized =
+            key->kind == NP_KIND_STR || key->kind == NP_KIND_BYTES || key->kind == NP_KIND_ARRAY;
         parser->key_used += sized ? (uint32_t)key->max : 16;
     }
 }

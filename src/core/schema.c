@@ -78,3 +78,17 @@ const np_message *np_protocol_message_named(const np_protocol *protocol, const c
     }
     return NULL;
 }
+
+np_err np_message_decode_reply(const np_message *message, void *out, uint32_t version,
+                               const uint8_t *data, size_t len, np_fault *fault)
+{
+    if (message->reply_codec == NULL) {
+        return NP_ERR_ARG;
+    }
+    np_reader r = np_reader_start(data, len, version, fault);
+    np_err err = np_read_id(&r, message->id, message->name);
+    if (err == NP_OK) {
+        err = message->reply_codec->read(&r, out);
+    }
+    return err != NP_OK ? err : np_read_end(&r, message->name);
+}

@@ -46,8 +46,8 @@ static bool np_negotiate_known(const uint8_t digest[32])
     return any != 0;
 }
 
-np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine,
-                           const base_offer *offer, np_fault *fault)
+np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine, const base_offer *offer,
+                           np_fault *fault)
 {
     uint32_t version =
         offer->version_max < mine->version_max ? offer->version_max : mine->version_max;
@@ -71,8 +71,7 @@ np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine,
     return NP_OK;
 }
 
-np_err np_negotiate_check(const np_negotiate_side *mine, const base_choice *choice,
-                          np_fault *fault)
+np_err np_negotiate_check(const np_negotiate_side *mine, const base_choice *choice, np_fault *fault)
 {
     uint8_t digest[32];
 
@@ -95,8 +94,8 @@ np_err np_negotiate_check(const np_negotiate_side *mine, const base_choice *choi
                             choice->cipher);
     }
     if (choice->compression != 0) {
-        return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.compression",
-                            "not offered", 41, choice->compression);
+        return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.compression", "not offered",
+                            41, choice->compression);
     }
     if (choice->features != 0) {
         return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.features", "not offered",

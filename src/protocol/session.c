@@ -385,6 +385,11 @@ void np_session_tick(np_session *s, np_time now)
         if (s->phase == NP_PHASE_HELLO) {
             fault = np_session_late("session.hello_ms", s->options->hello_ms);
             np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
+        } else if (s->phase == NP_PHASE_OPEN) {
+            const np_conversation_state *state = np__session_converse_state(s);
+            fault = np_session_late(s->options->conversation->name, state->within_ms);
+            fault.rule = state->name;
+            np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_CONVERSATION, &fault);
         } else {
             np__session_closed(s);
         }

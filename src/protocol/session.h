@@ -52,6 +52,9 @@
 #include "protocol/outq.h"
 #include "util/pool.h"
 
+/* The runtime library calls these too, so they are exported, though no user includes this. */
+#pragma GCC visibility push(default)
+
 typedef enum np_session_role {
     NP_SESSION_CLIENT, /* connected: sends the Hello, its streams are odd */
     NP_SESSION_SERVER  /* accepted: answers it, its streams are even */
@@ -77,7 +80,7 @@ const char *np_session_stage_name(np_session_stage stage);
  * deadline off. */
 typedef struct np_session_options {
     const np_protocol *protocol;         /* ids from 256, or the base protocol itself */
-    const np_conversation *conversation; /* NULL: every message is allowed; see session_private.h */
+    const np_conversation *conversation; /* NULL: every message is allowed; see converse.h */
     uint32_t version_min;                /* 0: the protocol's own range */
     uint32_t version_max;
     size_t queue_max;   /* bytes of output queued; default 1 MiB */
@@ -93,29 +96,32 @@ typedef struct np_session_options {
 
 np_session_options np_session_options_default(const np_protocol *protocol);
 
-typedef enum np_event_kind {
-    NP_EVENT_OPEN,     /* version: agreed on. Sends are possible from here on. */
-    NP_EVENT_MESSAGE,  /* id, message, payload, len */
-    NP_EVENT_REQUEST,  /* the same, and stream: reply or refuse with it, now or later */
-    NP_EVENT_RESPONSE, /* to a request of ours: stream, user, message (the request), payload, len */
-    NP_EVENT_FAILURE,  /* a request of ours got no answer: stream, user, message, err; with
-                        * NP_ERR_FAILED, _BUSY and _REFUSED also reason, code and text as the
-                        * peer sent them; else NP_ERR_DEADLINE, or the cause of the end */
-    NP_EVENT_CANCEL,   /* the peer does not want the answer to a request any more: stream. A reply
-                        * would give NP_ERR_CLOSED. */
-    NP_EVENT_UNKNOWN,  /* a message without a descriptor at this version: id, len. For the log; a
-                        * request has been answered with reason unknown_message already. */
-    NP_EVENT_WRITABLE, /* a send was refused with NP_ERR_FULL and the queue is half empty again */
-    NP_EVENT_CLOSED    /* the last event: err (NP_OK: orderly), stage, by_peer, reason, fault, text.
-                        * Every request of ours has had its event before. */
-} np_event_kind;
+typedef enum np_session_event_kind {
+    NP_SESSION_EVENT_OPEN,     /* version: agreed on. Sends are possible from here on. */
+    NP_SESSION_EVENT_MESSAGE,  /* id, message, payload, len */
+    NP_SESSION_EVENT_REQUEST,  /* the same, and stream: reply or refuse with it, now or later */
+    NP_SESSION_EVENT_RESPONSE, /* to a request of ours: stream, user, message (the request),
+                                * payload, len */
+    NP_SESSION_EVENT_FAILURE,  /* a request of ours got no answer: stream, user, message, err; with
+                                * NP_ERR_FAILED, _BUSY and _REFUSED also reason, code and text as
+                                * the peer sent them; else NP_ERR_DEADLINE, or the end's cause */
+    NP_SESSION_EVENT_CANCEL,   /* the peer does not want the answer to a request any more: stream. A
+                                * reply would give NP_ERR_CLOSED. */
+    NP_SESSION_EVENT_UNKNOWN,  /* a message without a descriptor at this version: id, len. For the
+                                * log; a request has been answered with reason unknown_message
+                                * already. */
+    NP_SESSION_EVENT_WRITABLE, /* a send was refused with NP_ERR_FULL and the queue is half empty
+                                  again */
+    NP_SESSION_EVENT_CLOSED /* the last event: err (NP_OK: orderly), stage, by_peer, reason, fault,
+                             * text. Every request of ours has had its event before. */
+} np_session_event_kind;
 
 #define NP_SESSION_NO_REASON UINT32_MAX
 
 /* What happened. Pointers are borrowed until np_session_next_event, np_session_park,
  * np_session_recv or np_session_fini is called; those of CLOSED until np_session_fini. */
-typedef struct np_event {
-    np_event_kind kind;
+typedef struct np_session_event {
+    np_session_event_kind kind;
     uint32_t version; /* of the protocol, agreed on; for messages of the base protocol, of that */
     uint32_t id;      /* of the message; of a response, of its request */
     uint32_t stream;
@@ -131,7 +137,7 @@ typedef struct np_event {
     bool by_peer;          /* CLOSED: the peer ended it, by Disconnect, Error or an end of bytes */
     const np_fault *fault; /* CLOSED: what was refused, or NULL; by_peer with an Error: its words
                             * are in text */
-} np_event;
+} np_session_event;
 
 /* The answer of np_session_want. */
 typedef enum np_want {
@@ -186,13 +192,13 @@ typedef struct np_session {
     np_outq out;
     np_calls calls;
 
-    uint64_t phase_deadline; /* hello or close */
+    uint64_t phase_deadline; /* hello, the conversation's state, or close */
     uint64_t frame_deadline;
     uint64_t stall_deadline;
     uint64_t idle_deadline;
 
     np_session_end *end; /* the cause in detail; NULL before, or without memory */
-    int conversation_state;
+    int conversation_place;
     uint32_t version;     /* agreed on; 0 before */
     uint32_t next_stream; /* of ours */
 } np_session;
@@ -225,7 +231,7 @@ void np_session_recv_end(np_session *s, np_time now);
 void np_session_lost(np_session *s, np_err err, np_time now);
 
 /* The next event; false if there is none for now. */
-bool np_session_next_event(np_session *s, np_event *event);
+bool np_session_next_event(np_session *s, np_session_event *event);
 
 /* Moves what is left of the lent bytes into the session's own memory. Before the buffer they lie
  * in is used for anything else, and before the next np_session_want. */
@@ -296,9 +302,9 @@ NP_MUST_CHECK np_err np_session_send_encoded(np_session *s, const np_message *me
 /* A request. deadline_ms: absolute, in mono_ms, or NP_TIME_NEVER. On NP_OK *stream (may be NULL)
  * names the call, never 0, and exactly one RESPONSE or FAILURE with `user` will come, unless
  * np_session_cancel comes first or the session is fini'd. */
-NP_MUST_CHECK np_err np_session_request(np_session *s, const np_message *message,
-                                        const void *value, uint64_t deadline_ms, void *user,
-                                        uint32_t *stream, np_fault *fault);
+NP_MUST_CHECK np_err np_session_request(np_session *s, const np_message *message, const void *value,
+                                        uint64_t deadline_ms, void *user, uint32_t *stream,
+                                        np_fault *fault);
 NP_MUST_CHECK np_err np_session_request_encoded(np_session *s, const np_message *message,
                                                 const uint8_t *payload, size_t len,
                                                 uint64_t deadline_ms, void *user, uint32_t *stream,
@@ -314,8 +320,7 @@ void np_session_cancel(np_session *s, uint32_t stream);
 NP_MUST_CHECK np_err np_session_reply(np_session *s, uint32_t stream, const void *answer,
                                       np_fault *fault);
 NP_MUST_CHECK np_err np_session_reply_encoded(np_session *s, uint32_t stream,
-                                              const uint8_t *payload, size_t len,
-                                              np_fault *fault);
+                                              const uint8_t *payload, size_t len, np_fault *fault);
 
 /* Answers it with a failure. reason: a number of base.Reason; text: at most 256 bytes of UTF-8,
  * longer text is cut at a character. Errors also NP_ERR_VARIANT (unknown reason), NP_ERR_UTF8. */
@@ -344,5 +349,7 @@ void np_session_fail(np_session *s, np_err err, np_session_stage stage, const np
 
 /* Whether sends are possible. */
 bool np_session_is_open(const np_session *s);
+
+#pragma GCC visibility pop
 
 #endif

@@ -81,8 +81,8 @@ static np_err np_session_judge_id(const np_session *s, const np_framing_head *he
         *bound = np_session_bound(s, NP_FRAMING_FRAGMENT_MAX);
         return head->body_len <= *bound && !head->more
                    ? NP_OK
-                   : np_fault_set(fault, NP_ERR_UNKNOWN_MESSAGE, s->options->protocol->name,
-                                  NULL, 0, id);
+                   : np_fault_set(fault, NP_ERR_UNKNOWN_MESSAGE, s->options->protocol->name, NULL,
+                                  0, id);
     }
     if (head->kind == NP_FRAMING_RESPONSE) {
         if (np_unlikely(message->kind != NP_MESSAGE_REQUEST)) {
@@ -109,8 +109,8 @@ np_err np__session_judge(const np_session *s, const np_framing_head *head, const
     *bound = np_session_bound(s, NP_FRAMING_PAYLOAD_MAX);
     if (head->kind != NP_FRAMING_NO_STREAM) {
         if (np_unlikely(head->kind == NP_FRAMING_DATA || head->kind == NP_FRAMING_WINDOW)) {
-            return np_fault_set(fault, NP_ERR_STREAM, "base.stream_header.kind",
-                                "not agreed on", NP_FRAMING_HEADER_LEN + 4, head->kind);
+            return np_fault_set(fault, NP_ERR_STREAM, "base.stream_header.kind", "not agreed on",
+                                NP_FRAMING_HEADER_LEN + 4, head->kind);
         }
         if (np_unlikely(ours != wants_ours)) {
             return np_fault_set(fault, NP_ERR_STREAM, "base.stream_header.stream",
@@ -143,13 +143,14 @@ static np__session_step np_session_failed(np_session *s, np_err err, np_session_
     return NP_STEP_ENDED;
 }
 
-static np__session_step np_session_opened(np_session *s, uint32_t version, np_event *event)
+static np__session_step np_session_opened(np_session *s, uint32_t version, np_session_event *event)
 {
     s->version = version;
     s->phase = NP_PHASE_OPEN;
     s->phase_deadline = NP_TIME_NEVER;
+    np__session_converse_start(s);
     s->idle_deadline = np__session_after(s, s->options->idle_ms);
-    event->kind = NP_EVENT_OPEN;
+    event->kind = NP_SESSION_EVENT_OPEN;
     event->version = version;
     return NP_STEP_EVENT;
 }
@@ -164,7 +165,7 @@ static np_negotiate_side np_session_side(const np_session *s)
 }
 
 static np__session_step np_session_take_hello(np_session *s, const uint8_t *payload, size_t len,
-                                              np_event *event)
+                                              np_session_event *event)
 {
     np_negotiate_side mine = np_session_side(s);
     base_hello hello;
@@ -187,7 +188,7 @@ static np__session_step np_session_take_hello(np_session *s, const uint8_t *payl
 }
 
 static np__session_step np_session_take_welcome(np_session *s, const uint8_t *payload, size_t len,
-                                                np_event *event)
+                                                np_session_event *event)
 {
     np_negotiate_side mine = np_session_side(s);
     base_welcome welcome;
@@ -277,8 +278,7 @@ static np__session_step np_session_take_ping(np_session *s, const uint8_t *paylo
     }
     pong.token = ping.token;
     err = np__session_emit_base(s, BASE_PONG_ID, &pong);
-    return err == NP_OK ? NP_STEP_AGAIN
-                        : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+    return err == NP_OK ? NP_STEP_AGAIN : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
 }
 
 /* The keepalive's own Pong ends here; the others are for who sent the Ping. */
@@ -289,9 +289,10 @@ static bool np_session_own_pong(const uint8_t *payload, size_t len)
 
 /* Messages ---------------------------------------------------------------------------------- */
 
-static np__session_step np_session_deliver(np_session *s, np_event_kind kind,
+static np__session_step np_session_deliver(np_session *s, np_session_event_kind kind,
                                            const np_message *message, uint32_t stream,
-                                           const uint8_t *payload, size_t len, np_event *event)
+                                           const uint8_t *payload, size_t len,
+                                           np_session_event *event)
 {
     event->kind = kind;
     event->id = message->id;
@@ -303,20 +304,22 @@ static np__session_step np_session_deliver(np_session *s, np_event_kind kind,
     return NP_STEP_EVENT;
 }
 
-static np__session_step np_session_unknown(uint32_t id, size_t len, np_event *event)
+static np__session_step np_session_unknown(uint32_t id, size_t len, np_session_event *event)
 {
-    event->kind = NP_EVENT_UNKNOWN;
+    event->kind = NP_SESSION_EVENT_UNKNOWN;
     event->id = id;
     event->len = len;
     return NP_STEP_EVENT;
 }
 
 static np__session_step np_session_take_message(np_session *s, const uint8_t *payload, size_t len,
-                                                np_event *event)
+                                                np_session_event *event)
 {
     uint32_t id = np_get_u32(payload);
     const np_message *message = np_session_message(s, id);
+    np_fault fault;
     np_err err;
+    int place = 0;
 
     switch (id) {
     case BASE_PING_ID:
@@ -340,16 +343,17 @@ static np__session_step np_session_take_message(np_session *s, const uint8_t *pa
     if (np_unlikely(message == NULL)) {
         return np_session_unknown(id, len, event);
     }
-    err = np__session_converse(s, message, true);
+    err = np__session_converse(s, message, true, &place, &fault);
     if (np_unlikely(err != NP_OK)) {
-        return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, NULL);
+        return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, &fault);
     }
-    return np_session_deliver(s, NP_EVENT_MESSAGE, message, 0, payload, len, event);
+    np__session_converse_move(s, place);
+    return np_session_deliver(s, NP_SESSION_EVENT_MESSAGE, message, 0, payload, len, event);
 }
 
 static np__session_step np_session_take_request(np_session *s, uint32_t stream,
                                                 const uint8_t *payload, size_t len,
-                                                np_event *event)
+                                                np_session_event *event)
 {
     uint32_t id = np_get_u32(payload);
     const np_message *message = np_session_message(s, id);
@@ -357,6 +361,7 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
     np_str none = {NULL, 0};
     np_fault fault;
     np_err err = NP_OK;
+    int place = 0;
 
     if (np__session_congested(s)) {
         return NP_STEP_PAUSED;
@@ -371,10 +376,11 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
         return err == NP_OK ? np_session_unknown(id, len, event)
                             : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
     }
-    err = np__session_converse(s, message, true);
+    err = np__session_converse(s, message, true, &place, &fault);
     if (err != NP_OK) {
-        return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, NULL);
+        return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, &fault);
     }
+    np__session_converse_move(s, place);
     if (s->calls.count[stream & 1] >= s->options->serve_max ||
         np_calls_reserve(&s->calls, s->pool) != NP_OK) {
         err = np__session_emit_failure(s, stream, BASE_REASON_BUSY, 0, none, true);
@@ -382,12 +388,12 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
                             : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
     }
     np_calls_add(&s->calls, &entry);
-    return np_session_deliver(s, NP_EVENT_REQUEST, message, stream, payload, len, event);
+    return np_session_deliver(s, NP_SESSION_EVENT_REQUEST, message, stream, payload, len, event);
 }
 
 static np__session_step np_session_take_response(np_session *s, uint32_t stream,
                                                  const uint8_t *payload, size_t len,
-                                                 np_event *event)
+                                                 np_session_event *event)
 {
     np_call_entry *entry = np_calls_find(&s->calls, stream);
     const np_message *message;
@@ -405,12 +411,12 @@ static np__session_step np_session_take_response(np_session *s, uint32_t stream,
     }
     event->user = entry->user;
     np_calls_remove(&s->calls, s->pool, entry);
-    return np_session_deliver(s, NP_EVENT_RESPONSE, message, stream, payload, len, event);
+    return np_session_deliver(s, NP_SESSION_EVENT_RESPONSE, message, stream, payload, len, event);
 }
 
 static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
                                                 const uint8_t *payload, size_t len,
-                                                np_event *event)
+                                                np_session_event *event)
 {
     np_call_entry *entry = np_calls_find(&s->calls, stream);
     base_failure failure;
@@ -423,7 +429,7 @@ static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
     if (entry == NULL) {
         return NP_STEP_AGAIN;
     }
-    event->kind = NP_EVENT_FAILURE;
+    event->kind = NP_SESSION_EVENT_FAILURE;
     event->stream = stream;
     event->message = entry->message;
     event->id = entry->message->id;
@@ -439,14 +445,15 @@ static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
     return NP_STEP_EVENT;
 }
 
-static np__session_step np_session_take_cancel(np_session *s, uint32_t stream, np_event *event)
+static np__session_step np_session_take_cancel(np_session *s, uint32_t stream,
+                                               np_session_event *event)
 {
     np_call_entry *entry = np_calls_find(&s->calls, stream);
 
     if (entry == NULL) {
         return NP_STEP_AGAIN; /* answered meanwhile */
     }
-    event->kind = NP_EVENT_CANCEL;
+    event->kind = NP_SESSION_EVENT_CANCEL;
     event->stream = stream;
     event->message = entry->message;
     event->id = entry->message->id;
@@ -455,7 +462,7 @@ static np__session_step np_session_take_cancel(np_session *s, uint32_t stream, n
 }
 
 np__session_step np__session_take(np_session *s, uint8_t kind, uint32_t stream,
-                                  const uint8_t *payload, size_t len, np_event *event)
+                                  const uint8_t *payload, size_t len, np_session_event *event)
 {
     np_fault fault;
 

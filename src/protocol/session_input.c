@@ -228,7 +228,7 @@ static np__session_step np_session_starve(np_session *s, size_t need)
 }
 
 /* The next part of a body that goes to `whole`; the event, once the message is complete. */
-static np__session_step np_session_step_whole(np_session *s, np_event *event)
+static np__session_step np_session_step_whole(np_session *s, np_session_event *event)
 {
     size_t n = (size_t)(s->in_end - s->in);
     np__session_step step;
@@ -284,7 +284,8 @@ static np_err np_session_judge_first(np_session *s, const np_framing_head *head,
                                      const uint8_t *body, size_t there, np_fault *fault)
 {
     uint32_t bound = 0;
-    np_err err = np__session_judge(s, head, there >= 4 ? body : NULL, &bound, fault);
+    bool id_there = there >= 4 && head->body_len >= 4; /* what lies behind is the next frame's */
+    np_err err = np__session_judge(s, head, id_there ? body : NULL, &bound, fault);
 
     if (err != NP_OK) {
         return err;
@@ -298,7 +299,7 @@ static np_err np_session_judge_first(np_session *s, const np_framing_head *head,
 }
 
 /* The next frame of the window. */
-static np__session_step np_session_step_frame(np_session *s, np_event *event)
+static np__session_step np_session_step_frame(np_session *s, np_session_event *event)
 {
     np_framing_rules rules = {
         .payload_max = s->phase == NP_PHASE_HELLO ? BASE_ERROR_MAX_LEN : NP_FRAMING_PAYLOAD_MAX,
@@ -336,9 +337,8 @@ static np__session_step np_session_step_frame(np_session *s, np_event *event)
         return step;
     }
     if (!head.more && !s->whole_busy && (head.body_len < NP_SESSION_DIRECT_MIN || there < 4)) {
-        return np_session_starve(s, head.head_len + (head.body_len < NP_SESSION_DIRECT_MIN
-                                                         ? (size_t)head.body_len
-                                                         : 4));
+        return np_session_starve(
+            s, head.head_len + (head.body_len < NP_SESSION_DIRECT_MIN ? (size_t)head.body_len : 4));
     }
     if (!s->whole_busy && there < 4) {
         return np_session_starve(s, head.head_len + 4); /* a first fragment: its id decides */
@@ -355,14 +355,15 @@ static np__session_step np_session_step_frame(np_session *s, np_event *event)
 
 /* Events ------------------------------------------------------------------------------------ */
 
-static bool np_session_event_failure(np_session *s, uint64_t now_ms, np_err err, np_event *event)
+static bool np_session_event_failure(np_session *s, uint64_t now_ms, np_err err,
+                                     np_session_event *event)
 {
     np_call_entry entry;
 
     if (!np_calls_expire(&s->calls, s->pool, np__session_parity(s), now_ms, &entry)) {
         return false;
     }
-    event->kind = NP_EVENT_FAILURE;
+    event->kind = NP_SESSION_EVENT_FAILURE;
     event->stream = entry.stream;
     event->user = entry.user;
     event->message = entry.message;
@@ -371,7 +372,7 @@ static bool np_session_event_failure(np_session *s, uint64_t now_ms, np_err err,
     return true;
 }
 
-static bool np_session_event_closed(np_session *s, np_event *event)
+static bool np_session_event_closed(np_session *s, np_session_event *event)
 {
     np_err err = (np_err)s->end_err;
 
@@ -382,7 +383,7 @@ static bool np_session_event_closed(np_session *s, np_event *event)
         return true;
     }
     s->closed_due = false;
-    event->kind = NP_EVENT_CLOSED;
+    event->kind = NP_SESSION_EVENT_CLOSED;
     event->err = err;
     event->stage = (np_session_stage)s->end_stage;
     event->by_peer = s->by_peer;
@@ -396,7 +397,7 @@ static bool np_session_event_closed(np_session *s, np_event *event)
 }
 
 /* Events that need no input. */
-static bool np_session_event_due(np_session *s, np_event *event)
+static bool np_session_event_due(np_session *s, np_session_event *event)
 {
     if (s->calls_due) {
         if (np_session_event_failure(s, s->now.mono_ms, NP_ERR_DEADLINE, event)) {
@@ -407,7 +408,7 @@ static bool np_session_event_due(np_session *s, np_event *event)
     }
     if (s->writable_wanted && s->phase == NP_PHASE_OPEN && !np__session_congested(s)) {
         s->writable_wanted = false;
-        event->kind = NP_EVENT_WRITABLE;
+        event->kind = NP_SESSION_EVENT_WRITABLE;
         return true;
     }
     return false;
@@ -426,11 +427,11 @@ static void np_session_input_ended(np_session *s)
 }
 
 /* Steps until there is an event; false if there is none. */
-static bool np_session_event_input(np_session *s, np_event *event)
+static bool np_session_event_input(np_session *s, np_session_event *event)
 {
     while (s->phase < NP_PHASE_CLOSING && !s->held && !s->starved) {
-        np__session_step step = s->whole_body ? np_session_step_whole(s, event)
-                                              : np_session_step_frame(s, event);
+        np__session_step step =
+            s->whole_body ? np_session_step_whole(s, event) : np_session_step_frame(s, event);
         s->paused = step == NP_STEP_PAUSED;
         if (step == NP_STEP_EVENT) {
             return true;
@@ -449,7 +450,7 @@ static bool np_session_event_input(np_session *s, np_event *event)
     return false;
 }
 
-bool np_session_next_event(np_session *s, np_event *event)
+bool np_session_next_event(np_session *s, np_session_event *event)
 {
     np_session_release_given(s);
     memset(event, 0, sizeof *event);

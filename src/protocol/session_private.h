@@ -11,6 +11,7 @@
 #include <base.h>
 
 #include "core/framing.h"
+#include "protocol/converse.h"
 #include "protocol/session.h"
 
 enum { NP_PHASE_HELLO, NP_PHASE_OPEN, NP_PHASE_CLOSING, NP_PHASE_CLOSED };
@@ -50,17 +51,6 @@ static inline bool np__session_congested(const np_session *s)
     return s->out.queued > s->options->queue_max / 2;
 }
 
-/* The hook of the conversation machine: whether a message may come in, or go out, in the state
- * that the conversation is in; moves it on if it may. Everything is allowed until conversations
- * are generated. */
-static inline np_err np__session_converse(np_session *s, const np_message *message, bool incoming)
-{
-    (void)s;
-    (void)message;
-    (void)incoming;
-    return NP_OK;
-}
-
 /* session.c --------------------------------------------------------------------------------- */
 
 /* Keeps the cause, if there is none yet. reason: of base.Reason or NP_SESSION_NO_REASON. */
@@ -97,8 +87,8 @@ void np__session_drop_input(np_session *s);
 
 /* What became of a payload. */
 typedef enum np__session_step {
-    NP_STEP_EVENT,  /* *event is filled in */
-    NP_STEP_AGAIN,  /* it was dealt with */
+    NP_STEP_EVENT, /* *event is filled in */
+    NP_STEP_AGAIN, /* it was dealt with */
     NP_STEP_STARVED,
     NP_STEP_PAUSED, /* not now: the output queue is too full; nothing was done */
     NP_STEP_ENDED   /* the session is at its end */
@@ -111,7 +101,7 @@ NP_MUST_CHECK np_err np__session_judge(const np_session *s, const np_framing_hea
 
 /* A whole payload. */
 np__session_step np__session_take(np_session *s, uint8_t kind, uint32_t stream,
-                                  const uint8_t *payload, size_t len, np_event *event);
+                                  const uint8_t *payload, size_t len, np_session_event *event);
 
 /* session_send.c ---------------------------------------------------------------------------- */
 

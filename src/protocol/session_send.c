@@ -143,9 +143,10 @@ static np_err np_session_send_any(np_session *s, const np_message *message,
                                   np__session_outgoing *out, np_fault *fault)
 {
     np_err err = np_session_may_send(s, message, false, &out->version);
+    int place = 0;
 
     if (err == NP_OK) {
-        err = np__session_converse(s, message, false);
+        err = np__session_converse(s, message, false, &place, fault);
     }
     if (np_unlikely(err != NP_OK)) {
         return err;
@@ -153,11 +154,14 @@ static np_err np_session_send_any(np_session *s, const np_message *message,
     out->kind = NP_FRAMING_NO_STREAM;
     out->has_id = true;
     out->id = message->id;
-    return np__session_emit(s, out, fault);
+    err = np__session_emit(s, out, fault);
+    if (np_likely(err == NP_OK)) {
+        np__session_converse_move(s, place);
+    }
+    return err;
 }
 
-np_err np_session_send(np_session *s, const np_message *message, const void *value,
-                       np_fault *fault)
+np_err np_session_send(np_session *s, const np_message *message, const void *value, np_fault *fault)
 {
     np__session_outgoing out = {.codec = message->codec, .value = value};
     return np_session_send_any(s, message, &out, fault);
@@ -199,6 +203,7 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
                                      uint32_t *stream, np_fault *fault)
 {
     np_err err = np_session_may_send(s, message, true, &out->version);
+    int place = 0;
 
     if (err == NP_OK && s->calls.count[np__session_parity(s)] >= s->options->calls_max) {
         err = NP_ERR_LIMIT;
@@ -207,7 +212,7 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
         err = np_calls_reserve(&s->calls, s->pool);
     }
     if (err == NP_OK) {
-        err = np__session_converse(s, message, false);
+        err = np__session_converse(s, message, false, &place, fault);
     }
     if (err == NP_OK) {
         out->kind = NP_FRAMING_REQUEST;
@@ -225,6 +230,7 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
     entry->stream = out->stream;
     entry->message = message;
     np_calls_add(&s->calls, entry);
+    np__session_converse_move(s, place);
     s->next_stream = out->stream + 2;
     if (stream != NULL) {
         *stream = out->stream;

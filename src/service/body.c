@@ -178,9 +178,9 @@ np_err np_conn_body_end(np_body body)
     }
     err = np__conn_room(conn);
     if (err == NP_OK) {
-        err = np__conn_sent(conn, np_session_send_encoded(&conn->link.session, state->message,
-                                                          state->bytes.data, state->bytes.len,
-                                                          NULL));
+        err =
+            np__conn_sent(conn, np_session_send_encoded(&conn->link.session, state->message,
+                                                        state->bytes.data, state->bytes.len, NULL));
     }
     if (err != NP_ERR_FULL) {
         free_body(conn, link);

@@ -29,8 +29,7 @@ np_err np_call_reply(np_call call, const void *answer, np_fault *fault)
     if (conn == NULL) {
         return NP_ERR_CLOSED;
     }
-    return np__conn_sent(conn,
-                         np_session_reply(&conn->link.session, call.stream, answer, fault));
+    return np__conn_sent(conn, np_session_reply(&conn->link.session, call.stream, answer, fault));
 }
 
 np_err np_call_fail(np_call call, uint32_t reason, uint32_t code, np_str text)
@@ -43,8 +42,8 @@ np_err np_call_fail(np_call call, uint32_t reason, uint32_t code, np_str text)
     if (conn == NULL) {
         return NP_ERR_CLOSED;
     }
-    return np__conn_sent(
-        conn, np_session_refuse(&conn->link.session, call.stream, reason, code, text));
+    return np__conn_sent(conn,
+                         np_session_refuse(&conn->link.session, call.stream, reason, code, text));
 }
 
 /* Requests of ours ------------------------------------------------------------------------- */
@@ -113,12 +112,34 @@ np_err np_conn_call(np_conn *conn, const np_message *message, const void *value,
     return np__conn_call(conn, message, value, 0, &pending, fault);
 }
 
-void np__conn_answered(np_conn *conn, const np_event *event)
+np_err np_conn_call_typed(np_conn *conn, const np_message *message, const void *value,
+                          np_conn_take_fn *take, np_any_fn *done, void *user, np_fault *fault)
+{
+    np_pending pending = {.take = take, .done = done, .user = user};
+
+    return np__conn_call(conn, message, value, 0, &pending, fault);
+}
+
+/* A typed answer that does not decode breaks the protocol, as any message does. */
+static void take_answer(np_conn *conn, const np_pending *pending, np_err err,
+                        const np_session_event *event, np_fault *fault)
+{
+    np_incoming in = {event->id, event->payload, event->len, event->version, {0}};
+    np_err taken =
+        pending->take(conn, err, err == NP_OK ? &in : NULL, pending->done, pending->user, fault);
+
+    if (err == NP_OK && taken != NP_OK) {
+        np_session_fail(&conn->link.session, taken, NP_SESSION_STAGE_DECODE, fault,
+                        np_loop_now(conn->group->loop));
+    }
+}
+
+void np__conn_answered(np_conn *conn, const np_session_event *event)
 {
     np_group *group = conn->group;
     np_pending *kept = event->user;
     np_pending pending = *kept;
-    bool answered = event->kind == NP_EVENT_RESPONSE;
+    bool answered = event->kind == NP_SESSION_EVENT_RESPONSE;
     np_err err = answered ? NP_OK : event->err;
     np_fault fault = {.err = err};
     np_call_failure failure = {event->reason, event->code, event->text};
@@ -128,7 +149,9 @@ void np__conn_answered(np_conn *conn, const np_event *event)
     if (err == NP_ERR_FAILED || err == NP_ERR_BUSY || err == NP_ERR_REFUSED) {
         group->call_failure = &failure;
     }
-    if (pending.conn_done != NULL) {
+    if (pending.take != NULL) {
+        take_answer(conn, &pending, err, event, &fault);
+    } else if (pending.conn_done != NULL) {
         pending.conn_done(conn, err, answered ? event->payload : NULL, answered ? event->len : 0,
                           event->version, pending.user, &fault);
     } else if (pending.client_done != NULL) {

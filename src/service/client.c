@@ -16,9 +16,9 @@ struct np_client {
     void (*on_failed)(np_client *client, const np_failure *failure, void *user);
     void *user;
     np_connector *connector;
-    np_conn *conn;   /* from the connection's making until it is freed */
-    bool idle;       /* neither connector nor conn */
-    bool settled;    /* idle, or open: what np_client_connect_wait waits for */
+    np_conn *conn; /* from the connection's making until it is freed */
+    bool idle;     /* neither connector nor conn */
+    bool settled;  /* idle, or open: what np_client_connect_wait waits for */
     void (*on_open)(np_conn *conn, void *user); /* the user's */
     void *handlers_user;
     void (*on_close)(np_conn *conn, const np_failure *failure, void *user);
@@ -336,6 +336,34 @@ np_err np_client_call_wait(np_client *client, const np_message *message, const v
     return w.err;
 }
 
+/* What a typed wait needs when its answer comes. */
+typedef struct typed_answer {
+    const np_message *message;
+    np_arena *arena;
+    void *answer;
+} typed_answer;
+
+static np_err take_typed(const void *payload, size_t len, uint32_t version, void *user,
+                         np_fault *fault)
+{
+    const typed_answer *typed = user;
+    void *copy = NULL;
+    np_err err = np_arena_copy(typed->arena, payload, len, &copy);
+
+    if (err != NP_OK) {
+        return err;
+    }
+    return np_message_decode_reply(typed->message, typed->answer, version, copy, len, fault);
+}
+
+np_err np_client_call_typed_wait(np_client *client, const np_message *message, const void *value,
+                                 np_arena *arena, void *answer, np_fault *fault)
+{
+    typed_answer typed = {message, arena, answer};
+
+    return np_client_call_wait(client, message, value, take_typed, &typed, fault);
+}
+
 /* Ending ----------------------------------------------------------------------------------- */
 
 void np_client_close(np_client *client)
@@ -343,8 +371,8 @@ void np_client_close(np_client *client)
     if (client->connector != NULL) {
         np_connector_cancel(client->connector);
         client->connector = NULL;
-        (void)np__failure_set(&client->failure, NP_STAGE_CONNECT, NP_ERR_CANCELED, 0,
-                              client->text, NULL);
+        (void)np__failure_set(&client->failure, NP_STAGE_CONNECT, NP_ERR_CANCELED, 0, client->text,
+                              NULL);
         on_idle(client, false);
     } else if (client->conn != NULL) {
         np_conn_close(client->conn, NP_CONN_NO_REASON, NULL);

@@ -58,11 +58,11 @@ static const np_service *service_for(const np_group *group, uint32_t id)
     return id < 256 && !base_itself ? &group->base : &group->service;
 }
 
-static void refuse_request(np_conn *conn, const np_event *event)
+static void refuse_request(np_conn *conn, const np_session_event *event)
 {
     np_str none = {NULL, 0};
-    np_err err = np_session_refuse(&conn->link.session, event->stream, BASE_REASON_UNKNOWN_MESSAGE,
-                                   0, none);
+    np_err err =
+        np_session_refuse(&conn->link.session, event->stream, BASE_REASON_UNKNOWN_MESSAGE, 0, none);
 
     if (err != NP_OK && err != NP_ERR_CLOSED) {
         np_link_fail(&conn->link, err, NP_SESSION_STAGE_LOCAL, NULL);
@@ -70,7 +70,7 @@ static void refuse_request(np_conn *conn, const np_event *event)
 }
 
 /* A message did not decode, has no handler, or its handler failed. */
-static void on_dispatch_error(np_conn *conn, const np_event *event, np_err err,
+static void on_dispatch_error(np_conn *conn, const np_session_event *event, np_err err,
                               const np_fault *fault)
 {
     bool decoding = fault->err != NP_OK;
@@ -79,7 +79,7 @@ static void on_dispatch_error(np_conn *conn, const np_event *event, np_err err,
         if (event->id == BASE_PONG_ID) {
             return; /* it has done its work by arriving */
         }
-        if (event->kind == NP_EVENT_REQUEST) {
+        if (event->kind == NP_SESSION_EVENT_REQUEST) {
             refuse_request(conn, event);
             return;
         }
@@ -89,18 +89,16 @@ static void on_dispatch_error(np_conn *conn, const np_event *event, np_err err,
                  fault->err != NP_OK ? fault : NULL);
 }
 
-static void on_message(np_conn *conn, const np_event *event)
+static void on_message(np_conn *conn, const np_session_event *event)
 {
     np_group *group = conn->group;
     const np_service *service = service_for(group, event->id);
     np_fault fault = {.err = NP_OK};
     np_err err = NP_ERR_UNKNOWN_MESSAGE;
-    np_incoming in = {.id = event->id,
-                      .payload = event->payload,
-                      .len = event->len,
-                      .version = event->version};
+    np_incoming in = {
+        .id = event->id, .payload = event->payload, .len = event->len, .version = event->version};
 
-    if (event->kind == NP_EVENT_REQUEST) {
+    if (event->kind == NP_SESSION_EVENT_REQUEST) {
         in.call = (np_call){group->loop, conn->id, event->message, event->stream};
     }
     if (service->dispatch != NULL) {
@@ -135,7 +133,7 @@ static void on_writable(np_conn *conn)
     }
 }
 
-static void log_unknown(np_conn *conn, const np_event *event)
+static void log_unknown(np_conn *conn, const np_session_event *event)
 {
     np_loop *loop = conn->group->loop;
     np_log_field fields[2];
@@ -146,30 +144,32 @@ static void log_unknown(np_conn *conn, const np_event *event)
                  fields, 2);
 }
 
-static void on_event(np_link *link, const np_event *event)
+static void on_event(np_link *link, const np_session_event *event)
 {
     np_conn *conn = conn_of(link);
 
     switch (event->kind) {
-    case NP_EVENT_OPEN:
+    case NP_SESSION_EVENT_OPEN:
         on_open(conn);
         break;
-    case NP_EVENT_MESSAGE:
-    case NP_EVENT_REQUEST:
+    case NP_SESSION_EVENT_MESSAGE:
+    case NP_SESSION_EVENT_REQUEST:
         on_message(conn, event);
         break;
-    case NP_EVENT_RESPONSE:
-    case NP_EVENT_FAILURE:
+    case NP_SESSION_EVENT_RESPONSE:
+    case NP_SESSION_EVENT_FAILURE:
+        conn->dispatching = true;
         np__conn_answered(conn, event);
+        conn->dispatching = false;
         break;
-    case NP_EVENT_UNKNOWN:
+    case NP_SESSION_EVENT_UNKNOWN:
         log_unknown(conn, event);
         break;
-    case NP_EVENT_WRITABLE:
+    case NP_SESSION_EVENT_WRITABLE:
         on_writable(conn);
         break;
-    case NP_EVENT_CANCEL: /* the session knows; a reply will find out */
-    case NP_EVENT_CLOSED: /* told by on_closed */
+    case NP_SESSION_EVENT_CANCEL: /* the session knows; a reply will find out */
+    case NP_SESSION_EVENT_CLOSED: /* told by on_closed */
         break;
     }
 }
@@ -185,7 +185,7 @@ static void on_drained(np_link *link)
     }
 }
 
-static void on_closed(np_link *link, const np_event *event)
+static void on_closed(np_link *link, const np_session_event *event)
 {
     np_conn *conn = conn_of(link);
     np_group *group = conn->group;
@@ -252,6 +252,10 @@ np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
     group->call_timeout_ms = options->call_timeout_ms;
     group->session = np_session_options_default(service->protocol);
     group->session.conversation = options->conversation;
+    if (options->conversation == NULL && service->protocol->conversation_count > 0 &&
+        !options->any_order) {
+        group->session.conversation = &service->protocol->conversations[0];
+    }
     group->session.version_min = options->version_min;
     group->session.version_max = options->version_max;
     group->session.queue_max = options->queue_max;

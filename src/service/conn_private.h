@@ -9,11 +9,13 @@
 
 #include <sys/socket.h>
 
-/* A request of ours that waits for its answer. Either done function is NULL. */
+/* A request of ours that waits for its answer. At most one of its functions is set. */
 typedef struct np_pending np_pending;
 struct np_pending {
     np_conn_call_done_fn *conn_done;
     np_call_done_fn *client_done;
+    np_conn_take_fn *take;
+    np_any_fn *done; /* take's */
     void *user;
     np_pending *next; /* in the group's list of spare ones */
 };
@@ -39,7 +41,6 @@ struct np_group {
     np_conn_list open;
     np_pending *spare;
     const np_call_failure *call_failure; /* while a done function runs */
-    bool each_running;                   /* np_daemon_each walks the list of open ones */
     /* The connection has ended; opened tells whether on_open ran. */
     void (*on_end)(np_group *group, np_conn *conn, const np_failure *failure);
     /* It is about to be freed and in no list any more. */
@@ -90,9 +91,8 @@ void np__conn_source(const struct sockaddr *sa, uint8_t address[16]);
 
 /* Requests; call.c. */
 NP_MUST_CHECK np_err np__conn_call(np_conn *conn, const np_message *message, const void *value,
-                                   uint32_t timeout_ms, const np_pending *pending,
-                                   np_fault *fault);
-void np__conn_answered(np_conn *conn, const np_event *event);
+                                   uint32_t timeout_ms, const np_pending *pending, np_fault *fault);
+void np__conn_answered(np_conn *conn, const np_session_event *event);
 void np__group_free_pending(np_group *group);
 
 /* Whether a send from here finds room: half of the queue is kept for message handlers. */
@@ -107,6 +107,7 @@ void np__conn_free_bodies(np_conn *conn);
 /* Failures; failure.c. Each fills in *failure (may be NULL) and returns err. */
 np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_error,
                        const char *what, const char *why);
-void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_event *event);
+void np__failure_from_event(np_failure *failure, const np_conn *conn,
+                            const np_session_event *event);
 
 #endif

@@ -240,8 +240,8 @@ static np_err listen_on(np_daemon *daemon, const char *text, const np_daemon_opt
     if (err != NP_OK) {
         return np__failure_set(failure, NP_STAGE_ADDRESS, err, 0, text, why);
     }
-    err = np_listener_open(&l->listener, daemon->group.loop, &address, &listener_options,
-                           on_accept, daemon, &os_error, &why);
+    err = np_listener_open(&l->listener, daemon->group.loop, &address, &listener_options, on_accept,
+                           daemon, &os_error, &why);
     if (err != NP_OK) {
         return np__failure_set(failure, NP_STAGE_LISTEN, err, os_error, text, why);
     }

@@ -64,7 +64,7 @@ np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_e
     return err;
 }
 
-static np_stage stage_of(const np_conn *conn, const np_event *event)
+static np_stage stage_of(const np_conn *conn, const np_session_event *event)
 {
     switch (event->stage) {
     case NP_SESSION_STAGE_NONE:
@@ -82,14 +82,14 @@ static np_stage stage_of(const np_conn *conn, const np_event *event)
         if (!conn->opened) {
             return NP_STAGE_HELLO;
         }
-        return np_session_queued(&conn->link.session) > 0 ? NP_STAGE_WRITE : NP_STAGE_READ;
+        return conn->link.blocked ? NP_STAGE_WRITE : NP_STAGE_READ;
     case NP_SESSION_STAGE_IO:
         return conn->link.write_failed ? NP_STAGE_WRITE : NP_STAGE_READ;
     }
     return NP_STAGE_NONE;
 }
 
-void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_event *event)
+void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_session_event *event)
 {
     char clean[160];
 

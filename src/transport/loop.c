@@ -44,6 +44,7 @@ struct np_loop {
     bool running;
     bool stop;
     bool now_valid;
+    const bool *until; /* np_loop_run_until: ends the run */
     np_time now;
     ev_prepare prepare;
     ev_check check;
@@ -80,7 +81,7 @@ static uint64_t clock_ms(clockid_t id)
 np_time np_loop_now(np_loop *loop)
 {
     if (!loop->now_valid) {
-        loop->now = (np_time){clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_REALTIME)};
+        loop->now = (np_time){clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_REALTIME_COARSE)};
         loop->now_valid = loop->running;
     }
     return loop->now;
@@ -291,7 +292,7 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *prepare, int events)
         ev_idle_stop(ev, &loop->idle);
     }
     arm_timer(loop);
-    if (loop->stop) {
+    if (loop->stop || (loop->until != NULL && *loop->until)) {
         ev_break(ev, EVBREAK_ONE);
     }
 }
@@ -607,21 +608,33 @@ void np_loop_free(np_loop *loop)
     release(loop);
 }
 
+/* Runs until np_loop_stop or until *until; tells which. */
+static bool run(np_loop *loop, const bool *until)
+{
+    bool stopped = false;
+
+    loop->running = true;
+    loop->until = until;
+    /* Watchers that must not keep a user's loop alive: ours runs until it is stopped. */
+    ev_ref(loop->ev);
+    while (!loop->stop && (until == NULL || !*until)) {
+        (void)ev_run(loop->ev, 0);
+    }
+    ev_unref(loop->ev);
+    stopped = loop->stop;
+    loop->stop = false;
+    loop->until = NULL;
+    loop->running = false;
+    loop->now_valid = false;
+    return stopped;
+}
+
 np_err np_loop_run(np_loop *loop)
 {
     if (loop->running) {
         return NP_ERR_STATE;
     }
-    loop->running = true;
-    /* Watchers that must not keep a user's loop alive: ours runs until it is stopped. */
-    ev_ref(loop->ev);
-    while (!loop->stop) {
-        (void)ev_run(loop->ev, 0);
-    }
-    ev_unref(loop->ev);
-    loop->stop = false;
-    loop->running = false;
-    loop->now_valid = false;
+    (void)run(loop, NULL);
     return NP_OK;
 }
 
@@ -634,8 +647,8 @@ static void on_run_timeout(np_loop *loop, np_timer *timer)
 {
     run_timeout *timeout = np_container_of(timer, run_timeout, timer);
 
-    (void)loop;
     timeout->passed = true;
+    np_loop_stop(loop);
 }
 
 np_err np_loop_run_until(np_loop *loop, const bool *done, uint32_t timeout_ms)
@@ -648,22 +661,12 @@ np_err np_loop_run_until(np_loop *loop, const bool *done, uint32_t timeout_ms)
     }
     np_timer_init(&timeout.timer, on_run_timeout);
     np_timer_start(loop, &timeout.timer, timeout_ms);
-    loop->running = true;
-    ev_ref(loop->ev);
-    while (!*done && !timeout.passed && !loop->stop) {
-        (void)ev_run(loop->ev, EVRUN_ONCE);
-    }
-    ev_unref(loop->ev);
-    run_tasks(loop, &loop->flushes); /* the last turn ended without */
-    stopped = loop->stop;
-    loop->stop = false;
-    loop->running = false;
-    loop->now_valid = false;
+    stopped = run(loop, done);
     np_timer_stop(loop, &timeout.timer);
     if (*done) {
         return NP_OK;
     }
-    return stopped ? NP_ERR_CANCELED : NP_ERR_DEADLINE;
+    return stopped && !timeout.passed ? NP_ERR_CANCELED : NP_ERR_DEADLINE;
 }
 
 void np_loop_stop(np_loop *loop)

@@ -93,10 +93,34 @@ static void hold(np_link *link, bool back, bool by_owner)
     }
 }
 
+/* What the events of this link have queued and the peer has not taken is the measure of whether to
+ * read on. Output that came from elsewhere does not count: if it did, two peers who both send much
+ * would wait for each other to read. */
+static void weigh(np_link *link, size_t before)
+{
+    size_t after = np_session_queued(&link->session);
+    size_t bound = link->session.options->queue_max / NP_LINK_REPLIES_PART;
+
+    if (after > before) {
+        link->replies += (uint32_t)(after - before);
+    }
+    if (link->replies > after) {
+        link->replies = (uint32_t)after;
+    }
+    hold(link, link->replies > bound, link->held_by_owner);
+}
+
+/* Whether what an event's handler sends is an answer to input. */
+static bool is_input(const np_session_event *event)
+{
+    return event->kind == NP_SESSION_EVENT_MESSAGE || event->kind == NP_SESSION_EVENT_REQUEST ||
+           event->kind == NP_SESSION_EVENT_RESPONSE;
+}
+
 /* Hands out events, as many as the link may have of a turn. */
 static void drain(np_link *link)
 {
-    np_event event;
+    np_session_event event;
     size_t events = 0;
     size_t bytes = 0;
 
@@ -109,17 +133,18 @@ static void drain(np_link *link)
         if (!np_session_next_event(&link->session, &event)) {
             break;
         }
-        if (event.kind == NP_EVENT_CLOSED) {
+        events++;
+        if (event.kind == NP_SESSION_EVENT_CLOSED) {
             link->closed = true;
             link->ops->on_closed(link, &event);
+        } else if (is_input(&event)) {
+            size_t before = np_session_queued(&link->session);
+            bytes += event.len;
+            link->ops->on_event(link, &event);
+            weigh(link, before);
         } else {
             link->ops->on_event(link, &event);
         }
-        events++;
-        bytes += event.kind == NP_EVENT_MESSAGE || event.kind == NP_EVENT_REQUEST ||
-                         event.kind == NP_EVENT_RESPONSE
-                     ? event.len
-                     : 0;
     }
     if (!link->closed) {
         np_session_park(&link->session);
@@ -178,7 +203,6 @@ static bool write_some(np_link *link)
 static void flush(np_link *link)
 {
     size_t before = np_session_queued(&link->session);
-    size_t half = link->session.options->queue_max / 2;
 
     for (int i = 0; i < WRITES_MAX && write_some(link); i++) {
     }
@@ -189,7 +213,7 @@ static void flush(np_link *link)
         link->shut = true;
         link->stream.ops->shutdown(&link->stream);
     }
-    hold(link, link->blocked && np_session_queued(&link->session) > half, link->held_by_owner);
+    weigh(link, SIZE_MAX);
     if (np_session_queued(&link->session) < before) {
         link->ops->on_drained(link);
     }

@@ -6,8 +6,9 @@
  * gathered write of all that was queued. The descriptor is watched for writing only after the
  * system has refused bytes.
  *
- * Backpressure: while the peer does not take what we send and more than half of the queue's bound
- * waits, the session is held, which stops reading and the delivery of messages.
+ * Backpressure: while more than a quarter of the queue's bound waits that this link's own events
+ * have queued (answers, echoes), the session is held, which stops reading and the delivery of
+ * messages until the peer has taken it.
  *
  * Memory: a link is part of its owner, who frees it in `release`.
  * Threads: the loop's.
@@ -22,13 +23,16 @@
 #define NP_LINK_EVENTS_MAX 256
 #define NP_LINK_BYTES_MAX ((size_t)64 * 1024)
 
+/* Which part of the queue's bound answers may fill before the link is held. */
+#define NP_LINK_REPLIES_PART 4
+
 typedef struct np_link np_link;
 
 /* What the owner is told. Inside these it may send, close and abort; on any link. */
 typedef struct np_link_ops {
-    void (*on_event)(np_link *link, const np_event *event); /* any but CLOSED */
+    void (*on_event)(np_link *link, const np_session_event *event); /* any but CLOSED */
     void (*on_drained)(np_link *link);                       /* bytes were written */
-    void (*on_closed)(np_link *link, const np_event *event); /* the last event */
+    void (*on_closed)(np_link *link, const np_session_event *event); /* the last event */
     void (*release)(np_link *link); /* the link is over and holds nothing any more */
 } np_link_ops;
 
@@ -41,6 +45,7 @@ struct np_link {
     np_stream stream;
     np_loop *loop;
     const np_link_ops *ops;
+    uint32_t replies; /* bytes queued by the link's own events and not written, at most */
     int16_t os_error;         /* of the read or write that ended it, or 0 */
     bool write_failed : 1;    /* it was a write */
     bool in_turn : 1;         /* callbacks may be running: what is queued is seen to afterwards */

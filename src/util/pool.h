@@ -16,6 +16,9 @@
 
 #include <netproto/error.h>
 
+/* The runtime library calls these too, so they are exported, though no user includes this. */
+#pragma GCC visibility push(default)
+
 /* The classes: powers of two from 512 bytes, and one that holds any fragment's frame or any
  * record of a secure session whole (at most 66,586 bytes). */
 #define NP_POOL_CLASSES 8
@@ -73,5 +76,7 @@ static inline size_t np_buf_room(const np_buf *buf)
 {
     return (size_t)(buf->cap - buf->len);
 }
+
+#pragma GCC visibility pop
 
 #endif

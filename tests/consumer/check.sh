@@ -28,12 +28,11 @@ for static in OFF ON; do
     test -f "$work/$static/greet.so"
 done
 
-# pkg-config's files name the prefix that was configured; this one is elsewhere.
 export PKG_CONFIG_PATH
 PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name netproto.pc)")
-flags=$(pkg-config --define-prefix --cflags --libs netproto)
+flags=$(pkg-config --cflags --libs netproto)
 quietly "$prefix/bin/npgen" gen "$source/greet.np" --out "$work/plain"
 # shellcheck disable=SC2086 # flags are words
 quietly "$compiler" -std=c11 -I"$work/plain" "$source/main.c" \
-    "$work/plain/greet.c" "$work/plain/greet_parse.c" -o "$work/plain/consumer" $flags
+    "$work/plain"/*.c -o "$work/plain/consumer" $flags
 LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH") "$work/plain/consumer"

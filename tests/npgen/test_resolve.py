@@ -31,6 +31,7 @@ from npgen.model import (
     Type,
     Unit,
 )
+from npgen.recursion import fields_of
 
 GOOD = TESTS / "good"
 
@@ -135,10 +136,8 @@ class Types(unittest.TestCase):
                     check(item)
 
         for decl in self.protocol.types.values():
-            groups = [decl.fields] if isinstance(decl, Struct) else [v.fields for v in decl.variants]
-            for group in groups:
-                for field in group:
-                    check(field.type)
+            for field in fields_of(decl):
+                check(field.type)
             seen.add(decl.name)
         self.assertIn("Tree", seen)
 
@@ -150,7 +149,8 @@ class Recursion(unittest.TestCase):
         self.assertEqual(tree["kids"].type, List(Ref("Tree", True), 8))
         self.assertEqual(tree["left"].type, Option(Ref("Tree", True)))
         self.assertEqual(tree["named"].type, Map(Scalar("u8"), Ref("Tree", True), 2))
-        self.assertEqual((protocol.types["Tree"].depth, protocol.types["Tree"].max_len), (16, 65536))
+        decl = protocol.types["Tree"]
+        self.assertEqual((decl.depth, decl.max_len), (16, 65536))
 
     def test_only_the_edge_that_closes_the_cycle_is_lazy(self) -> None:
         protocol = good("types.np")

@@ -55,7 +55,7 @@ void wire_fini(wire *w)
     end_fini(&w->server);
 }
 
-static void keep(wire_end *end, const np_event *event)
+static void keep(wire_end *end, const np_session_event *event)
 {
     wire_event *kept;
 
@@ -77,12 +77,12 @@ static void keep(wire_end *end, const np_event *event)
     if (event->fault != NULL) {
         kept->fault = *event->fault;
     }
-    end->closed = end->closed || event->kind == NP_EVENT_CLOSED;
+    end->closed = end->closed || event->kind == NP_SESSION_EVENT_CLOSED;
 }
 
 void wire_drain(wire *w, wire_end *end)
 {
-    np_event event;
+    np_session_event event;
 
     (void)w;
     while (!end->stop && np_session_next_event(&end->s, &event)) {
@@ -196,7 +196,7 @@ const wire_event *wire_next(wire_end *end)
     return end->taken < end->event_count ? &end->events[end->taken++] : NULL;
 }
 
-const wire_event *wire_expect(wire_end *end, np_event_kind kind)
+const wire_event *wire_expect(wire_end *end, np_session_event_kind kind)
 {
     const wire_event *next = wire_next(end);
 
@@ -209,8 +209,8 @@ void wire_open(wire *w)
 {
     wire_start(w);
     wire_run(w);
-    wire_expect(&w->client, NP_EVENT_OPEN);
-    wire_expect(&w->server, NP_EVENT_OPEN);
+    wire_expect(&w->client, NP_SESSION_EVENT_OPEN);
+    wire_expect(&w->server, NP_SESSION_EVENT_OPEN);
 }
 
 uint8_t *wire_pattern(size_t len, uint32_t seed)

@@ -10,7 +10,7 @@
 
 /* What an event was, kept beyond it. */
 typedef struct wire_event {
-    np_event event;   /* pointers into the copies below */
+    np_session_event event;   /* pointers into the copies below */
     np_fault fault;
     uint8_t *payload;
     char text[300];
@@ -71,7 +71,7 @@ void wire_tick(wire *w, uint64_t ms);
 const wire_event *wire_next(wire_end *end);
 
 /* The same, which must be of that kind. */
-const wire_event *wire_expect(wire_end *end, np_event_kind kind);
+const wire_event *wire_expect(wire_end *end, np_session_event_kind kind);
 
 /* Starts both, runs, and takes the two OPEN. */
 void wire_open(wire *w);

@@ -19,7 +19,7 @@ from ..model import (
 )
 from ..names import upper
 from .code import quote
-from .shapes import components, is_leaf, ref_name, scalar_width
+from .shapes import Place, components, is_leaf, place_of, ref_name, scalar_width
 
 LOOP_VARIABLES = "ijklmn"
 
@@ -150,6 +150,12 @@ def key_order(p: Protocol, t: Type, a: str, b: str) -> str:
     if isinstance(t, Array):
         return f"memcmp({a}, {b}, sizeof {a}) >= 0"
     return f"{a} >= {b}"
+
+
+def key_where(p: Protocol, t: Type, at: Place) -> str:
+    """What a fault about a map's key names: the field, or the enum, whose values are the same
+    everywhere; the incremental parser knows only one place for both."""
+    return place_of(p.types[t.name]).where if isinstance(t, Ref) else at.where
 
 
 def default_value(p: Protocol, t: Type, value: object, c_name: str) -> str:

@@ -159,6 +159,7 @@ X_encode       checks and writes it into buf; *len is set on success. NP_ERR_SPA
                refused field. Nothing is written unless all of it is.
 X_decode       checks and reads; strings, bytes and lists point into data. Errors are of class
                NP_CLASS_PROTO. *out is undefined after an error.
+X_copy         copies a value with all it points to into an arena, where it lives on.
 
 A message's payload begins with its u32 id, a struct's does not. fault may be NULL; where it is
 given it tells field, offset and rule of what was refused.
@@ -176,13 +177,11 @@ def _functions(p: Protocol, c: Code) -> None:
     for decl in own_types(p):
         at = place_of(decl)
         _declare_codec(p, c, at.path)
-        c(f"NP_API extern const np_codec {at.path}_codec;")
         c(f"NP_API extern const np_type {at.path}_type;")
         c()
     for m in own_messages(p):
         c(f"/* {place_of(m).where}: {'request' if m.reply else 'message'} {m.id} */")
         _declare_codec(p, c, place_of(m).path)
-        c(f"NP_API extern const np_codec {place_of(m).path}_codec;")
         c()
     c("/* The whole schema, for the runtime, the tool and JSON. */")
     c(f"NP_API extern const np_protocol {p.name}_protocol;")
@@ -232,5 +231,8 @@ def _declare_codec(p: Protocol, c: Code, name: str) -> None:
         c.call(f"static inline NP_MUST_CHECK np_err {function[:-3]}", short, "")
         with c.block("{"):
             c.call(f"return {function}", passed)
-
-
+    c(f"NP_API extern const np_codec {name}_codec;")
+    args = [f"{name} *out", f"const {name} *value", "np_arena *arena"]
+    c.call(f"static inline NP_MUST_CHECK np_err {name}_copy", args, "")
+    with c.block("{"):
+        c(f"return np_codec_copy(&{name}_codec, out, value, {newest}, arena);")

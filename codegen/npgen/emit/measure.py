@@ -10,6 +10,7 @@ from .common import (
     Context,
     got_of,
     key_order,
+    key_where,
     lazy_target,
     not_finite,
     out_of_range,
@@ -145,15 +146,16 @@ class Measure:
         with c.block(f"while ({record.name}_next(v, &it, &item)) {{"):
             if isinstance(t, Map):
                 order = key_order(self._p, t.key, "last.key", "item.key")
+                where = key_where(self._p, t.key, record.at.key())
                 with c.block(f"if (it.index > 1 && np_unlikely({order})) {{"):
-                    self._fail("NP_ERR_ORDER", record.at.key().where, None, "NP_GOT_NOTHING", "0")
+                    self._fail("NP_ERR_ORDER", where, None, "NP_GOT_NOTHING", "0")
                 c("last = item;")
                 c.check(f"{record.item_name}_measure", ["m", "&item"])
             else:
                 at = record.at.item() if isinstance(t, List) else record.at.some()
                 self.value(t.item, at, "item.items" if isinstance(t.item, Array) else "item")
                 self._flush()
-        with c.block("if (np_unlikely(it.index != v->count)) {"):
+        with c.block(f"if (np_unlikely({_incomplete('v->')})) {{"):
             self._fail("NP_ERR_ARG", record.where, None, "NP_GOT_UNSIGNED", "v->count")
 
     # Values --------------------------------------------------------------------------------
@@ -271,7 +273,7 @@ class Measure:
             with c.block(f"while (np_list_{leaf_word(item)}_next(&{expr}, &it, &item)) {{"):
                 self.value(item, at.item(), "item")
                 self._flush()
-            with c.block(f"if (np_unlikely(it.index != {expr}.count)) {{"):
+            with c.block(f"if (np_unlikely({_incomplete(f'{expr}.')})) {{"):
                 self._fail("NP_ERR_ARG", at.where, None, "NP_GOT_UNSIGNED", f"{expr}.count")
 
     # Pieces --------------------------------------------------------------------------------
@@ -285,3 +287,9 @@ class Measure:
         self._c.call(
             "return np_meter_fail", ["m", error, quote(where), rule_literal(rule), got, value]
         )
+
+
+def _incomplete(v: str) -> str:
+    """The condition that a walk has not met what the count says: too few items, or bytes of the
+    wire behind the last one, which X_put would copy beyond what was measured."""
+    return f"it.index != {v}count || ({v}items == NULL && it.offset != {v}wire.len)"

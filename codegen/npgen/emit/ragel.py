@@ -86,10 +86,10 @@ class Machine:
         for i, m in enumerate(messages):
             at = place_of(m)
             self._choices[f"is_{at.path}"] = FIRST_CHOICE + i
-            self._defined[at.path] = self._fields(at, m.fields, None)
+            self._defined[at.path] = self._fields(at, m.fields, None, None)
             tops["message"].append(f"is_{at.path} {at.path}")
             if m.reply is not None:
-                expr = self._type(Ref(m.reply), at, None)
+                expr = self._type(Ref(m.reply), at, None, None)
                 tops["reply"].append(f"is_{at.path} {expr}")
         with c.block("%%{", "}%%"):
             c(f"machine {p.name}_parser;")
@@ -154,10 +154,21 @@ class Machine:
 
     # Expressions ---------------------------------------------------------------------------
 
-    def _fields(self, at: Place, fields: tuple[Field, ...], inside: str | None) -> str:
+    # `via` is the expression of a foreign type's descriptor: those of nameless types are private to
+    # the files of their protocol, but the tables of its named types lead to them.
+
+    def _fields(
+        self, at: Place, fields: tuple[Field, ...], inside: str | None, via: str | None
+    ) -> str:
         lines: list[str] = []
         for since in sorted({f.since for f in fields}):
-            group = [self._type(f.type, at.field(f), inside) for f in fields if f.since == since]
+            group = [
+                self._type(
+                    f.type, at.field(f), inside, None if via is None else f"{via}[{i}].type"
+                )
+                for i, f in enumerate(fields)
+                if f.since == since
+            ]
             if since == 1:
                 lines += group
             else:
@@ -165,31 +176,38 @@ class Machine:
                 lines.append(f"( NONE | SOME ( {' '.join(group)} ) ) >~since_{since}")
         return "\n".join(lines) or "zlen"
 
-    def _due(self, t: Type, at: Place, call: str = "np_parser_due") -> str:
+    def _due(self, t: Type, at: Place, via: str | None, call: str = "np_parser_due") -> str:
         """The action that says that a value of this type is due at this place."""
         where = at.where
         if isinstance(t, Ref):
             where = place_of(self._p.types[t.name]).where
-        self._actions[at.path] = f"{call}(parser, &{type_name(self._p, t, at)}, {quote(where)});"
+        descriptor = via or f"&{type_name(self._p, t, at)}"
+        self._actions[at.path] = f"{call}(parser, {descriptor}, {quote(where)});"
         return at.path
 
-    def _type(self, t: Type, at: Place, inside: str | None) -> str:
+    def _type(self, t: Type, at: Place, inside: str | None, via: str | None) -> str:
+        def within(member: str) -> str | None:
+            return None if via is None else f"{via}->{member}"
+
         if is_value(self._p, t):
-            return f"VALUE >~{self._due(t, at)}"
+            return f"VALUE >~{self._due(t, at, via)}"
         if isinstance(t, (Array, List)):
-            opening = f"OPEN >~{self._due(t, at)}"
-            return f"{opening} ( ITEM {self._type(t.item, at.item(), inside)} )* >~more %~more END"
+            opening = f"OPEN >~{self._due(t, at, via)}"
+            item = self._type(t.item, at.item(), inside, within("item"))
+            return f"{opening} ( ITEM {item} )* >~more %~more END"
         if isinstance(t, Map):
-            opening = f"OPEN >~{self._due(t, at)}"
-            key = f"VALUE >~{self._due(t.key, at.key(), 'np_parser_due_key')}"
-            value = self._type(t.value, at.value(), inside)
+            opening = f"OPEN >~{self._due(t, at, via)}"
+            key = f"VALUE >~{self._due(t.key, at.key(), within('key'), 'np_parser_due_key')}"
+            value = self._type(t.value, at.value(), inside, within("item"))
             return f"{opening} ( ITEM {key} {value} )* >~more %~more END"
         if isinstance(t, Option):
-            opening = self._due(t, at)
-            return f"( NONE | SOME {self._type(t.item, at.some(), inside)} ) >~{opening}"
+            opening = self._due(t, at, via)
+            some = self._type(t.item, at.some(), inside, within("item"))
+            return f"( NONE | SOME {some} ) >~{opening}"
         if isinstance(t, Tuple):
             return " ".join(
-                self._type(item, at.position(i), inside) for i, item in enumerate(t.items)
+                self._type(item, at.position(i), inside, within(f"fields[{i}].type"))
+                for i, item in enumerate(t.items)
             )
         assert isinstance(t, Ref) and not is_plain_enum(self._p, t)
         return self._ref(t, inside)
@@ -216,15 +234,19 @@ class Machine:
 
     def _decl(self, decl: Decl, inside: str | None) -> str:
         at = place_of(decl)
+        foreign = not self._p.own(decl)
         if isinstance(decl, Struct):
-            return self._fields(at, decl.fields, inside)
+            via = f"{at.path}_type.fields" if foreign else None
+            return self._fields(at, decl.fields, inside, via)
         lines: list[str] = []
         for i, v in enumerate(decl.variants):
             place = at.variant(v)
             self._choices[f"is_{place.path}"] = FIRST_CHOICE + i
-            fields = self._fields(place, v.fields, inside).replace("\n", " ") if v.fields else ""
+            via = f"{at.path}_type.variants[{i}].fields" if foreign else None
+            fields = self._fields(place, v.fields, inside, via).replace("\n", " ")
+            fields = fields if v.fields else ""
             lines.append(f"is_{place.path} {fields}".strip())
-        due = self._due(Ref(decl.name), Place(f"{at.path}_tag", at.where))
+        due = self._due(Ref(decl.name), Place(f"{at.path}_tag", at.where), None)
         return "( " + "\n| ".join(lines) + f"\n) >~{due}"
 
 

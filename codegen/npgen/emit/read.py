@@ -19,6 +19,7 @@ from .common import (
     got_of,
     is_plain_enum,
     key_order,
+    key_where,
     lazy_target,
     not_finite,
     out_of_range,
@@ -95,12 +96,16 @@ class Read:
             return self._x.function(t.item, "read", record.owner)
         if record.item_name.startswith("np_"):
             return f"{record.name}_item_read"
+        if isinstance(t.item, (List, Map)):
+            return f"{record.name}_read_item"
         return f"{record.item_name}_read"
 
     def item(self, record: Items) -> None:
-        """The reader of an item whose C type is the runtime's, and so has none of its own."""
+        """The reader of an item that has none of its own: the runtime's types have not, and that of
+        a list or map begins behind its count."""
         t, c = record.type, self._c
-        if isinstance(t, Map) or not record.item_name.startswith("np_"):
+        counted = isinstance(t, List) and isinstance(t.item, (List, Map))
+        if isinstance(t, Map) or not (counted or record.item_name.startswith("np_")):
             return
         name = self.item_function(record)
         args = ["np_reader *r", "void *value"]
@@ -218,10 +223,11 @@ class Read:
         c("const uint8_t *key = r->p;")
         self.value(t.key, record.at.key(), "item.key")
         self._flush()
+        where = key_where(self._p, t.key, record.at.key())
         with c.block(f"if (n > 0 && np_unlikely({key_order(self._p, t.key, 'last.key', 'item.key')})) {{"):
             c.call(
                 "return np_read_fail",
-                ["r", "NP_ERR_ORDER", quote(record.at.key().where), "NULL", "key", "NP_GOT_NOTHING", "0"],
+                ["r", "NP_ERR_ORDER", quote(where), "NULL", "key", "NP_GOT_NOTHING", "0"],
             )
         self.value(t.value, record.at.value(), "item.value")
         self._flush()

@@ -184,22 +184,22 @@ def scalar_width(t: Scalar) -> int:
     return {"f32": 4, "f64": 8, "bool": 1, "char": 1}[t.kind]
 
 
-def is_versioned(p: Protocol, t: Type, seen: frozenset[str] = frozenset()) -> bool:
+def is_versioned(p: Protocol, t: Type) -> bool:
     """Whether the wire form of a type depends on the version agreed on."""
-    if isinstance(t, (Array, List, Option)):
-        return is_versioned(p, t.item, seen)
-    if isinstance(t, Map):
-        return is_versioned(p, t.value, seen)
-    if isinstance(t, Tuple):
-        return any(is_versioned(p, i, seen) for i in t.items)
-    if isinstance(t, Ref) and t.name not in seen:
-        decl = p.types[t.name]
-        inside = seen | {t.name}
-        groups = [decl.fields] if isinstance(decl, Struct) else [v.fields for v in decl.variants]
-        if isinstance(decl, Enum) and any(v.since > 1 for v in decl.variants):
-            return True
-        return any(f.since > 1 or is_versioned(p, f.type, inside) for g in groups for f in g)
-    return False
+    reached: set[str] = set()
+    waiting = list(refs_in(t))
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += _refs(p.types[name])
+    return any(_has_since(p.types[name]) for name in reached)
+
+
+def _has_since(decl: Decl) -> bool:
+    if isinstance(decl, Struct):
+        return any(f.since > 1 for f in decl.fields)
+    return any(v.since > 1 or any(f.since > 1 for f in v.fields) for v in decl.variants)
 
 
 def components(p: Protocol) -> dict[str, int]:

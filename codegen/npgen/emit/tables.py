@@ -107,6 +107,9 @@ def emit_tables_header(p: Protocol) -> str:
     c("/* The incremental parser's machine, from Ragel. */")
     c(f"NP_HIDDEN void {p.name}_parser_step(np_parser *parser, int token);")
     c(f"NP_HIDDEN int {p.name}_parser_state(np_parser_state state);")
+    if p.conversations:
+        c()
+        c(f"NP_HIDDEN extern const np_conversation {p.name}_conversations[];")
     c()
     c("#endif")
     about = f"{p.name}_schema.h - descriptors of nameless types; private to the generated files."
@@ -291,6 +294,9 @@ def _protocol(p: Protocol, c: Code, messages: list[Message]) -> None:
         if messages:
             c(f".messages = {p.name}_messages,")
             c(f".message_count = {len(messages)},")
+        if p.conversations:
+            c(f".conversations = {p.name}_conversations,")
+            c(f".conversation_count = {len(p.conversations)},")
         c(f".parser_step = {p.name}_parser_step,")
         c(f".parser_state = {p.name}_parser_state,")
         c(f".parser_levels = {levels},")

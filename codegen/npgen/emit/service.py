@@ -1,0 +1,288 @@
+"""NAME_service.h and NAME_service.c: handlers, the dispatcher, and typed sending and calling."""
+
+from __future__ import annotations
+
+from ..model import Message, Protocol, Ref
+from ..names import snake, upper
+from .banner import banner
+from .code import Code, quote
+from .shapes import own_messages, place_of, ref_name
+
+INTRO = """
+Typed handlers and sends for the runtime (netproto/service.h, conn.h, client.h).
+
+Fill in the handlers that you care about and give them to a daemon or client:
+
+    static const X_handlers handlers = {.on_... = ..., .user = ...};
+    options.service = X_service(&handlers);
+
+A handler gets the decoded message, whose strings, bytes and lists live until it returns. What it
+returns other than NP_OK closes the connection with that error. A request is answered by X_reply or
+np_call_fail, now or later. A message without a handler is refused as unknown.
+""".strip()
+
+
+def emit_service_header(p: Protocol) -> str:
+    c = Code()
+    guard = f"{upper(p.name)}_SERVICE_GENERATED_H"
+    c("/*")
+    for line in INTRO.replace("X_", f"{p.name}_", 3).split("\n"):
+        c(f" * {line}".rstrip())
+    c(" */")
+    c(f"#ifndef {guard}")
+    c(f"#define {guard}")
+    c()
+    c(f'#include "{p.name}.h"')
+    c()
+    c("#include <netproto/client.h>")
+    c("#include <netproto/conn.h>")
+    c("#include <netproto/service.h>")
+    c()
+    c("#ifdef __cplusplus")
+    c('extern "C" {')
+    c("#endif")
+    c()
+    messages = own_messages(p)
+    _handlers(p, c, messages)
+    for i, m in enumerate(messages):
+        _message(p, c, m, i)
+    c("#ifdef __cplusplus")
+    c("}")
+    c("#endif")
+    c()
+    c("#endif")
+    return banner(p, f"{p.name}_service.h - handlers of the {p.name} protocol.") + c.text()
+
+
+def _handlers(p: Protocol, c: Code, messages: list[Message]) -> None:
+    c("/* What to do with the messages that come in; each may be NULL. */")
+    with c.block(f"typedef struct {p.name}_handlers {{", f"}} {p.name}_handlers;"):
+        for m in messages:
+            c.call(f"np_err (*on_{snake(m.name)})", _handler_args(m))
+        c("void *user; /* handed to every handler */")
+    c()
+    c("/* Decodes one message and calls its handler; see np_dispatch_fn. */")
+    c.call(f"np_err {p.name}_dispatch", _dispatch_args())
+    c()
+    c("/* The protocol with these handlers, for the options of a daemon or client. */")
+    c(f"static inline np_service {p.name}_service(const {p.name}_handlers *handlers)")
+    with c.block("{"):
+        c(f"np_service service = {{&{p.name}_protocol, {p.name}_dispatch, handlers}};")
+        c("return service;")
+    c()
+
+
+def _dispatch_args() -> list[str]:
+    return ["const void *handlers", "np_conn *conn", "const np_incoming *in", "np_fault *fault"]
+
+
+def _handler_args(m: Message) -> list[str]:
+    name = place_of(m).path
+    call = ["np_call call"] if m.reply is not None else []
+    return ["np_conn *conn", *call, f"const {name} *msg", "void *user"]
+
+
+def _message(p: Protocol, c: Code, m: Message, position: int) -> None:
+    at = place_of(m)
+    c(f"/* {at.where} */")
+    c(f"#define {upper(at.path)}_MESSAGE (&{p.name}_protocol.messages[{position}])")
+    c()
+    if m.reply is not None:
+        _request(p, c, m)
+        return
+    c("/* Queues the message; errors as np_conn_send. */")
+    args = ["np_conn *conn", f"const {at.path} *msg", "np_fault *fault"]
+    c.call(f"static inline NP_MUST_CHECK np_err {at.path}_send", args, "")
+    with c.block("{"):
+        c(f"return np_conn_send(conn, {upper(at.path)}_MESSAGE, msg, fault);")
+    c()
+    if m.stream:
+        _stream(c, m)
+
+
+def _stream(c: Code, m: Message) -> None:
+    at = place_of(m)
+    body = m.fields[-1].name
+    c(f"/* Sends it with its `{body}` in pieces: np_conn_body_write, np_conn_body_end follow. `msg`")
+    c(f" * holds the other fields; its {body} is left empty. Errors as np_conn_body_begin. */")
+    args = [
+        "np_conn *conn",
+        f"const {at.path} *msg",
+        "uint64_t total",
+        "np_body *body",
+        "np_fault *fault",
+    ]
+    c.call(f"static inline NP_MUST_CHECK np_err {at.path}_begin", args, "")
+    with c.block("{"):
+        passed = ["conn", f"{upper(at.path)}_MESSAGE", "msg", "total", "body", "fault"]
+        c.call("return np_conn_body_begin", passed)
+    c()
+
+
+def _request(p: Protocol, c: Code, m: Message) -> None:
+    at = place_of(m)
+    assert m.reply is not None
+    reply = ref_name(p, Ref(m.reply))
+    c("/* Answers the request, now or later; errors as np_call_reply. */")
+    args = ["np_call call", f"const {reply} *answer", "np_fault *fault"]
+    c.call(f"static inline NP_MUST_CHECK np_err {at.path}_reply", args, "")
+    with c.block("{"):
+        c("return np_call_reply(call, answer, fault);")
+    c()
+    c("/* Runs exactly once per call: with the answer, or with an error and NULL. The answer lives")
+    c(" * until it returns. */")
+    done_args = [
+        "np_conn *conn",
+        "np_err err",
+        f"const {reply} *answer",
+        "void *user",
+        "const np_fault *fault",
+    ]
+    c.call(f"typedef void {at.path}_done", done_args)
+    c()
+    c("/* Sends the request; errors as np_conn_call, and then done does not run. */")
+    call_args = _call_args(m)
+    c.call(f"NP_MUST_CHECK np_err {at.path}_call", call_args)
+    c()
+    c("/* The same, and runs the loop until the answer has come, connecting first if need be. The")
+    c(" * answer is copied into the arena. Not from a handler. Errors: those of the call, and the")
+    c(" * connection's. */")
+    c.call(f"NP_MUST_CHECK np_err {at.path}_call_wait", _wait_args(p, m))
+    c()
+
+
+def _call_args(m: Message) -> list[str]:
+    name = place_of(m).path
+    return [
+        "np_conn *conn",
+        f"const {name} *msg",
+        f"{name}_done *done",
+        "void *user",
+        "np_fault *fault",
+    ]
+
+
+def _wait_args(p: Protocol, m: Message) -> list[str]:
+    assert m.reply is not None
+    return [
+        "np_client *client",
+        f"const {place_of(m).path} *msg",
+        "np_arena *arena",
+        f"{ref_name(p, Ref(m.reply))} *answer",
+        "np_fault *fault",
+    ]
+
+
+# --------------------------------------------------------------------------------------------
+# The dispatcher
+# --------------------------------------------------------------------------------------------
+
+
+def emit_service(p: Protocol) -> str:
+    c = Code()
+    c(f'#include "{p.name}_service.h"')
+    c()
+    messages = own_messages(p)
+    for m in messages:
+        _run(p, c, m)
+    _table(p, c, messages)
+    for m in messages:
+        if m.reply is not None:
+            _call(p, c, m)
+    return banner(p, f"{p.name}_service.c - the dispatcher of the {p.name} protocol.") + c.text()
+
+
+def _run(p: Protocol, c: Code, m: Message) -> None:
+    at = place_of(m)
+    handler = f"h->on_{snake(m.name)}"
+    args = [f"const {p.name}_handlers *h", *_dispatch_args()[1:]]
+    with c.function(f"static np_err run_{snake(m.name)}", args):
+        c(f"{at.path} msg;")
+        c()
+        with c.block(f"if ({handler} == NULL) {{"):
+            c("return NP_ERR_UNKNOWN_MESSAGE;")
+        c.call(
+            f"np_err err = {at.path}_decode_at",
+            ["&msg", "in->version", "in->payload", "in->len", "fault"],
+        )
+        c.bail()
+        passed = ["conn", *(["in->call"] if m.reply is not None else []), "&msg", "h->user"]
+        c(f"return {handler}({', '.join(passed)});")
+
+
+def _table(p: Protocol, c: Code, messages: list[Message]) -> None:
+    if not messages:
+        with c.function(f"np_err {p.name}_dispatch", _dispatch_args()):
+            c("return NP_ERR_UNKNOWN_MESSAGE;")
+        return
+    first, last = messages[0].id, messages[-1].id
+    dense = last - first + 1 <= 2 * len(messages) + 16
+    args = [f"const {p.name}_handlers *h", *_dispatch_args()[1:]]
+    c.call(f"typedef np_err {p.name}_run_fn", args)
+    c()
+    if dense:
+        c("/* By id; the gaps are NULL. */")
+    else:
+        c("/* By the message's position in the protocol. */")
+    with c.block(f"static {p.name}_run_fn *const {p.name}_dispatch_table[] = {{", "};"):
+        for i, m in enumerate(messages):
+            id_ = f"{upper(place_of(m).path)}_ID"
+            place = (f"{id_} - {first}u" if first else id_) if dense else str(i)
+            c(f"[{place}] = run_{snake(m.name)},")
+    c()
+    with c.function(f"np_err {p.name}_dispatch", _dispatch_args()):
+        count = f"sizeof {p.name}_dispatch_table / sizeof {p.name}_dispatch_table[0]"
+        if dense:
+            c(f"uint32_t at = in->id - {first}u;" if first else "uint32_t at = in->id;")
+            c()
+            condition = f"at >= {count} || {p.name}_dispatch_table[at] == NULL"
+            with c.block(f"if ({condition}) {{"):
+                _unknown(c, p)
+        else:
+            c(f"const np_message *message = np_protocol_message(&{p.name}_protocol, in->id);")
+            c()
+            with c.block("if (message == NULL) {"):
+                _unknown(c, p)
+            c(f"size_t at = (size_t)(message - {p.name}_protocol.messages);")
+        c(f"return {p.name}_dispatch_table[at](handlers, conn, in, fault);")
+
+
+def _unknown(c: Code, p: Protocol) -> None:
+    c.call(
+        "return np_fault_set",
+        ["fault", "NP_ERR_UNKNOWN_MESSAGE", quote(p.name), "NULL", "0", "in->id"],
+    )
+
+
+def _call(p: Protocol, c: Code, m: Message) -> None:
+    at = place_of(m)
+    assert m.reply is not None
+    reply = ref_name(p, Ref(m.reply))
+    message = f"{upper(at.path)}_MESSAGE"
+    args = [
+        "np_conn *conn",
+        "np_err err",
+        "const np_incoming *in",
+        "np_any_fn *done",
+        "void *user",
+        "np_fault *fault",
+    ]
+    with c.function(f"static np_err take_{snake(m.name)}", args):
+        c(f"{reply} answer;")
+        c()
+        with c.block("if (err == NP_OK) {"):
+            c.call(
+                "err = np_message_decode_reply",
+                [message, "&answer", "in->version", "in->payload", "in->len", "fault"],
+            )
+        with c.block("if (done != NULL) {"):
+            c(f"(({at.path}_done *)done)(conn, err, err == NP_OK ? &answer : NULL, user, fault);")
+        c("return err;")
+    with c.function(f"np_err {at.path}_call", _call_args(m)):
+        take = f"take_{snake(m.name)}"
+        c.call(
+            "return np_conn_call_typed",
+            ["conn", message, "msg", take, "(np_any_fn *)done", "user", "fault"],
+        )
+    with c.function(f"np_err {at.path}_call_wait", _wait_args(p, m)):
+        c.call("return np_client_call_typed_wait", ["client", message, "msg", "arena", "answer", "fault"])

@@ -1,0 +1,206 @@
+/* One session and a peer that sends anything. The first byte of the input picks the role and
+ * whether the connection is open already; the rest are the peer's bytes. The same bytes in one
+ * piece, byte by byte, and in pieces of growing sizes must give the same events, and no buffer
+ * may be left behind. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/session.h"
+#include "support/demo_protocol.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+typedef struct run {
+    np_session s;
+    np_pool pool;
+    np_session_options options;
+    np_time now;
+    uint64_t hash; /* of all events */
+    bool closed;
+} run;
+
+static void mix(run *r, uint64_t value)
+{
+    r->hash = (r->hash ^ value) * 1099511628211u;
+}
+
+static void handle(run *r, const np_session_event *event)
+{
+    demo_say answer = {{event->payload, event->len < 100 ? event->len : 100}};
+    np_str none = {NULL, 0};
+    np_err err = NP_OK;
+
+    assert(!r->closed);
+    mix(r, (uint64_t)event->kind);
+    mix(r, event->id);
+    mix(r, event->stream);
+    mix(r, (uint64_t)event->err);
+    mix(r, event->len);
+    for (size_t i = 0; event->payload != NULL && i < event->len; i++) {
+        mix(r, event->payload[i]);
+    }
+    switch (event->kind) {
+    case NP_SESSION_EVENT_REQUEST:
+        /* Some are answered, some refused, some left open. */
+        if (event->stream % 3 == 0) {
+            err = np_session_refuse(&r->s, event->stream, 9, 1, none);
+        } else if (event->stream % 3 == 1) {
+            err = np_session_reply(&r->s, event->stream, &answer, NULL);
+        }
+        break;
+    case NP_SESSION_EVENT_MESSAGE:
+        if (event->id == DEMO_SAY_ID && event->len % 7 == 0) {
+            err = np_session_send(&r->s, event->message, &answer, NULL);
+        }
+        break;
+    case NP_SESSION_EVENT_CLOSED:
+        r->closed = true;
+        break;
+    default:
+        break;
+    }
+    assert(err == NP_OK || err == NP_ERR_FULL || err == NP_ERR_CLOSED);
+}
+
+static void turn(run *r)
+{
+    np_session_event event;
+    size_t before;
+
+    do {
+        struct iovec iov[16];
+        size_t count;
+        size_t len = 0;
+
+        while (np_session_next_event(&r->s, &event)) {
+            handle(r, &event);
+        }
+        np_session_park(&r->s);
+        before = np_session_queued(&r->s);
+        count = np_session_output(&r->s, iov, 16, r->now);
+        for (size_t i = 0; i < count; i++) {
+            len += iov[i].iov_len;
+        }
+        assert(len <= before);
+        np_session_output_done(&r->s, len, r->now);
+    } while (before > 0 || np_session_pending(&r->s));
+}
+
+/* Gives the bytes to the session; reads are of `piece` bytes, or of 1, 2, 3, ... where it is 0. */
+static void feed(run *r, const uint8_t *data, size_t size, size_t piece)
+{
+    size_t next = 1;
+
+    while (size > 0) {
+        size_t len = piece > 0 ? piece : next++;
+        uint8_t *place = NULL;
+        uint8_t *own = NULL;
+        size_t room = 0;
+        np_want want = np_session_want(&r->s, &place, &room);
+
+        if (want == NP_WANT_NOTHING) {
+            return;
+        }
+        len = len < size ? len : size;
+        if (want == NP_WANT_PLACE) {
+            assert(room > 0);
+            len = len < room ? len : room;
+        } else {
+            own = malloc(len);
+            assert(own != NULL);
+            place = own;
+        }
+        memcpy(place, data, len);
+        np_session_recv(&r->s, place, len, r->now);
+        turn(r);
+        free(own);
+        data += len;
+        size -= len;
+    }
+}
+
+/* The opening that the other side would send. */
+static const uint8_t hello[] = {
+    0xDE, 0xAD, 0xBE, 0xEF, 1, 0, 0, 0, 0, 64,          /* frame */
+    9,    0,    0,    0,                                /* Hello */
+    4,    0,    0,    0,    0, 0, 0, 0, 'd', 'e', 'm', 'o', /* protocol */
+    1,    0,    0,    0,    2, 0, 0, 0,                 /* versions */
+};
+
+static void open_session(run *r, np_session_role role)
+{
+    uint8_t bytes[10 + 64] = {0xDE, 0xAD, 0xBE, 0xEF, 1, 0, 0, 0, 0, 0};
+    size_t len;
+
+    if (role == NP_SESSION_SERVER) {
+        len = 10 + 4 + 12 + 8 + 32; /* the rest of a Hello is empty lists and no features */
+        memcpy(bytes, hello, sizeof hello);
+    } else {
+        len = 10 + 4 + 4 + 32 + 2 + 16; /* Welcome: version 2, digest not told */
+        bytes[10] = 10;
+        bytes[14] = 2;
+    }
+    bytes[9] = (uint8_t)(len - 10);
+    feed(r, bytes, len, len);
+    assert(np_session_is_open(&r->s));
+}
+
+static uint64_t play(const uint8_t *data, size_t size, size_t piece, uint8_t mode)
+{
+    np_session_role role = (mode & 1) != 0 ? NP_SESSION_CLIENT : NP_SESSION_SERVER;
+    demo_find find = {1};
+    run *r = calloc(1, sizeof *r);
+    uint64_t hash;
+    np_err err;
+
+    assert(r != NULL);
+    np_pool_init(&r->pool, NULL);
+    r->options = np_session_options_default(&demo_protocol);
+    r->options.serve_max = 4;
+    r->options.idle_ms = 1000;
+    err = np_session_init(&r->s, &r->options, &r->pool, role, r->now);
+    assert(err == NP_OK);
+    turn(r);
+    if ((mode & 2) != 0) {
+        open_session(r, role);
+        for (int i = 0; i < 3; i++) {
+            err = np_session_request(&r->s, demo_message_find, &find, 50000, NULL, NULL, NULL);
+            assert(err == NP_OK);
+        }
+        turn(r);
+    }
+    feed(r, data, size, piece);
+    if ((mode & 4) != 0) {
+        np_session_recv_end(&r->s, r->now);
+        turn(r);
+    }
+    while (!r->closed && np_session_deadline(&r->s) != NP_TIME_NEVER) {
+        r->now.mono_ms = np_session_deadline(&r->s);
+        np_session_tick(&r->s, r->now);
+        turn(r);
+    }
+    np_session_fini(&r->s);
+    assert(r->pool.live == 0);
+    np_pool_fini(&r->pool);
+    hash = r->hash;
+    free(r);
+    return hash;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint64_t whole;
+
+    if (size < 1) {
+        return 0;
+    }
+    whole = play(data + 1, size - 1, 65536, data[0]);
+    if (size < 5000) {
+        uint64_t bytes = play(data + 1, size - 1, 1, data[0]);
+        assert(bytes == whole);
+    }
+    uint64_t grown = play(data + 1, size - 1, 0, data[0]);
+    assert(grown == whole);
+    return 0;
+}

@@ -1,0 +1,64 @@
+/* converse.c - see converse.h. */
+#include "protocol/converse.h"
+
+#include "protocol/session_private.h"
+
+const np_conversation_state *np__session_converse_state(const np_session *s)
+{
+    const np_conversation *conversation = s->options->conversation;
+
+    return conversation != NULL ? np_conversation_state_at(conversation, s->conversation_place)
+                                : NULL;
+}
+
+void np__session_converse_start(np_session *s)
+{
+    const np_conversation *conversation = s->options->conversation;
+
+    if (conversation != NULL) {
+        s->conversation_place = conversation->start;
+        s->phase_deadline = np__session_after(s, np__session_converse_state(s)->within_ms);
+    }
+}
+
+/* A message's position in the alphabet: the protocol's own first, base's behind them. */
+static size_t position_of(const np_session *s, const np_message *message)
+{
+    const np_protocol *protocol = s->options->protocol;
+    const np_message *end = protocol->messages + protocol->message_count;
+
+    if (message >= protocol->messages && message < end) {
+        return (size_t)(message - protocol->messages);
+    }
+    return protocol->message_count + (size_t)(message - base_protocol.messages);
+}
+
+np_err np__session_converse(const np_session *s, const np_message *message, bool incoming,
+                            int *place, np_fault *fault)
+{
+    const np_conversation *conversation = s->options->conversation;
+    size_t position = 0;
+
+    *place = s->conversation_place;
+    if (conversation == NULL) {
+        return NP_OK;
+    }
+    position = position_of(s, message);
+    bool by_server = (s->role == NP_SESSION_SERVER) != incoming;
+    if (conversation->step(place, np_conversation_token(position, by_server)) ||
+        position >= s->options->protocol->message_count) {
+        return NP_OK;
+    }
+    return np_fault_set(fault, NP_ERR_UNEXPECTED, message->name,
+                        np__session_converse_state(s)->name, 0, message->id);
+}
+
+void np__session_converse_move(np_session *s, int place)
+{
+    const np_conversation_state *before = np__session_converse_state(s);
+
+    s->conversation_place = place;
+    if (before != NULL && np__session_converse_state(s) != before) {
+        s->phase_deadline = np__session_after(s, np__session_converse_state(s)->within_ms);
+    }
+}

@@ -1,0 +1,136 @@
+/* make_types.c - what the makers of payloads have to know about types. Written for clarity, apart
+ * from the library's own code, which it helps to judge. */
+#include "support/make_private.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+make_u128 make__wide(np_u128 value)
+{
+    return (make_u128)value.hi << 64 | value.lo;
+}
+
+np_u128 make__narrow(make_u128 value)
+{
+    return (np_u128){(uint64_t)value, (uint64_t)(value >> 64)};
+}
+
+size_t make__width(np_kind kind)
+{
+    switch (kind) {
+    case NP_KIND_U8:
+    case NP_KIND_I8:
+    case NP_KIND_BOOL:
+    case NP_KIND_OPTION:
+        return 1;
+    case NP_KIND_U16:
+    case NP_KIND_I16:
+        return 2;
+    case NP_KIND_U32:
+    case NP_KIND_I32:
+    case NP_KIND_F32:
+    case NP_KIND_ENUM:
+        return 4;
+    case NP_KIND_U64:
+    case NP_KIND_I64:
+    case NP_KIND_F64:
+    case NP_KIND_STR:
+    case NP_KIND_BYTES:
+    case NP_KIND_LIST:
+    case NP_KIND_MAP:
+        return 8;
+    case NP_KIND_U128:
+    case NP_KIND_I128:
+        return 16;
+    default:
+        return 0;
+    }
+}
+
+bool make__float_allowed(const np_type *type, double value)
+{
+    if (type->range != NULL) {
+        return !isnan(value) && value >= type->range->lo.f && value <= type->range->hi.f;
+    }
+    return !type->finite || isfinite(value);
+}
+
+/* Types seen on the way, so that a search through recursive types ends. */
+typedef struct seen {
+    const np_type *types[256];
+    size_t count;
+} seen;
+
+static bool find(const np_type *type, const np_type *target, seen *been);
+
+static bool find_in_fields(const np_field *fields, size_t count, const np_type *target, seen *been)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (find(fields[i].type, target, been)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find(const np_type *type, const np_type *target, seen *been)
+{
+    if (type == target) {
+        return true;
+    }
+    for (size_t i = 0; i < been->count; i++) {
+        if (been->types[i] == type) {
+            return false;
+        }
+    }
+    if (been->count == sizeof been->types / sizeof *been->types) {
+        abort();
+    }
+    been->types[been->count++] = type;
+    for (size_t i = 0; i < type->variant_count; i++) {
+        if (find_in_fields(type->variants[i].fields, type->variants[i].field_count, target, been)) {
+            return true;
+        }
+    }
+    return (type->item != NULL && find(type->item, target, been)) ||
+           find_in_fields(type->fields, type->field_count, target, been);
+}
+
+bool make__reaches(const np_type *type, const np_type *target)
+{
+    seen been = {{NULL}, 0};
+    return find(type, target, &been);
+}
+
+/* A key as a number that orders as the key does: signed ones are moved up by half the range. */
+static make_u128 key_number(const np_type *type, const uint8_t *data, size_t len)
+{
+    make_u128 value = 0;
+
+    for (size_t i = len; i > 0; i--) {
+        value = value << 8 | data[i - 1];
+    }
+    if (type->kind >= NP_KIND_I8 && type->kind <= NP_KIND_I128) {
+        value ^= (make_u128)1 << (8 * len - 1);
+    }
+    return value;
+}
+
+int make__key_compare(const np_type *type, const uint8_t *a, size_t a_len, const uint8_t *b,
+                      size_t b_len)
+{
+    bool text = type->kind == NP_KIND_STR || type->kind == NP_KIND_BYTES;
+
+    /* UTF-8 orders as its code points do, so a char is compared like text. */
+    if (text || type->kind == NP_KIND_CHAR || type->kind == NP_KIND_ARRAY) {
+        size_t prefix = text ? 8 : 0;
+        for (size_t i = prefix; i < a_len && i < b_len; i++) {
+            if (a[i] != b[i]) {
+                return a[i] < b[i] ? -1 : 1;
+            }
+        }
+        return (a_len > b_len) - (a_len < b_len);
+    }
+    make_u128 x = key_number(type, a, a_len), y = key_number(type, b, b_len);
+    return (x > y) - (x < y);
+}

@@ -1,0 +1,347 @@
+/* The loop: timers, tasks, posts, the registry. */
+#include "transport/loop_private.h"
+#include "transport/timer.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static np_loop *new_loop(void)
+{
+    np_loop *loop = NULL;
+
+    assert_int_equal(np_loop_new(&loop, NULL), NP_OK);
+    return loop;
+}
+
+/* Timers ----------------------------------------------------------------------------------- */
+
+static void test_heap_against_model(void **state)
+{
+    enum { COUNT = 400, STEPS = 20000 };
+    np_timer timers[COUNT];
+    np_timer *root = NULL;
+    uint32_t random = 7;
+
+    (void)state;
+    memset(timers, 0, sizeof timers);
+    for (int step = 0; step < STEPS; step++) {
+        random = random * 1664525 + 1013904223;
+        np_timer *t = &timers[(random >> 8) % COUNT];
+        if (t->link != NULL) {
+            np__timers_remove(&root, t);
+        } else {
+            t->at_ms = random >> 20;
+            np__timers_insert(&root, t);
+        }
+        if (step % 50 == 0) {
+            uint64_t least = UINT64_MAX;
+            for (int i = 0; i < COUNT; i++) {
+                if (timers[i].link != NULL && timers[i].at_ms < least) {
+                    least = timers[i].at_ms;
+                }
+            }
+            assert_int_equal(root != NULL ? root->at_ms : UINT64_MAX, least);
+        }
+    }
+    for (uint64_t last = 0; root != NULL;) {
+        np_timer *t = root;
+        assert_true(t->at_ms >= last);
+        last = t->at_ms;
+        np__timers_remove(&root, t);
+    }
+}
+
+typedef struct alarm_state {
+    np_timer timer;
+    int *order;
+    int *next;
+    int number;
+    bool done;
+    np_timer *victim;
+} alarm_state;
+
+static void on_alarm(np_loop *loop, np_timer *timer)
+{
+    alarm_state *a = np_container_of(timer, alarm_state, timer);
+
+    a->order[(*a->next)++] = a->number;
+    a->done = true;
+    if (a->victim != NULL) {
+        np_timer_stop(loop, a->victim);
+    }
+}
+
+static void test_timers_fire_in_order(void **state)
+{
+    static const uint32_t delays[] = {30, 10, 20, 5, 25};
+    alarm_state alarms[5];
+    int order[5];
+    int next = 0;
+    np_loop *loop = new_loop();
+    uint64_t before = np_loop_now(loop).mono_ms;
+
+    (void)state;
+    memset(alarms, 0, sizeof alarms);
+    for (int i = 0; i < 5; i++) {
+        np_timer_init(&alarms[i].timer, on_alarm);
+        alarms[i].order = order;
+        alarms[i].next = &next;
+        alarms[i].number = i;
+        np_timer_start(loop, &alarms[i].timer, delays[i]);
+    }
+    alarms[1].victim = &alarms[2].timer; /* the second stops the third */
+    assert_int_equal(np_loop_run_until(loop, &alarms[0].done, 5000), NP_OK);
+    assert_true(np_loop_now(loop).mono_ms - before >= 30);
+    assert_int_equal(next, 4);
+    assert_int_equal(order[0], 3);
+    assert_int_equal(order[1], 1);
+    assert_int_equal(order[2], 4);
+    assert_int_equal(order[3], 0);
+    assert_false(np_timer_active(&alarms[2].timer));
+    np_loop_free(loop);
+}
+
+static void test_no_timer_fires_early(void **state)
+{
+    np_loop *loop = new_loop();
+    alarm_state alarm;
+    int order[1];
+
+    (void)state;
+    for (uint32_t delay = 0; delay < 12; delay++) {
+        int next = 0;
+        uint64_t before = np_loop_now(loop).mono_ms;
+        memset(&alarm, 0, sizeof alarm);
+        np_timer_init(&alarm.timer, on_alarm);
+        alarm.order = order;
+        alarm.next = &next;
+        np_timer_start(loop, &alarm.timer, delay);
+        assert_int_equal(np_loop_run_until(loop, &alarm.done, 5000), NP_OK);
+        assert_true(np_loop_now(loop).mono_ms >= before + delay);
+        assert_true(np_loop_now(loop).mono_ms <= before + delay + 200);
+    }
+    np_loop_free(loop);
+}
+
+/* Running ---------------------------------------------------------------------------------- */
+
+static void post_stop(np_loop *loop, void *user)
+{
+    bool done = true;
+
+    /* A handler must not run the loop. */
+    assert_int_equal(np_loop_run(loop), NP_ERR_STATE);
+    assert_int_equal(np_loop_run_until(loop, &done, 1), NP_ERR_STATE);
+    *(int *)user += 1;
+    np_loop_stop(loop);
+}
+
+static void test_run_and_stop(void **state)
+{
+    np_loop *loop = new_loop();
+    const bool never = false;
+    int ran = 0;
+
+    (void)state;
+    assert_int_equal(np_loop_post(loop, post_stop, &ran), NP_OK);
+    assert_int_equal(np_loop_run(loop), NP_OK);
+    assert_int_equal(ran, 1);
+    assert_int_equal(np_loop_post(loop, post_stop, &ran), NP_OK);
+    assert_int_equal(np_loop_run_until(loop, &never, 5000), NP_ERR_CANCELED);
+    assert_int_equal(np_loop_run_until(loop, &never, 5), NP_ERR_DEADLINE);
+    np_loop_stop(loop);
+    assert_int_equal(np_loop_run(loop), NP_OK);
+    np_loop_free(loop);
+}
+
+/* Posts ------------------------------------------------------------------------------------ */
+
+typedef struct counter {
+    unsigned count;
+    bool done;
+    unsigned want;
+} counter;
+
+static void count_up(np_loop *loop, void *user)
+{
+    counter *c = user;
+
+    (void)loop;
+    c->count++;
+    c->done = c->count == c->want;
+}
+
+typedef struct poster {
+    np_loop *loop;
+    counter *counter;
+    unsigned times;
+} poster;
+
+static void *post_many(void *user)
+{
+    poster *p = user;
+
+    for (unsigned i = 0; i < p->times;) {
+        if (np_loop_post(p->loop, count_up, p->counter) == NP_OK) {
+            i++;
+        } else {
+            (void)usleep(10);
+        }
+    }
+    return NULL;
+}
+
+static void test_posts_from_threads(void **state)
+{
+    enum { THREADS = 4, TIMES = 5000 };
+    np_loop *loop = new_loop();
+    counter c = {.want = THREADS * TIMES};
+    poster p = {loop, &c, TIMES};
+    pthread_t threads[THREADS];
+
+    (void)state;
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, post_many, &p), 0);
+    }
+    assert_int_equal(np_loop_run_until(loop, &c.done, 30000), NP_OK);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    np_loop_free(loop);
+}
+
+static void test_posts_are_bounded(void **state)
+{
+    np_loop_options options = np_loop_options_default();
+    np_loop *loop = NULL;
+    counter c = {.want = 3};
+
+    (void)state;
+    options.post_max = 3;
+    assert_int_equal(np_loop_new(&loop, &options), NP_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(np_loop_post(loop, count_up, &c), NP_OK);
+    }
+    assert_int_equal(np_loop_post(loop, count_up, &c), NP_ERR_FULL);
+    assert_int_equal(np_loop_run_until(loop, &c.done, 5000), NP_OK);
+    assert_int_equal(np_loop_post(loop, count_up, &c), NP_OK);
+    np_loop_free(loop); /* with one waiting */
+    options.post_max = 0;
+    assert_int_equal(np_loop_new(&loop, &options), NP_ERR_ARG);
+}
+
+/* Tasks ------------------------------------------------------------------------------------ */
+
+typedef struct job {
+    np_task task;
+    int runs;
+    int again;
+    bool done;
+    np_task *victim;
+} job;
+
+static void on_job(np_loop *loop, np_task *task)
+{
+    job *j = np_container_of(task, job, task);
+
+    j->runs++;
+    if (j->victim != NULL) {
+        np__task_cancel(loop, j->victim);
+    }
+    if (j->again-- > 0) {
+        np__loop_defer(loop, task);
+    } else {
+        j->done = true;
+    }
+}
+
+static void test_tasks(void **state)
+{
+    np_loop *loop = new_loop();
+    job jobs[3];
+
+    (void)state;
+    memset(jobs, 0, sizeof jobs);
+    for (int i = 0; i < 3; i++) {
+        np__task_init(&jobs[i].task, on_job);
+        np__loop_defer(loop, &jobs[i].task);
+        np__loop_defer(loop, &jobs[i].task); /* where it is */
+        np__loop_flush(loop, &jobs[i].task);
+    }
+    jobs[0].again = 100;
+    jobs[0].victim = &jobs[2].task; /* the last in the queue */
+    assert_int_equal(np_loop_run_until(loop, &jobs[0].done, 5000), NP_OK);
+    assert_int_equal(jobs[0].runs, 101);
+    assert_int_equal(jobs[1].runs, 1);
+    assert_int_equal(jobs[2].runs, 0);
+    assert_false(np__task_queued(&jobs[2].task));
+    np__loop_flush(loop, &jobs[2].task);
+    assert_int_equal(np_loop_run_until(loop, &jobs[2].done, 5000), NP_OK);
+    np_loop_free(loop);
+}
+
+/* The registry ----------------------------------------------------------------------------- */
+
+static void test_names_are_never_used_twice(void **state)
+{
+    enum { COUNT = 100 };
+    np_loop *loop = new_loop();
+    int objects[COUNT];
+    uint64_t ids[COUNT];
+    uint64_t old = 0;
+
+    (void)state;
+    assert_null(np__loop_lookup(loop, 0));
+    assert_null(np__loop_lookup(loop, UINT64_MAX));
+    for (int i = 0; i < COUNT; i++) {
+        ids[i] = np__loop_register(loop, &objects[i]);
+        assert_true(ids[i] != 0);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        assert_ptr_equal(np__loop_lookup(loop, ids[i]), &objects[i]);
+    }
+    old = ids[50];
+    np__loop_unregister(loop, old);
+    np__loop_unregister(loop, old);
+    assert_null(np__loop_lookup(loop, old));
+    ids[50] = np__loop_register(loop, &objects[0]);
+    assert_true(ids[50] != old);
+    assert_null(np__loop_lookup(loop, old));
+    assert_ptr_equal(np__loop_lookup(loop, ids[50]), &objects[0]);
+    np_loop_free(loop);
+}
+
+static void test_randomness(void **state)
+{
+    uint8_t a[32] = {0};
+    uint8_t b[32] = {0};
+    np_rng rng = np_loop_rng();
+
+    (void)state;
+    assert_int_equal(np_loop_random(a, sizeof a), NP_OK);
+    np_rng_fill(&rng, b, sizeof b);
+    assert_memory_not_equal(a, b, sizeof a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_heap_against_model),
+        cmocka_unit_test(test_timers_fire_in_order),
+        cmocka_unit_test(test_no_timer_fires_early),
+        cmocka_unit_test(test_run_and_stop),
+        cmocka_unit_test(test_posts_from_threads),
+        cmocka_unit_test(test_posts_are_bounded),
+        cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_names_are_never_used_twice),
+        cmocka_unit_test(test_randomness),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,136 @@
+/* Choosing a version: every pair of small ranges, and the choices a client refuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "protocol/negotiate.h"
+#include "support/demo_protocol.h"
+
+static np_negotiate_side side(const np_protocol *protocol, uint32_t min, uint32_t max)
+{
+    np_negotiate_side made = {protocol, min, max};
+    return made;
+}
+
+static void test_every_pair_of_ranges(void **state)
+{
+    (void)state;
+
+    for (uint32_t code = 0; code < 6 * 6 * 6 * 6; code++) {
+        uint32_t a_min = code % 6 + 1, a_max = code / 6 % 6 + 1;
+        uint32_t b_min = code / 36 % 6 + 1, b_max = code / 216 + 1;
+        uint32_t best = 0;
+        np_negotiate_side a = side(&demo_protocol, a_min, a_max);
+        np_negotiate_side b = side(&demo_protocol, b_min, b_max);
+        base_offer offer = np_negotiate_offer(&a);
+        base_choice choice;
+        np_fault fault;
+        np_err err;
+
+        for (uint32_t v = 1; v <= 6; v++) {
+            if (v >= a_min && v <= a_max && v >= b_min && v <= b_max) {
+                best = v;
+            }
+        }
+        err = np_negotiate_choose(&choice, &b, &offer, &fault);
+        assert_int_equal(err, best > 0 ? NP_OK : NP_ERR_VERSION);
+        if (best > 0) {
+            assert_int_equal(choice.version, best);
+            assert_int_equal(np_negotiate_check(&a, &choice, &fault), NP_OK);
+        } else {
+            assert_string_equal(fault.where, "base.Hello.offer.version_max");
+        }
+    }
+}
+
+static void test_own_range(void **state)
+{
+    np_negotiate_side made;
+    (void)state;
+
+    assert_int_equal(np_negotiate_side_make(&made, &demo_protocol, 0, 0), NP_OK);
+    assert_int_equal(made.version_min, 1);
+    assert_int_equal(made.version_max, 2);
+    assert_int_equal(np_negotiate_side_make(&made, &demo_protocol, 2, 99), NP_OK);
+    assert_int_equal(made.version_min, 2);
+    assert_int_equal(made.version_max, 2);
+    assert_int_equal(np_negotiate_side_make(&made, &demo_protocol, 3, 0), NP_ERR_ARG);
+    assert_int_equal(np_negotiate_side_make(&made, &demo_protocol, 2, 1), NP_ERR_ARG);
+}
+
+static void test_digests(void **state)
+{
+    np_negotiate_side mine = side(&demo_protocol, 1, 2);
+    base_offer offer = np_negotiate_offer(&mine);
+    base_choice choice;
+    np_fault fault;
+    (void)state;
+
+    assert_int_equal(np_negotiate_choose(&choice, &mine, &offer, &fault), NP_OK);
+    assert_memory_equal(choice.digest, demo_protocol.digest, 32);
+    choice.digest[31] ^= 1;
+    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_ERR_VERSION);
+    assert_string_equal(fault.where, "base.Welcome.choice.digest");
+    /* At an older version the digest is not known. */
+    choice.version = 1;
+    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_OK);
+    memset(choice.digest, 0, 32);
+    choice.version = 2;
+    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_OK);
+}
+
+static void test_choices_that_were_not_offered(void **state)
+{
+    np_negotiate_side mine = side(&demo_protocol, 1, 2);
+    base_offer offer = np_negotiate_offer(&mine);
+    base_choice good;
+    base_choice choice;
+    np_fault fault;
+    (void)state;
+
+    assert_int_equal(np_negotiate_choose(&good, &mine, &offer, &fault), NP_OK);
+    choice = good;
+    choice.version = 3;
+    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_ERR_VERSION);
+    mine.version_min = 2;
+    choice.version = 1;
+    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_ERR_VERSION);
+    choice = good;
+    choice.cipher = 1;
+    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_ERR_VERSION);
+    choice = good;
+    choice.compression = 1;
+    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_ERR_VERSION);
+    choice = good;
+    choice.features = 1;
+    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_ERR_VERSION);
+    assert_int_equal(np_negotiate_check(&mine, &good, NULL), NP_OK);
+}
+
+static void test_another_protocol(void **state)
+{
+    np_negotiate_side mine = side(&demo_protocol, 1, 2);
+    base_offer offer = np_negotiate_offer(&mine);
+    base_choice choice;
+    np_fault fault;
+    (void)state;
+
+    offer.protocol = np_str_from("demo2");
+    assert_int_equal(np_negotiate_choose(&choice, &mine, &offer, &fault), NP_ERR_VERSION);
+    assert_string_equal(fault.where, "base.Hello.offer.protocol");
+    assert_int_equal(np_negotiate_choose(&choice, &mine, &offer, NULL), NP_ERR_VERSION);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_pair_of_ranges),
+        cmocka_unit_test(test_own_range),
+        cmocka_unit_test(test_digests),
+        cmocka_unit_test(test_choices_that_were_not_offered),
+        cmocka_unit_test(test_another_protocol),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

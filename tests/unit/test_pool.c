@@ -1,0 +1,138 @@
+/* Blocks, their reuse and their bounds; growing buffers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "util/pool.h"
+
+static void test_classes(void **state)
+{
+    static const size_t rows[][2] = {{0, 512},       {1, 512},         {512, 512},
+                                     {513, 1024},    {32768, 32768},   {32769, NP_POOL_TOP},
+                                     {69632, 69632}, {69633, 69633},   {1000000, 1000000}};
+    np_pool pool;
+    (void)state;
+
+    np_pool_init(&pool, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        void *block = NULL;
+        size_t cap = 0;
+        assert_int_equal(np_pool_take(&pool, rows[i][0], &block, &cap), NP_OK);
+        assert_int_equal(cap, rows[i][1]);
+        assert_int_equal(pool.live, cap);
+        memset(block, 0xAA, cap);
+        np_pool_give(&pool, block, cap);
+        assert_int_equal(pool.live, 0);
+    }
+    np_pool_give(&pool, NULL, 0);
+    np_pool_fini(&pool);
+}
+
+static void test_blocks_are_used_again(void **state)
+{
+    np_pool pool;
+    void *first = NULL, *second = NULL;
+    size_t cap;
+    (void)state;
+
+    np_pool_init(&pool, NULL);
+    assert_int_equal(np_pool_take(&pool, 600, &first, &cap), NP_OK);
+    np_pool_give(&pool, first, cap);
+    assert_int_equal(pool.cached, 1024);
+    assert_int_equal(np_pool_take(&pool, 1000, &second, &cap), NP_OK);
+    assert_ptr_equal(first, second);
+    assert_int_equal(pool.cached, 0);
+    np_pool_give(&pool, second, cap);
+    np_pool_trim(&pool);
+    assert_int_equal(pool.cached, 0);
+    assert_int_equal(pool.live_peak, 1024);
+    np_pool_fini(&pool);
+}
+
+static void test_the_cache_is_bounded(void **state)
+{
+    np_pool_options options = {.cache_max = 2000, .live_max = 0};
+    np_pool pool;
+    void *blocks[10];
+    size_t cap = 0;
+    (void)state;
+
+    np_pool_init(&pool, &options);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(np_pool_take(&pool, 512, &blocks[i], &cap), NP_OK);
+    }
+    for (int i = 0; i < 10; i++) {
+        np_pool_give(&pool, blocks[i], cap);
+        assert_true(pool.cached <= 2000);
+    }
+    assert_int_equal(pool.cached, 1536);
+    np_pool_fini(&pool);
+}
+
+static void test_live_bytes_are_bounded(void **state)
+{
+    np_pool_options options = {.cache_max = 0, .live_max = 100000};
+    np_pool pool;
+    np_buf buf = {NULL, 0, 0};
+    void *block = NULL;
+    void *other = NULL;
+    size_t cap = 0, other_cap = 0;
+    (void)state;
+
+    np_pool_init(&pool, &options);
+    assert_int_equal(np_pool_take(&pool, 100001, &block, &cap), NP_ERR_LIMIT);
+    assert_int_equal(np_pool_take(&pool, 90000, &block, &cap), NP_OK);
+    assert_int_equal(np_pool_take(&pool, 16000, &other, &other_cap), NP_ERR_LIMIT);
+    assert_int_equal(np_buf_reserve(&pool, &buf, 10001), NP_ERR_LIMIT);
+    assert_int_equal(np_buf_reserve(&pool, &buf, 8000), NP_OK);
+    np_buf_release(&pool, &buf);
+    np_pool_give(&pool, block, cap);
+    assert_int_equal(np_buf_reserve(&pool, &buf, 80000), NP_OK);
+    assert_int_equal(np_buf_reserve(&pool, &buf, 100001), NP_ERR_LIMIT);
+    assert_int_equal(buf.cap, 80000);
+    np_buf_release(&pool, &buf);
+    assert_int_equal(pool.cached, 0);
+    np_pool_fini(&pool);
+}
+
+static void test_buffers_keep_what_they_hold(void **state)
+{
+    np_pool pool;
+    np_buf buf = {NULL, 0, 0};
+    (void)state;
+
+    np_pool_init(&pool, NULL);
+    for (size_t len = 1; len < 2000000; len = len * 3 / 2 + 1) {
+        assert_int_equal(np_buf_reserve(&pool, &buf, len), NP_OK);
+        assert_true(buf.cap >= len);
+        while (buf.len < len) {
+            buf.data[buf.len] = (uint8_t)(buf.len * 31);
+            buf.len++;
+        }
+        for (size_t i = 0; i < len; i += 97) {
+            assert_int_equal(buf.data[i], (uint8_t)(i * 31));
+        }
+        assert_int_equal(pool.live, buf.cap);
+    }
+    assert_int_equal(np_buf_reserve(&pool, &buf, (size_t)UINT32_MAX + 1), NP_ERR_LIMIT);
+    np_buf_release(&pool, &buf);
+    assert_null(buf.data);
+    assert_int_equal(pool.live, 0);
+    np_buf_release(&pool, &buf);
+    np_pool_fini(&pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_blocks_are_used_again),
+        cmocka_unit_test(test_the_cache_is_bounded),
+        cmocka_unit_test(test_live_bytes_are_bounded),
+        cmocka_unit_test(test_buffers_keep_what_they_hold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
