@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define ID 0u
+#define ID 256u
 /* From the id to the length of the first string. */
 #define FIXED 55
 #define QUANTITY_MAX 1000000u
@@ -38,18 +38,23 @@ static bool is_utf8_slow(const uint8_t *p, size_t len)
     return true;
 }
 
+/* Mostly ASCII, and then a few words decide; the last one overlaps. */
 static inline bool is_utf8(const char *text, size_t len)
 {
     uint64_t high = 0;
     uint64_t word = 0;
-    size_t i = 0;
 
-    for (; i + 8 <= len; i += 8) {
-        memcpy(&word, text + i, 8);
+    if (len >= 8) {
+        for (size_t i = 0; i + 8 < len; i += 8) {
+            memcpy(&word, text + i, 8);
+            high |= word;
+        }
+        memcpy(&word, text + len - 8, 8);
         high |= word;
-    }
-    for (; i < len; i++) {
-        high |= (uint8_t)text[i];
+    } else {
+        for (size_t i = 0; i < len; i++) {
+            high |= (uint8_t)text[i];
+        }
     }
     return (high & 0x8080808080808080u) == 0 || is_utf8_slow((const uint8_t *)text, len);
 }

@@ -328,19 +328,25 @@ NP_API np_err np_read_char(np_reader *r, np_char *out, const char *where);
 /* A bool or an option's tag, whose byte is there. */
 static inline np_err np_read_bool(np_reader *r, bool *out, const char *where)
 {
-    if (np_unlikely(*r->p > 1)) {
-        return np_read_fail(r, NP_ERR_BOOL, where, NULL, r->p, NP_GOT_UNSIGNED, *r->p);
+    uint8_t got = *r->p;
+
+    if (np_unlikely(got > 1)) {
+        return np_read_fail(r, NP_ERR_BOOL, where, NULL, r->p, NP_GOT_UNSIGNED, got);
     }
-    *out = *r->p++ == 1;
+    *out = got != 0;
+    r->p++;
     return NP_OK;
 }
 
 static inline np_err np_read_option(np_reader *r, bool *out, const char *where)
 {
-    if (np_unlikely(*r->p > 1)) {
-        return np_read_fail(r, NP_ERR_OPTION, where, NULL, r->p, NP_GOT_UNSIGNED, *r->p);
+    uint8_t got = *r->p;
+
+    if (np_unlikely(got > 1)) {
+        return np_read_fail(r, NP_ERR_OPTION, where, NULL, r->p, NP_GOT_UNSIGNED, got);
     }
-    *out = *r->p++ == 1;
+    *out = got != 0;
+    r->p++;
     return NP_OK;
 }
 

@@ -82,11 +82,21 @@ static np_json_frame *top(np_json_printer *printer)
     return &printer->frames[printer->frame_count - 1];
 }
 
-/* Opens something that stands `levels` arrays and objects deep; NULL if that is too much. */
-static np_json_frame *push(np_json_printer *printer, frame_kind kind, uint32_t levels)
+/* Counts arrays and objects that open; false if that is too deep. */
+static bool enter(np_json_printer *printer, uint32_t levels)
 {
     if (printer->depth + levels > printer->options->depth_max) {
         fail(printer, NP_ERR_DEPTH);
+        return false;
+    }
+    printer->depth += levels;
+    return true;
+}
+
+/* Opens something that takes so many arrays and objects; NULL if that is too deep. */
+static np_json_frame *push(np_json_printer *printer, frame_kind kind, uint32_t levels)
+{
+    if (!enter(printer, levels)) {
         return NULL;
     }
     if (printer->frame_count == printer->frame_cap) {
@@ -99,7 +109,6 @@ static np_json_frame *push(np_json_printer *printer, frame_kind kind, uint32_t l
         printer->frames = frames;
         printer->frame_cap = cap;
     }
-    printer->depth += levels;
     np_json_frame *frame = &printer->frames[printer->frame_count++];
     *frame = (np_json_frame){.kind = kind};
     return frame;
@@ -184,19 +193,19 @@ static void next_item(np_json_printer *printer)
     if (frame->index > 0) {
         put(printer, ",");
     }
-    if (frame->kind == FRAME_PAIRS) {
+    if (frame->kind == FRAME_ITEMS) {
+        want(printer, frame->type->item);
+    } else if (enter(printer, 1)) {
         put(printer, "[");
         frame->value = false;
         want(printer, frame->type->key);
-    } else {
-        want(printer, frame->type->item);
     }
 }
 
 static void open_container(np_json_printer *printer, const np_type *type, uint64_t count)
 {
     bool pairs = type->kind == NP_KIND_MAP;
-    np_json_frame *frame = push(printer, pairs ? FRAME_PAIRS : FRAME_ITEMS, pairs ? 2 : 1);
+    np_json_frame *frame = push(printer, pairs ? FRAME_PAIRS : FRAME_ITEMS, 1);
 
     if (frame == NULL) {
         return;
@@ -209,10 +218,7 @@ static void open_container(np_json_printer *printer, const np_type *type, uint64
 
 static void close_container(np_json_printer *printer)
 {
-    printer->depth -= top(printer)->kind == FRAME_PAIRS ? 2 : 1;
-    printer->frame_count--;
-    put(printer, "]");
-    printer->state = STATE_DONE;
+    pop(printer, "]");
 }
 
 /* A value is complete: what it stands in goes on. */
@@ -236,6 +242,7 @@ static void go_on(np_json_printer *printer)
             break;
         }
         put(printer, "]");
+        printer->depth--;
         frame->index++;
         next_item(printer);
         break;
@@ -264,6 +271,14 @@ static void take_message(np_json_printer *printer, const np_event *event)
     want(printer, event->type);
 }
 
+static void put_empty(np_json_printer *printer)
+{
+    if (enter(printer, 1)) {
+        put(printer, "[]");
+        printer->depth--;
+    }
+}
+
 static void put_char(np_json_printer *printer, np_char c)
 {
     uint8_t bytes[4];
@@ -287,7 +302,7 @@ static void take_value(np_json_printer *printer, const np_event *event)
         put_char(printer, (np_char)event->bits.lo);
         break;
     case NP_KIND_UNIT:
-        put(printer, "[]");
+        put_empty(printer);
         break;
     case NP_KIND_ENUM: {
         const np_variant *variant = np_type_variant(type, event->bits.lo, printer->version);
@@ -310,6 +325,9 @@ static void put_signed_bytes(np_json_printer *printer, const uint8_t *data, size
 {
     char text[NP__JSON_NUMBER_MAX];
 
+    if (!enter(printer, 1)) {
+        return;
+    }
     put(printer, "[");
     for (size_t i = 0; i < len; i++) {
         np__json_number_print(NP_KIND_I8, (np_u128){data[i], 0}, text);
@@ -317,6 +335,7 @@ static void put_signed_bytes(np_json_printer *printer, const uint8_t *data, size
         put(printer, text);
     }
     put(printer, "]");
+    printer->depth--;
 }
 
 /* The payload is there as a whole, so a value that is not is cut off, which the parser will say. */

@@ -87,6 +87,12 @@ static void on_gone(np_group *group, np_conn *conn)
     np_client *client = np_container_of(group, np_client, group);
 
     client->conn = NULL;
+    /* An end in order before the hello is none in the eyes of who wanted a connection. */
+    if (!conn->opened && client->failure.err == NP_OK) {
+        (void)np__failure_set(&client->failure, NP_STAGE_HELLO,
+                              client->failure.by_peer ? NP_ERR_CLOSED : NP_ERR_CANCELED, 0,
+                              client->text, NULL);
+    }
     on_idle(client, conn->opened);
 }
 
@@ -156,33 +162,56 @@ np_err np_client_connect(np_client *client)
     return NP_OK;
 }
 
+/* How long a _wait function waits at most: longer than all the deadlines that end it anyway. */
+static uint32_t patience_ms(uint64_t deadlines_ms)
+{
+    uint64_t ms = deadlines_ms + WAIT_SLACK_MS;
+
+    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+static np_err wait_for_open(np_client *client)
+{
+    const np_session_options *session = &client->group.session;
+    np_err err = NP_OK;
+
+    if (np_client_conn(client) != NULL) {
+        return NP_OK;
+    }
+    if (!client->idle && client->settled) {
+        /* The last connection is on its way out. */
+        err = np_loop_run_until(client->group.loop, &client->idle, patience_ms(session->close_ms));
+    }
+    if (err == NP_OK && client->idle) {
+        err = np_client_connect(client);
+        if (err != NP_OK) {
+            return err;
+        }
+    }
+    if (err == NP_OK) {
+        err = np_loop_run_until(client->group.loop, &client->settled,
+                                patience_ms((uint64_t)client->connect_timeout_ms +
+                                            session->hello_ms + session->close_ms));
+    }
+    if (err != NP_OK) {
+        return np__failure_set(&client->failure, NP_STAGE_CONNECT, err, 0, client->text, NULL);
+    }
+    if (np_client_conn(client) != NULL) {
+        return NP_OK;
+    }
+    /* Opened and closed already, in order: still no connection. */
+    return client->failure.err != NP_OK ? client->failure.err : NP_ERR_CLOSED;
+}
+
 np_err np_client_connect_wait(np_client *client, np_failure *failure)
 {
-    uint32_t wait_ms = client->connect_timeout_ms + client->group.session.hello_ms +
-                       client->group.session.close_ms + WAIT_SLACK_MS;
     np_err err = NP_OK;
 
     if (np__loop_running(client->group.loop)) {
         return np__failure_set(failure, NP_STAGE_CONNECT, NP_ERR_STATE, 0, client->text,
                                "a handler must not wait");
     }
-    if (np_client_conn(client) != NULL) {
-        return NP_OK;
-    }
-    if (client->idle) {
-        err = np_client_connect(client);
-    }
-    if (err == NP_OK) {
-        err = np_loop_run_until(client->group.loop, &client->settled, wait_ms);
-        if (err != NP_OK) {
-            return np__failure_set(failure, NP_STAGE_CONNECT, err, 0, client->text, NULL);
-        }
-        err = np_client_conn(client) != NULL ? NP_OK : client->failure.err;
-    }
-    /* An end in order before the hello is still no connection. */
-    if (err == NP_OK && np_client_conn(client) == NULL) {
-        err = NP_ERR_CLOSED;
-    }
+    err = wait_for_open(client);
     if (err != NP_OK && failure != NULL) {
         *failure = client->failure;
     }
@@ -381,7 +410,7 @@ void np_client_close(np_client *client)
 
 np_err np_client_close_wait(np_client *client)
 {
-    uint32_t wait_ms = client->group.session.close_ms + WAIT_SLACK_MS;
+    uint32_t wait_ms = patience_ms(client->group.session.close_ms);
     np_err err = NP_OK;
 
     if (np__loop_running(client->group.loop)) {

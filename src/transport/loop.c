@@ -41,7 +41,8 @@ typedef struct task_queue {
 struct np_loop {
     struct ev_loop *ev;
     bool own_ev;
-    bool running;
+    bool running; /* by our run functions */
+    bool inside;  /* a callback of ours, possibly in a run of the user's own */
     bool stop;
     bool now_valid;
     const bool *until; /* np_loop_run_until: ends the run */
@@ -82,7 +83,7 @@ np_time np_loop_now(np_loop *loop)
 {
     if (!loop->now_valid) {
         loop->now = (np_time){clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_REALTIME_COARSE)};
-        loop->now_valid = loop->running;
+        loop->now_valid = np__loop_running(loop);
     }
     return loop->now;
 }
@@ -192,7 +193,9 @@ static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
     (void)ev;
     (void)events;
     loop->timer_at_ms = UINT64_MAX;
+    loop->inside = true;
     run_timers(loop);
+    loop->inside = false;
 }
 
 /* Tasks ------------------------------------------------------------------------------------ */
@@ -284,8 +287,10 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *prepare, int events)
     np_loop *loop = prepare->data;
 
     (void)events;
+    loop->inside = true;
     run_tasks(loop, &loop->deferred);
     run_tasks(loop, &loop->flushes);
+    loop->inside = false;
     if (loop->deferred.first != NULL || loop->flushes.first != NULL) {
         ev_idle_start(ev, &loop->idle);
     } else {
@@ -348,9 +353,11 @@ static void on_async(struct ev_loop *ev, ev_async *async, int events)
     size_t budget = loop->post_max;
 
     (void)events;
+    loop->inside = true;
     while (budget-- > 0 && take_post(loop, &next)) {
         next.fn(loop, next.user);
     }
+    loop->inside = false;
     if (budget == SIZE_MAX) {
         ev_async_send(ev, async); /* who posts from a post must not starve the connections */
     }
@@ -366,6 +373,7 @@ static ev_io *watch_io(np_watch *watch)
 static void on_io(struct ev_loop *ev, ev_io *io, int events)
 {
     np_watch *watch = np_container_of(io, np_watch, ev);
+    np_loop *loop = io->data; /* the watch may be gone after its callback */
     unsigned mask = 0;
 
     (void)ev;
@@ -375,7 +383,9 @@ static void on_io(struct ev_loop *ev, ev_io *io, int events)
     if ((events & EV_WRITE) != 0) {
         mask |= NP_WATCH_WRITE;
     }
+    loop->inside = true;
     watch->fn(watch, mask != 0 ? mask : NP_WATCH_READ);
+    loop->inside = false;
 }
 
 void np__watch_init(np_watch *watch, int fd, np_watch_fn *fn)
@@ -414,6 +424,7 @@ void np__watch_set(np_loop *loop, np_watch *watch, unsigned events)
     mask |= (events & NP_WATCH_READ) != 0 ? EV_READ : 0;
     mask |= (events & NP_WATCH_WRITE) != 0 ? EV_WRITE : 0;
     ev_io_set(io, io->fd, mask);
+    io->data = loop;
     ev_io_start(loop->ev, io);
 }
 
@@ -600,7 +611,7 @@ void np_loop_free(np_loop *loop)
     if (loop == NULL) {
         return;
     }
-    assert(!loop->running);
+    assert(!np__loop_running(loop));
     np__resolver_free(loop->resolver);
     stop_watchers(loop);
     np_pool_fini(&loop->pool);
@@ -631,7 +642,7 @@ static bool run(np_loop *loop, const bool *until)
 
 np_err np_loop_run(np_loop *loop)
 {
-    if (loop->running) {
+    if (np__loop_running(loop)) {
         return NP_ERR_STATE;
     }
     (void)run(loop, NULL);
@@ -656,7 +667,7 @@ np_err np_loop_run_until(np_loop *loop, const bool *done, uint32_t timeout_ms)
     run_timeout timeout = {.passed = false};
     bool stopped = false;
 
-    if (loop->running) {
+    if (np__loop_running(loop)) {
         return NP_ERR_STATE;
     }
     np_timer_init(&timeout.timer, on_run_timeout);
@@ -676,7 +687,7 @@ void np_loop_stop(np_loop *loop)
 
 bool np__loop_running(const np_loop *loop)
 {
-    return loop->running;
+    return loop->running || loop->inside;
 }
 
 uint8_t *np__loop_buffer(np_loop *loop)

@@ -13,6 +13,9 @@
 #define TRY_MS 2000
 #define TRIES 3
 
+/* c-ares reads resolv.conf once; a resolver that is older and not in use is made anew. */
+#define RESOLVER_AGE_MS 30000
+
 /* A descriptor of c-ares. */
 typedef struct socket_watch {
     np_watch watch;
@@ -26,11 +29,14 @@ struct np_resolver {
     ares_channel channel;
     np_timer timer;
     socket_watch *watches;
+    uint64_t made_ms;
+    size_t asked; /* queries without an answer yet */
 };
 
 /* What c-ares holds until it answers, which cannot be taken back. */
 typedef struct query {
     np_resolve *resolve; /* NULL: nobody waits any more */
+    np_resolver *resolver;
     int which;
 } query;
 
@@ -127,6 +133,7 @@ static np_err make_resolver(np_loop *loop, np_resolver **out)
         return NP_ERR_MEMORY;
     }
     resolver->loop = loop;
+    resolver->made_ms = np_loop_now(loop).mono_ms;
     np_timer_init(&resolver->timer, on_timer);
     memset(&options, 0, sizeof options);
     options.sock_state_cb = on_socket_state;
@@ -214,6 +221,7 @@ static void on_answer(void *user, int status, int timeouts, struct ares_addrinfo
     np_resolve *resolve = q->resolve;
 
     (void)timeouts;
+    q->resolver->asked--;
     if (resolve != NULL) {
         np_resolved *result = &resolve->results[q->which];
         if (status == ARES_SUCCESS && info != NULL) {
@@ -247,6 +255,7 @@ static void ask(np_resolver *resolver, query *q, const char *host, uint16_t port
     hints.ai_family = q->resolve->results[q->which].family;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = ARES_AI_NUMERICSERV;
+    resolver->asked++;
     ares_getaddrinfo(resolver->channel, host, p, &hints, on_answer, q);
 }
 
@@ -275,9 +284,17 @@ np_err np_resolve_start(np_resolve **out, np_loop *loop, const char *host, uint1
                         uint32_t timeout_ms, np_resolve_fn *fn, void *user)
 {
     np_resolver **resolver = np__loop_resolver(loop);
-    np_err err = *resolver != NULL ? NP_OK : make_resolver(loop, resolver);
     np_resolve *resolve = NULL;
+    np_err err = NP_OK;
 
+    if (*resolver != NULL && (*resolver)->asked == 0 &&
+        np_loop_now(loop).mono_ms - (*resolver)->made_ms > RESOLVER_AGE_MS) {
+        np__resolver_free(*resolver);
+        *resolver = NULL;
+    }
+    if (*resolver == NULL) {
+        err = make_resolver(loop, resolver);
+    }
     if (err != NP_OK) {
         return err;
     }
@@ -292,7 +309,7 @@ np_err np_resolve_start(np_resolve **out, np_loop *loop, const char *host, uint1
             free(resolve);
             return NP_ERR_MEMORY;
         }
-        *resolve->queries[i] = (query){resolve, i};
+        *resolve->queries[i] = (query){resolve, *resolver, i};
         resolve->results[i].family = i == 0 ? AF_INET6 : AF_INET;
     }
     resolve->loop = loop;

@@ -21,6 +21,7 @@ FILE = Path(__file__).parent.parent / "vectors" / "everything" / "vectors.json"
 
 Value = dict[str, Any]
 cases: list[dict[str, Any]] = []
+cuts: list[dict[str, Any]] = []
 
 
 def case(
@@ -95,7 +96,7 @@ CIRCLE = ("circle", {"radius": 1000.0, "color": ("green", {})})
 POLYGON = ("polygon", {"corners": [(1, -2), (-(2**31), 2**31 - 1), (5, 6)]})
 NAMED = ("named", {"name": "n"})
 DOTTED = ("dotted", {"dots": [1, 2, 0xFFFE]})
-NOTHING = ("nothing", {})
+NOTHING: tuple[str, Value] = ("nothing", {})
 
 NESTS: Value = {
     "a": [[1, 2, 3], [], [4]],
@@ -148,23 +149,16 @@ def forest(levels: int) -> Value:
     return {"trees": [], "by_name": inner, "end": False}
 
 
-def wide_forest(trees: int, inner: list[Value]) -> Value:
-    return {"trees": [tree(i) for i in range(trees)], "by_name": named(inner), "end": False}
-
-
-def named(forests: list[Value]) -> list[tuple[str, Value]]:
-    return [(f"key{i}", f) for i, f in enumerate(forests)]
-
-
-def large_tree(long_keys: bool) -> Value:
-    """As large a value as its depth allows: 512 bytes are within reach."""
-    leaf = wide_forest(3, [])
-    low = {"trees": [tree(9)] * 3, "by_name": named([leaf, leaf]), "end": True}
-    low_trees = [tree(1, None, leaf), tree(2, tree(3), leaf), tree(4, tree(5), leaf)]
-    top = {"trees": low_trees, "by_name": named([low, low]), "end": True}
-    if not long_keys:
-        top = {"trees": low_trees, "by_name": named([low]), "end": True}
-    return tree(0, tree(1, tree(2), leaf), top)
+def large_forest(key: str, last: int) -> Value:
+    """A forest of 505 bytes, its key and 3 for each of the last trees: as deep as can be."""
+    low = [
+        ("aaaa", NO_FOREST | {"trees": [tree(1)] * 2}),
+        ("bbbb", NO_FOREST | {"trees": [tree(1)] * last}),
+    ]
+    full = tree(2, tree(3), NO_FOREST)
+    big = tree(1, full, NO_FOREST | {"trees": [tree(3)] * 3, "by_name": [("aaaa", NO_FOREST), ("aaab", NO_FOREST)]})
+    mid = {"trees": [full] * 3, "by_name": low, "end": True}
+    return {"trees": [big] * 3, "by_name": [(key, mid)], "end": True}
 
 
 WOODS: Value = {
@@ -175,3 +169,232 @@ WOODS: Value = {
 }  # fmt: skip
 
 TINY_WOODS: Value = {"tree": tree(0), "forests": [], "maybe": (), "one": [NO_FOREST, NO_FOREST]}
+
+
+def write_good() -> None:
+    good("bounds, lowest", "Bounds", BOUNDS)
+    top: Value = {
+        "a": 20, "b": 1, "c": 2**128 - 1, "d": 7, "e": "z", "f": -3.4028234663852886e38, "g": 1.5,
+        "h": b"four", "i": [], "j": "12345678", "k": [], "l": [], "m": 2**32 - 1,
+    }  # fmt: skip
+    good("bounds, highest", "Bounds", top)
+    good("bounds, characters of one to four bytes at their edges", "Bounds",
+         BOUNDS | {"l": ["\x7f", "\x80", "\u07ff"]})  # fmt: skip
+    good("bounds, edges of the surrogates", "Bounds", BOUNDS | {"l": ["\ud7ff", "\ue000", "\uffff"]})
+    good("bounds, edges of the planes", "Bounds", BOUNDS | {"l": ["\U00010000", "\U0010ffff", "\0"]})
+    for version in (1, 2, 3):
+        value = VERSIONS if version > 1 else VERSIONS | {"last": ("green", {})}
+        good(f"versions at {version}", "Versions", value, version)
+        good(f"find's reply at {version}", "Find", ADA, version, reply=True)
+    good("a person as large as can be", "Find",
+         ADA | {"name": "n" * 16, "age": 150, "tags": ["1234"] * 3, "nick": ("12345678",),
+                "friends": [1, 2, 3, 4]}, reply=True)  # fmt: skip
+    good("nests, full", "Nests", NESTS)
+    good("nests, empty", "Nests", EMPTY_NESTS)
+    good("nests, options in options: some none", "Nests", NESTS | {"c": ((),)})
+    good("nests, options in options: some some none", "Nests", NESTS | {"c": (((),),)})
+    good("nests, an empty list in an option", "Nests", NESTS | {"q": ([],)})
+    good("nests, dotted shapes", "Nests", NESTS | {"h": (DOTTED,), "i": [DOTTED, DOTTED]})
+    good("nests, NaN where floats are free", "Nests", NESTS | {"r": [("a", math.nan)]})
+    good("nests at 1", "Nests", NESTS, version=1)
+    good("nests, pink at 2", "Nests", NESTS | {"t": (("pink", {}),)}, version=2)
+    good("woods", "Woods", WOODS)
+    good("woods, tiny", "Woods", TINY_WOODS)
+    good("woods, a forest of 512 bytes", "Woods", TINY_WOODS | {"forests": [large_forest("abcd", 1)]})
+    good("nothing", "Nothing", {})
+    good("added at 2", "Added", {"value": -(2**31)}, version=2)
+    good("added at 3", "Added", {"value": 2**31 - 1})
+    good("hidden", "Hidden", {"password": "pass\0word"})
+    good("find", "Find", {"name": "sixteen letters!"})
+    good("root", "Root", {"unit": None})
+    good("root's reply, four levels", "Root", chain(4), reply=True)
+    good("poke", "Poke", {})
+    good("poke's reply", "Poke", {}, reply=True)
+    good("file", "File", {"name": "f" * 255, "body": b"body"})
+    good("file, empty", "File", {"name": "", "body": b""})
+
+
+def write_bad_bounds() -> None:
+    def b(name: str, field: str, value: object, error: str, where: str = "") -> None:
+        bad(f"bounds.{field}: {name}", "Bounds", BOUNDS | {field: value}, error, f"Bounds.{where or field}")
+
+    b("below", "a", 9, "RANGE")
+    b("above", "a", 21, "RANGE")
+    b("below", "b", -2, "RANGE")
+    b("above", "b", 2, "RANGE")
+    b("below", "c", 4, "RANGE")
+    b("below", "d", -8, "RANGE")
+    b("above", "d", 8, "RANGE")
+    b("above in the upper half", "d", 2**64 + 1, "RANGE")
+    b("below", "e", "`", "RANGE")
+    b("above", "e", "{", "RANGE")
+    b("two bytes", "e", "\u00e4", "RANGE")
+    b("infinite", "f", math.inf, "FINITE")
+    b("infinite, negative", "f", -math.inf, "FINITE")
+    b("NaN", "f", math.nan, "FINITE")
+    b("below", "g", -1.5000001, "RANGE")
+    b("above", "g", 1.5000001, "RANGE")
+    b("NaN", "g", math.nan, "RANGE")
+    b("infinite", "g", math.inf, "RANGE")
+    b("too short", "h", b"1", "TOO_SHORT")
+    b("empty", "h", b"", "TOO_SHORT")
+    b("too long", "h", b"12345", "TOO_LONG")
+    b("too long by 2^32", "h", length(2**32 + 2), "TOO_LONG")
+    b("longest length there is", "h", length(2**64 - 1), "TOO_LONG")
+    b("too many", "i", [0, 0, 0, 0], "TOO_LONG")
+    b("an item below", "i", [0, -4], "RANGE", "i[]")
+    b("an item above", "i", [4], "RANGE", "i[]")
+    b("too long", "j", "123456789", "TOO_LONG")
+    b("too long in bytes, not in characters", "j", "1234567\u00e4", "TOO_LONG")
+    b("NUL", "j", "ab\0c", "NUL")
+    b("NUL before bad text", "j", text(b"\0\xff"), "NUL")
+    b("bad text before NUL", "j", text(b"\xff\0"), "UTF8")
+    for name, data in (
+        ("a continuation byte alone", b"a\x80b"),
+        ("overlong in two bytes", b"\xc1\xbf"),
+        ("overlong in three bytes", b"\xe0\x9f\xbf"),
+        ("overlong in four bytes", b"\xf0\x8f\xbf\xbf"),
+        ("a surrogate", b"ab\xed\xa0\x80"),
+        ("above U+10FFFF", b"\xf4\x90\x80\x80"),
+        ("a byte that never is", b"ok\xf5"),
+        ("cut behind one of two", b"abc\xc3"),
+        ("cut behind two of three", b"abc\xe2\x82"),
+        ("cut behind three of four", b"\xf0\x9f\x98"),
+        ("a letter within a sequence", b"\xe2\x82a"),
+    ):
+        b(name, "j", text(data), "UTF8")
+    b("an infinite item", "k", [0.0, math.inf], "FINITE", "k[]")
+    b("a NaN item", "k", [math.nan], "FINITE", "k[]")
+    b("an overlong character", "l", Raw(b"\2" + b"\0" * 7 + b"a\xc0\x80"), "CHAR", "l[]")
+    b("a surrogate", "l", Raw(b"\1" + b"\0" * 7 + b"\xed\xa0\x80"), "CHAR", "l[]")
+
+
+def write_bad_nests() -> None:
+    def n(name: str, field: str, value: object, error: str, where: str = "", version: int = 3) -> None:
+        of = where if where[:1].isupper() else f"Nests.{where or field}"
+        bad(f"nests.{field}: {name}", "Nests", NESTS | {field: value}, error, of, version)
+
+    n("an inner list too long", "a", [[], [1, 2, 3, 4]], "TOO_LONG", "a[]")
+    n("too long", "a", [[], [], [], []], "TOO_LONG")
+    n("keys descend", "b", [(2, []), (1, [])], "ORDER", "b.key")
+    n("the same key twice", "b", [(2, []), (2, [])], "ORDER", "b.key")
+    n("an option's tag in a list", "b", [(2, [Raw(b"\2")])], "OPTION", "b.value[]")
+    n("a bool in an option", "b", [(2, [Raw(b"\1\2")])], "BOOL", "b.value[]")
+    n("the outer tag", "c", Raw(b"\2"), "OPTION")
+    n("the middle tag", "c", Raw(b"\1\xff"), "OPTION")
+    n("the inner tag", "c", Raw(b"\1\1\x80"), "OPTION")
+    n("too many", "f", [[1, 2]] * 3, "TOO_LONG")
+    n("a tuple in an option", "g", (Raw(b"\3"), []), "OPTION", "g.0")
+    n("text in a tuple in an option", "g", (((7, "12345"),), []), "TOO_LONG", "g.0.1")
+    n("characters descend", "g", ((), [("b", None), ("a", None)]), "ORDER", "g.1.key")
+    n("characters of different lengths descend", "g", ((), [("\u0800", None), ("\u00e9", None)]),
+      "ORDER", "g.1.key")  # fmt: skip
+    n("a character that is none", "g", ((), [(Raw(b"\xff"), None)]), "CHAR", "g.1.key")
+    n("unknown variant", "h", (Raw(b"\3\0\0\0"),), "VARIANT", "Shape")
+    n("a variant that is newer", "h", (DOTTED,), "VARIANT", "Shape", 2)
+    n("radius infinite", "i", [("circle", {"radius": math.inf, "color": ("red", {})}), NOTHING],
+      "RANGE", "Shape.circle.radius")  # fmt: skip
+    n("radius NaN", "i", [NOTHING, ("circle", {"radius": math.nan, "color": ("red", {})})],
+      "RANGE", "Shape.circle.radius")  # fmt: skip
+    n("two corners", "i", [NOTHING, ("polygon", {"corners": [(1, 1), (2, 2)]})],
+      "TOO_SHORT", "Shape.polygon.corners")  # fmt: skip
+    n("nine corners", "i", [NOTHING, ("polygon", {"corners": [(1, 1)] * 9})],
+      "TOO_LONG", "Shape.polygon.corners")  # fmt: skip
+    n("empty name", "i", [NOTHING, ("named", {"name": ""})], "TOO_SHORT", "Shape.named.name")
+    n("NUL in a name", "i", [NOTHING, ("named", {"name": "\0"})], "NUL", "Shape.named.name")
+    n("colors descend", "j", [(("blue", {}), BOB), (("green", {}), BOB)], "ORDER", "Color")
+    n("a key that is no color", "j", [(Raw(b"\2\0\0\0"), BOB)], "VARIANT", "Color")
+    n("false twice", "k", [[(False, 1), (False, 1)]], "ORDER", "k[].key")
+    n("a key that is no bool", "k", [[], [(Raw(b"\2"), 1)]], "BOOL", "k[].key")
+    n("an inner map too large", "k", [[(False, 1), (True, 1), (Raw(b"\2"), 1)]], "TOO_LONG", "k[]")
+    n("keys of bytes descend", "l", [([1, 0], 0), ([0, 255], 0)], "ORDER", "l.key")
+    n("too many of nothing", "m", [{}] * 6, "TOO_LONG")
+    n("very many of nothing", "m", length(2**63), "TOO_LONG")
+    n("an option of nothing", "n", Raw(b"\2"), "OPTION")
+    n("a prefix behind the longer one", "o", [(b"ab", 1), (b"a", 1)], "ORDER", "o.key")
+    n("a key too long", "o", [(b"abcd", 1)], "TOO_LONG", "o.key")
+    n("negative behind positive", "p", [(1, 1), (-1, 1)], "ORDER", "p.key")
+    n("text in a list in an option", "q", (["abcd"],), "TOO_LONG", "q[]")
+    n("a list in an option", "q", (["", "", ""],), "TOO_LONG", "q")
+    n("bad text in a list in an option", "q", ([text(b"a\xe2\x28")],), "UTF8", "q[]")
+    n("a cut character", "r", Raw(b"\1" + b"\0" * 7 + b"\xc3\x28"), "CHAR", "r[].0")
+    n("unknown color in a list", "s", [("red", {}), Raw(b"\4\0\0\0")], "VARIANT", "Color")
+    n("pink at 1", "s", [("pink", {})], "VARIANT", "Color", 1)
+    n("unknown color in an option", "t", (Raw(b"\xff\xff\xff\xff"),), "VARIANT", "Color")
+    n("an item above", "u", [1, 1, 2], "RANGE", "u[]")
+
+
+def write_bad_woods() -> None:
+    def w(name: str, field: str, value: object, error: str, where: str) -> None:
+        bad(f"woods.{field}: {name}", "Woods", TINY_WOODS | {field: value}, error, where)
+
+    w("five trees deep", "tree", chain(5), "DEPTH", "Tree")
+    w("five forests deep", "forests", [forest(5)], "DEPTH", "Forest")
+    w("a tree in four forests", "one", [NO_FOREST, {
+        "trees": [], "by_name": [("", {"trees": [], "by_name": [("", {
+            "trees": [tree(0, tree(1))], "by_name": [], "end": True})], "end": True})], "end": True}],
+      "DEPTH", "Tree")  # fmt: skip
+    w("a forest in trees and forests by turns", "maybe",
+      (tree(1, tree(2), NO_FOREST | {"trees": [tree(3, None, forest(2))]}),), "DEPTH", "Forest")  # fmt: skip
+    w("a forest of 513 bytes", "forests", [large_forest("ab", 2)], "TOO_LONG", "Forest")
+    w("a second forest of 514 bytes", "forests", [large_forest("", 2), large_forest("abc", 2)],
+      "TOO_LONG", "Forest")  # fmt: skip
+    w("the last forest of 515 bytes", "one", [NO_FOREST, large_forest("abcd", 2)], "TOO_LONG", "Forest")
+    w("too many trees", "one", [NO_FOREST | {"trees": [tree(0)] * 4}, NO_FOREST], "TOO_LONG", "Forest.trees")
+    w("names descend", "one", [NO_FOREST | {"by_name": [("b", NO_FOREST), ("a", NO_FOREST)]}, NO_FOREST],
+      "ORDER", "Forest.by_name.key")  # fmt: skip
+    w("a name that is no text", "one", [NO_FOREST | {"by_name": [(text(b"\xff"), NO_FOREST)]}, NO_FOREST],
+      "UTF8", "Forest.by_name.key")  # fmt: skip
+    w("a bool behind trees", "one", [NO_FOREST | {"end": Raw(b"\2")}, NO_FOREST], "BOOL", "Forest.end")
+    bad("root's reply: five levels", "Root", chain(5), "DEPTH", "Tree", reply=True)
+
+
+def write_bad_ends() -> None:
+    """Every place where a payload can end too early, by what is missing there."""
+    raw("no bytes at all", "", "TRUNCATED", "everything")
+    raw("half an id", "0400", "TRUNCATED", "everything")
+    raw("unknown message", "0b000000", "UNKNOWN_MESSAGE", "everything")
+    raw("unknown message, and more", "ffffffff00", "UNKNOWN_MESSAGE", "everything")
+    raw("added at 1", "0500000001000000", "UNKNOWN_MESSAGE", "everything", version=1)
+    raw("a reply to what is no request", "04000000", "UNKNOWN_MESSAGE", "everything", reply=True)
+    raw("a byte behind nothing", "0400000000", "TRAILING", "everything.Nothing")
+    raw("a byte behind poke's reply", "0900000000", "TRAILING", "everything.Poke", reply=True)
+    raw("bytes behind a number", "050000000100000000ff", "TRAILING", "everything.Added")
+    full = PROTOCOL.encode("Versions", VERSIONS, 3)
+    case("a person of 3 read at 2", full, 2, False, ("TOO_LONG", "everything.Person.name"))
+
+
+def write_cuts() -> None:
+    """Every cut of a payload is TRUNCATED, and its offset the cut; the field missing is the
+    reference's word alone. It is listed with the first cut from which on it is missing."""
+    for message, value in (("Bounds", BOUNDS), ("Versions", VERSIONS), ("Nests", NESTS), ("Woods", WOODS)):
+        data = PROTOCOL.encode(message, value, 3)
+        missing: list[tuple[int, str]] = []
+        for end in range(len(data)):
+            try:
+                PROTOCOL.decode(data[:end], 3)
+                raise SystemExit(f"{message} cut at {end} is accepted")
+            except Refused as e:
+                if e.error != "TRUNCATED" or e.offset != end:
+                    raise SystemExit(f"{message} cut at {end}: {e}") from e
+                if not missing or missing[-1][1] != e.where:
+                    missing.append((end, e.where))
+        cuts.append({"name": f"{message}, cut", "version": 3, "hex": data.hex(), "missing": missing})
+
+
+def main() -> None:
+    for write in (write_good, write_bad_bounds, write_bad_nests, write_bad_woods, write_bad_ends, write_cuts):
+        write()
+    lines = [",\n".join(json.dumps(c) for c in kind) for kind in (cases, cuts)]
+    content = '{"cases": [\n' + lines[0] + '\n], "cuts": [\n' + lines[1] + "\n]}\n"
+    if "--check" in sys.argv[1:]:
+        if FILE.read_text(encoding="utf-8") != content:
+            raise SystemExit(f"{FILE} is not what the reference writes; run it without --check")
+        return
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    FILE.write_text(content, encoding="utf-8")
+    print(f"{FILE}: {len(cases)} cases")
+
+
+if __name__ == "__main__":
+    main()

@@ -205,6 +205,34 @@ static void test_options_are_unambiguous(void **state)
     np_json_free(json);
 }
 
+/* i8[n], which the parser hands out as bytes, prints as numbers. */
+static void test_signed_bytes(void **state)
+{
+    static const np_type array = {.kind = NP_KIND_ARRAY, .min = 3, .max = 3, .item = &np_type_i8};
+    static const np_field field = {"a", "x.M.a", &array, 1};
+    static const np_type type = {
+        .kind = NP_KIND_STRUCT, .name = "x.M", .fields = &field, .field_count = 1};
+    static const np_message message = {.name = "x.M", .type = &type};
+    static const uint8_t data[] = {0x80, 0, 0x7F};
+    np_json_options options = np_json_options_default();
+    np_json_printer printer = {0};
+    np_json_buffer buffer = {0};
+    (void)state;
+
+    np__json_buffer_start(&buffer, 100);
+    np__json_printer_start(&printer, &buffer, &options, 1);
+    np_event event = {.kind = NP_EVENT_MESSAGE, .type = &type, .message = &message};
+    assert_int_equal(np__json_printer_take(&printer, &event), NP_OK);
+    event = (np_event){.kind = NP_EVENT_CHUNK, .count = 3, .data = data, .len = 3, .last = true};
+    assert_int_equal(np__json_printer_take(&printer, &event), NP_OK);
+    assert_memory_equal(buffer.data, "{\"M\":{\"a\":[-128,0,127]}}", buffer.len);
+    assert_int_equal(buffer.len, 24);
+    /* Events that do not belong here end it, whatever descriptors say. */
+    assert_int_equal(np__json_printer_take(&printer, &event), NP_ERR_STATE);
+    np__json_printer_free(&printer);
+    np__json_buffer_free(&buffer);
+}
+
 /* Refusals ------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -673,13 +701,21 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mapping),    cmocka_unit_test(test_mutations),
-        cmocka_unit_test(test_bytes),      cmocka_unit_test(test_options_are_unambiguous),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_refused_values),
-        cmocka_unit_test(test_versions),   cmocka_unit_test(test_refused_payload),
-        cmocka_unit_test(test_budget_in),  cmocka_unit_test(test_too_long_for_the_message),
-        cmocka_unit_test(test_budget_out), cmocka_unit_test(test_floats),
-        cmocka_unit_test(test_integers),   cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_mapping),
+        cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_options_are_unambiguous),
+        cmocka_unit_test(test_signed_bytes),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_refused_values),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_refused_payload),
+        cmocka_unit_test(test_budget_in),
+        cmocka_unit_test(test_too_long_for_the_message),
+        cmocka_unit_test(test_budget_out),
+        cmocka_unit_test(test_floats),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_base64),
         cmocka_unit_test(test_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ..model import Enum, Protocol
+from ..model import Array, Enum, List, Option, Protocol, Type
 from ..names import upper
 from . import packets
 from .banner import banner
 from .code import Code, quote
-from .common import Context
+from .common import Context, is_plain_enum
 from .header import codec_heads
-from .layout import Block, Items, Record, called, records
+from .layout import Block, Fields, Items, Record, called, records
 from .measure import Measure
 from .put import Put
 from .read import Read
-from .shapes import own_messages, own_types, place_of
+from .shapes import is_leaf, own_messages, own_types, place_of
 
 
 def emit_codec(p: Protocol) -> str:
@@ -39,10 +39,12 @@ def emit_codec(p: Protocol) -> str:
         at = place_of(decl)
         _codec_table(c, at.path, "_whole" if context.recursive(decl.name) else "")
         _public(c, at.path, at.where, None, "_whole" if context.recursive(decl.name) else "")
+    flat = {r.name for r in ordered if _is_flat(p, r)}
     for m in own_messages(p):
         at = place_of(m)
         _codec_table(c, at.path, "")
-        _public(c, at.path, at.where, f"{upper(at.path)}_ID", "")
+        inline = "NP_FLATTEN " if at.path in flat else ""
+        _public(c, at.path, at.where, f"{upper(at.path)}_ID", "", inline)
     packets.define_packets(p, c)
     return banner(p, f"{p.name}.c - the codecs of the {p.name} protocol.") + c.text()
 
@@ -130,6 +132,19 @@ def _next(c: Code, record: Items, reader: str) -> None:
         c("return true;")
 
 
+def _is_flat(p: Protocol, record: Record) -> bool:
+    """Whether a record holds plain values only. The functions that users call for such a message
+    take its codec in whole, which spares them calls and a walk through memory."""
+
+    def plain(t: Type) -> bool:
+        return is_leaf(t) or is_plain_enum(p, t)
+
+    return isinstance(record, Fields) and all(
+        plain(m.type.item) if isinstance(m.type, (Array, List, Option)) else plain(m.type)
+        for m in record.members
+    )
+
+
 def _codec_table(c: Code, name: str, whole: str) -> None:
     with c.block(f"const np_codec {name}_codec = {{", "};"):
         c(f".measure = {name}_measure{whole},")
@@ -139,7 +154,9 @@ def _codec_table(c: Code, name: str, whole: str) -> None:
     c()
 
 
-def _public(c: Code, name: str, where: str, message_id: str | None, whole: str) -> None:
+def _public(
+    c: Code, name: str, where: str, message_id: str | None, whole: str, inline: str = ""
+) -> None:
     heads = codec_heads(name)
     head, args = heads["encoded_len"]
     start = "4" if message_id else "0"
@@ -151,7 +168,7 @@ def _public(c: Code, name: str, where: str, message_id: str | None, whole: str) 
             c("*len = m.len;")
         c("return err;")
     head, args = heads["encode"]
-    with c.function(head, args):
+    with c.function(inline + head, args):
         c(f"np_meter m = {{{start}, version, 0, fault}};")
         c(f"np_err err = {name}_measure{whole}(&m, value);")
         c()
@@ -165,7 +182,7 @@ def _public(c: Code, name: str, where: str, message_id: str | None, whole: str) 
         c("*len = m.len;")
         c("return NP_OK;")
     head, args = heads["decode"]
-    with c.function(head, args):
+    with c.function(inline + head, args):
         c("np_reader r = np_reader_start(data, len, version, fault);")
         if message_id:
             c(f"np_err err = np_read_id(&r, {message_id}, {quote(where)});")

@@ -39,6 +39,9 @@ PRAGMAS = """
 #pragma GCC diagnostic ignored "-Wunused-label"
 #pragma GCC diagnostic ignored "-Wunused-const-variable"
 #endif
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wswitch-unreachable"
+#endif
 """.strip()
 
 TOKENS = ("VALUE", "OPEN", "ITEM", "END", "NONE", "SOME", "CALL", "RETURN", "BACK")
