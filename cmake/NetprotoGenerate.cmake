@@ -242,13 +242,15 @@ function(netproto_generate_one schema protocol out sources_variable)
   endif()
 endfunction()
 
-# The module is found by its name: the tool loads chat.so and asks it for `chat_protocol`.
+# netproto_add_plugin(<protocol> <folder of its header> <source>...): see <netproto/plugin.h>.
 function(netproto_add_plugin protocol out)
-  add_library(${protocol}-plugin MODULE ${ARGN})
+  set(source "${CMAKE_CURRENT_BINARY_DIR}/netproto/${protocol}_plugin.c")
+  file(CONFIGURE OUTPUT "${source}" CONTENT
+    "#include \"@protocol@.h\"\n#include <netproto/plugin.h>\nNP_PLUGIN(@protocol@_protocol)\n" @ONLY)
+  add_library(${protocol}-plugin MODULE "${source}" ${ARGN})
   add_dependencies(${protocol}-plugin ${ARG_TARGET}) # one of the two runs the generator, not both
   target_include_directories(${protocol}-plugin PRIVATE "${out}")
-  set_target_properties(${protocol}-plugin PROPERTIES
-    PREFIX "" OUTPUT_NAME ${protocol} C_VISIBILITY_PRESET default)
+  set_target_properties(${protocol}-plugin PROPERTIES PREFIX "" OUTPUT_NAME ${protocol})
   if(TARGET netproto::netproto)
     target_link_libraries(${protocol}-plugin PRIVATE netproto::netproto)
   else()

@@ -37,7 +37,8 @@ if(demo_sources AND TARGET netproto AND NOT TARGET demo)
   netproto_program(demo SOURCES ${demo_sources})
 endif()
 
-# Benchmarks: `./dev bench`.
+# Benchmarks: `./dev bench`. Not built by default, since they generate code, and building the
+# libraries is to need neither Python nor Ragel.
 if(NETPROTO_BENCH)
   add_subdirectory(bench)
 endif()

@@ -114,6 +114,14 @@ void bench_row(const char *what, const char *against, double ratio, double limit
     fflush(stdout);
 }
 
+void bench_count_row(const char *what, const char *against, double number, double limit,
+                     const char *note)
+{
+    printf("| %s | %s | %.4g | %.4g | %s | %s |\n", what, against, number, limit,
+           number <= limit ? "met" : "**missed**", note);
+    fflush(stdout);
+}
+
 void bench_row_missing(const char *what, const char *against, const char *package)
 {
     printf("| %s | %s | not installed | | | apt-get install %s |\n", what, against, package);

@@ -53,6 +53,10 @@ double bench_time(const bench_task *task, size_t rounds);
  * says more, such as absolute numbers, or "". */
 void bench_row(const char *what, const char *against, double ratio, double limit, const char *note);
 
+/* The row of a number that is no ratio, because what it may be at most is 0. */
+void bench_count_row(const char *what, const char *against, double number, double limit,
+                     const char *note);
+
 /* The row of a peer that was not there when the benchmarks were built. */
 void bench_row_missing(const char *what, const char *against, const char *package);
 

@@ -1,6 +1,6 @@
-"""The command line: ``npgen gen|check|fmt|lint``.
+"""The command line: ``npgen gen|check|fmt|lint|lock|breaking|graph``.
 
-Exit status: 0 done, 1 the schema has errors (or ``fmt --check`` and ``lint`` found something),
+Exit status: 0 done, 1 the schema has errors (or a command that judges has found something),
 2 the command line is wrong. Diagnostics go to standard error, results to standard output.
 """
 
@@ -19,11 +19,12 @@ from .format import format_source
 from .lint import lint
 from .load import Result, load_result
 from .model import Protocol
-from .rules import LINTS
+from .rules import BREAKS, LINTS
 from .source import read_source
 
 OK = 0
 FAILED = 1
+USAGE = 2
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -67,6 +68,28 @@ def _parser() -> argparse.ArgumentParser:
         "--allow", metavar="RULE", action="append", default=[], choices=sorted(LINTS),
         help="do not report this rule",
     )  # fmt: skip
+
+    lock = _add(commands, "lock", _lock, "record a release of schemas, each in a .lock beside it")
+    how = lock.add_mutually_exclusive_group()
+    how.add_argument(
+        "--check", action="store_true",
+        help="only compare the schema with the release recorded, as 'breaking' does",
+    )  # fmt: skip
+    how.add_argument("--force", action="store_true", help="record it even if it breaks peers")
+    _add_import_dir(lock)
+
+    breaking = _add(commands, "breaking", _breaking, "report changes that break peers or programs")
+    breaking.add_argument(
+        "--against", metavar="OLD", help="an older .np, or a .lock (default: the one beside SCHEMA)"
+    )
+    breaking.add_argument(
+        "--wire", action="store_true", help="only what breaks peers, not programs that use the code"
+    )
+    breaking.add_argument(
+        "--allow", metavar="RULE", action="append", default=[], choices=sorted(BREAKS),
+        help="do not report this rule",
+    )  # fmt: skip
+    _add_import_dir(breaking)
     return parser
 
 
@@ -108,7 +131,7 @@ def _print(reporter: Reporter) -> bool:
 
 
 def _gen(arguments: argparse.Namespace) -> int:
-    from .emit import generate, outputs  # the other commands need no emitter
+    from .emit import RagelMissing, generate, outputs  # the other commands need no emitter
 
     protocols: dict[str, Protocol] = {}
     failed = False
@@ -127,7 +150,11 @@ def _gen(arguments: argparse.Namespace) -> int:
         if arguments.list_outputs:
             paths = [arguments.out / name for name in outputs(protocol)]
         else:
-            paths = generate(protocol, arguments.out)
+            try:
+                paths = generate(protocol, arguments.out)
+            except RagelMissing as error:
+                print(f"npgen: {error}", file=sys.stderr)
+                return FAILED
         for path in paths:
             print(path)
     return OK
@@ -183,5 +210,47 @@ def _lint(arguments: argparse.Namespace) -> int:
             found = result.reporter.diagnostics
             found[:] = [d for d in found if d.rule not in arguments.allow]
         if _print(result.reporter):
+            status = FAILED
+    return status
+
+
+def _lock(arguments: argparse.Namespace) -> int:
+    from .evolution.commands import start, write_lock
+
+    status = OK
+    for schema in arguments.schemas:
+        run = start(schema, arguments.import_dir)
+        path = Path(run.lock)
+        if run.load() and not arguments.force and (arguments.check or path.is_file()):
+            old = run.release(None)
+            if old is not None:
+                run.breaks(old, (), False)
+        if _print(run.reporter):
+            status = FAILED
+            if not arguments.check and run.protocol is not None:
+                print(f"npgen: {path} is left as it is; see lock --force", file=sys.stderr)
+        elif not arguments.check:
+            text = write_lock(run)
+            if not path.is_file():
+                path.write_bytes(text.encode())
+            elif _differs(path, text):
+                _replace(path, text)
+            print(path)
+    return status
+
+
+def _breaking(arguments: argparse.Namespace) -> int:
+    from .evolution.commands import start
+
+    if arguments.against is not None and len(arguments.schemas) > 1:
+        print("npgen breaking: --against takes one SCHEMA", file=sys.stderr)
+        return USAGE
+    status = OK
+    for schema in arguments.schemas:
+        run = start(schema, arguments.import_dir)
+        old = run.release(arguments.against) if run.load() else None
+        if old is not None:
+            run.breaks(old, arguments.allow, arguments.wire)
+        if _print(run.reporter):
             status = FAILED
     return status

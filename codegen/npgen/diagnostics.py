@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from typing import Iterable, Sequence
 
 from .model import Span
-from .rules import LINTS, RULES
+from .rules import BREAKS, LINTS, LOCK_ERRORS, RULES
 
 MAX_DIAGNOSTICS = 500
 """With more than this something else is wrong, and a hostile file would keep npgen busy for long."""
+
+KNOWN = RULES.keys() | LINTS.keys() | BREAKS.keys() | LOCK_ERRORS.keys()
+"""The names that a diagnostic may carry."""
 
 LINE_WINDOW = 160
 """Columns of a source line that are shown; a longer line is cut around the caret."""
@@ -74,7 +77,7 @@ class Reporter:
 
     def error(self, span: Span, rule: str, text: str) -> None:
         """Report a violation of ``rule``; the caller goes on with something harmless."""
-        assert rule in RULES or rule in LINTS, f"unknown rule {rule}"
+        assert rule in KNOWN, f"unknown rule {rule}"
         lines = self._lines.get(span.file, ())
         line = lines[span.line - 1] if 0 < span.line <= len(lines) else ""
         diagnostic = Diagnostic(span, rule, text, line)

@@ -109,3 +109,63 @@ LINTS: dict[str, str] = {
     "deprecated-reason": "a deprecation that does not say what to use instead",
 }
 """What each warning of ``npgen lint`` is about."""
+
+BREAKS: dict[str, str] = {
+    # The protocol
+    "protocol-renamed": "the protocol has another name",
+    "version-lowered": "the protocol's version is lower than the released one",
+    "version-not-raised": "something new claims a version that is released already",
+    "reserved-id-used": "a message takes an id that the release reserves",
+    "reserved-name-used": "a declaration takes a name that the release reserves",
+    "const-removed": "a constant is gone",
+    # Messages
+    "message-removed": "a message is gone",
+    "message-added": "a message is new and has no 'since'",
+    "message-id": "a message has another id",
+    "id-reused": "an id means another message",
+    "message-renamed": "a message has another name",
+    "request-changed": "a message became a request, or a request a message",
+    "reply-changed": "a request is answered by another struct",
+    "stream-changed": "a message is 'stream' now, or no more",
+    "secret-changed": "a message is 'secret' now, or no more",
+    "since-changed": "something released claims another version",
+    # Fields
+    "field-removed": "a field is gone",
+    "field-added": "a field is new at the end and has no 'since'",
+    "field-inserted": "a field is new before others",
+    "field-reordered": "a field has another place",
+    "field-retyped": "a field has another type",
+    "field-renamed": "a field has another name",
+    "default-changed": "a field's default is another",
+    "bound-tightened": "a bound excludes values that were allowed",
+    "bound-widened": "a bound allows values that were excluded",
+    # Types
+    "type-removed": "a struct or enum is gone",
+    "type-changed": "a struct became an enum, or an enum a struct",
+    "type-renamed": "a struct or enum has another name",
+    "recursion-changed": "a recursive type may nest less or more deeply, or be smaller or larger",
+    "variant-removed": "a variant is gone",
+    "variant-added": "a variant is new and has no 'since'",
+    "variant-index": "a variant has another index",
+    "variant-renamed": "a variant has another name",
+    # Packets
+    "packet-removed": "a packet is gone",
+    "packet-changed": "a packet has another layout",
+    # Conversations
+    "conversation-removed": "a conversation is gone",
+    "conversation-added": "a conversation restricts what was free",
+    "conversation-renamed": "a conversation has another name",
+    "state-renamed": "a state has another name",
+    "start-changed": "a conversation starts in another state",
+    "rule-removed": "a message is no more legal in a state",
+    "rule-added": "a released message is legal in a state where it was not",
+    "rule-target": "a message leads to another state",
+    "within-changed": "a state's time limit is another",
+}
+"""What ``npgen breaking`` reports: changes that the other side, or a program, would notice."""
+
+LOCK_ERRORS: dict[str, str] = {
+    "lock-missing": "there is no release to compare with",
+    "lock-format": "the file of a release is damaged",
+}
+"""What keeps ``npgen lock`` and ``npgen breaking`` from comparing."""

@@ -22,6 +22,9 @@
 #include <netproto/error.h>
 #include <netproto/types.h>
 
+/* Before a function: what it calls becomes part of it. */
+#define NP_FLATTEN __attribute__((flatten))
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -54,19 +57,19 @@ static inline np_err np_text_scan_end(const np_text_scan *scan)
  * looks again at bytes that were looked at before, which costs less than to count the rest. */
 static inline bool np_text_is_ascii(const char *data, size_t len)
 {
-    const uint8_t *p = (const uint8_t *)data;
-    const uint8_t *end = p + len;
+    const uint8_t *p = (const uint8_t *)data; /* may be NULL where len is 0 */
     uint64_t high = 0;
 
     if (len >= 16) {
+        const uint8_t *end = p + len;
         for (; end - p > 16; p += 16) {
             high |= np_get_u64(p) | np_get_u64(p + 8);
         }
         high |= np_get_u64(end - 16) | np_get_u64(end - 8);
     } else if (len >= 8) {
-        high = np_get_u64(p) | np_get_u64(end - 8);
+        high = np_get_u64(p) | np_get_u64(p + len - 8);
     } else if (len >= 4) {
-        high = np_get_u32(p) | np_get_u32(end - 4);
+        high = np_get_u32(p) | np_get_u32(p + len - 4);
     } else if (len > 0) {
         high = (uint64_t)(p[0] | p[len / 2] | p[len - 1]);
     }
@@ -396,8 +399,8 @@ static inline np_wire np_read_wire(const np_reader *r, const uint8_t *from)
  * checked when they came in. */
 static inline np_reader np_wire_reader(const np_wire *wire, const np_iter *it)
 {
-    np_reader r = {
-        wire->data + it->offset, wire->data + wire->len, wire->data, wire->version, 0, NULL};
+    np_reader r = np_reader_start(wire->data, wire->len, wire->version, NULL);
+    r.p += it->offset;
     return r;
 }
 

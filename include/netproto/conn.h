@@ -181,7 +181,8 @@ NP_API const np_call_failure *np_conn_call_failure(const np_conn *conn);
 NP_API NP_MUST_CHECK np_err np_conn_ping(np_conn *conn);
 
 /* Stops (and goes on) handing messages to the handlers: backpressure to the peer, for an
- * application that cannot take more just now. */
+ * application that cannot take more just now. What is queued still leaves; but since nothing is
+ * read, the peer's end is noticed only when the connection is let go, or when a write fails. */
 NP_API void np_conn_hold(np_conn *conn, bool hold);
 
 /* Ends the connection in order; reason is a number of the base protocol's Reason or

@@ -9,7 +9,6 @@
 #define NP_HIDDEN __attribute__((visibility("hidden")))
 #define NP_MUST_CHECK __attribute__((warn_unused_result))
 #define NP_COLD __attribute__((cold, noinline))
-#define NP_FLATTEN __attribute__((flatten)) /* what it calls becomes part of it */
 #define np_unlikely(x) __builtin_expect(!!(x), 0)
 #define np_likely(x) __builtin_expect(!!(x), 1)
 

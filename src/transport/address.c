@@ -294,8 +294,7 @@ char *np_address_format_socket(const struct sockaddr *sa, socklen_t len, char *t
             (void)snprintf(text, NP_ADDRESS_TEXT_LEN, "tcp://%s:%u", host, ntohs(in6->sin6_port));
         } else {
             (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-            (void)snprintf(text, NP_ADDRESS_TEXT_LEN, "tcp://[%s]:%u", host,
-                           ntohs(in6->sin6_port));
+            (void)snprintf(text, NP_ADDRESS_TEXT_LEN, "tcp://[%s]:%u", host, ntohs(in6->sin6_port));
         }
     } else {
         (void)snprintf(text, NP_ADDRESS_TEXT_LEN, "?://");

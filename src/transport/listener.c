@@ -96,8 +96,7 @@ static bool accept_one(np_listener *listener)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
-    int fd = accept4(listener->un.fd, (struct sockaddr *)&peer, &len,
-                     SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(listener->un.fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd >= 0) {
         listener->fn(listener, fd, (const struct sockaddr *)&peer, len, listener->user);
@@ -170,8 +169,8 @@ static np_err open_tcp(np_listener *listener, const np_listener_options *options
     if (err == NP_ERR_SYSTEM && *os_error == EAFNOSUPPORT && listener->address.wildcard) {
         /* A machine without IPv6: all addresses are those of IPv4. */
         struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(listener->address.port)};
-        err = np_tcp_listen((const struct sockaddr *)(const void *)&in, sizeof in,
-                            options->backlog, options->reuse_port, &listener->un.fd, os_error);
+        err = np_tcp_listen((const struct sockaddr *)(const void *)&in, sizeof in, options->backlog,
+                            options->reuse_port, &listener->un.fd, os_error);
     }
     if (err == NP_OK) {
         note_port(listener);

@@ -14,10 +14,10 @@ struct pair_end {
     pair_end *other; /* NULL: closed there */
     np_loop *loop;
     np_task wake;
-    np_watch *watch; /* whom to tell, or NULL */
-    unsigned events; /* what they wait for */
-    bool ended;      /* the other end has shut its direction */
-    bool reset;      /* the other end is gone with bytes unread */
+    np_watch *watch;          /* whom to tell, or NULL */
+    unsigned events;          /* what they wait for */
+    bool ended;               /* the other end has shut its direction */
+    bool reset;               /* the other end is gone with bytes unread */
     size_t first, count, cap; /* the ring of bytes to be read here */
     uint8_t bytes[];
 };

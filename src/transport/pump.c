@@ -247,8 +247,8 @@ static bool stream_pending(const np_link *link)
 /* The end of a link's turn: what to wait for. The link may be gone afterwards. */
 static void settle(np_link *link)
 {
-    bool held = link->held_back || link->held_by_owner;
     bool more = false;
+    bool wants = false;
     unsigned events = NP_WATCH_NONE;
     uint64_t deadline = 0;
     uint8_t *place = NULL;
@@ -260,7 +260,8 @@ static void settle(np_link *link)
         return;
     }
     more = np_session_pending(&link->session) || link->abort_due;
-    if (more || (!held && stream_pending(link))) {
+    wants = !link->eof && np_session_want(&link->session, &place, &len) != NP_WANT_NOTHING;
+    if (more || (wants && stream_pending(link))) {
         np__loop_defer(link->loop, &link->task);
     } else if (!link->blocked && (np_session_queued(&link->session) > 0 ||
                                   (!link->shut && np_session_output_ended(&link->session)))) {
@@ -268,8 +269,7 @@ static void settle(np_link *link)
     }
     /* While undrained input waits for the next turn the watch stays as it is: changing it back and
      * forth would cost two system calls. */
-    if (!link->eof && !held &&
-        (more || np_session_want(&link->session, &place, &len) != NP_WANT_NOTHING)) {
+    if (wants || (more && !link->eof)) {
         events |= link->read_needs_write ? NP_WATCH_WRITE : NP_WATCH_READ;
     }
     if (link->blocked) {

@@ -30,8 +30,8 @@ typedef struct np_link np_link;
 
 /* What the owner is told. Inside these it may send, close and abort; on any link. */
 typedef struct np_link_ops {
-    void (*on_event)(np_link *link, const np_session_event *event); /* any but CLOSED */
-    void (*on_drained)(np_link *link);                       /* bytes were written */
+    void (*on_event)(np_link *link, const np_session_event *event);  /* any but CLOSED */
+    void (*on_drained)(np_link *link);                               /* bytes were written */
     void (*on_closed)(np_link *link, const np_session_event *event); /* the last event */
     void (*release)(np_link *link); /* the link is over and holds nothing any more */
 } np_link_ops;
@@ -45,18 +45,18 @@ struct np_link {
     np_stream stream;
     np_loop *loop;
     const np_link_ops *ops;
-    uint32_t replies; /* bytes queued by the link's own events and not written, at most */
-    int16_t os_error;         /* of the read or write that ended it, or 0 */
-    bool write_failed : 1;    /* it was a write */
-    bool in_turn : 1;         /* callbacks may be running: what is queued is seen to afterwards */
-    bool blocked : 1;         /* the system refused bytes */
-    bool held_back : 1;       /* by backpressure */
+    uint32_t replies;      /* bytes queued by the link's own events and not written, at most */
+    int16_t os_error;      /* of the read or write that ended it, or 0 */
+    bool write_failed : 1; /* it was a write */
+    bool in_turn : 1;      /* callbacks may be running: what is queued is seen to afterwards */
+    bool blocked : 1;      /* the system refused bytes */
+    bool held_back : 1;    /* by backpressure */
     bool held_by_owner : 1;
     bool eof : 1;
-    bool shut : 1;            /* our direction has ended */
+    bool shut : 1; /* our direction has ended */
     bool abort_due : 1;
     bool aborted : 1;
-    bool closed : 1;          /* the last event has been told */
+    bool closed : 1;           /* the last event has been told */
     bool read_needs_write : 1; /* TLS */
     bool write_needs_read : 1;
     np_session session;

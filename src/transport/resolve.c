@@ -228,9 +228,9 @@ static void on_answer(void *user, int status, int timeouts, struct ares_addrinfo
             take_answer(result, info);
         }
         result->err = result->count > 0 ? NP_OK : NP_ERR_RESOLVE;
-        result->why = status != ARES_SUCCESS  ? ares_strerror(status)
-                      : result->count == 0 ? "the name has no address"
-                                           : NULL;
+        result->why = status != ARES_SUCCESS ? ares_strerror(status)
+                      : result->count == 0   ? "the name has no address"
+                                             : NULL;
         resolve->queries[q->which] = NULL;
         np__loop_defer(resolve->loop, &resolve->task);
     }

@@ -119,8 +119,8 @@ static np_err remove_stale(const char *path, const struct sockaddr *sa, socklen_
     return NP_OK;
 }
 
-static np_err bind_file(int fd, const np_address *address, const struct sockaddr *sa,
-                        socklen_t len, int *os_error, const char **why)
+static np_err bind_file(int fd, const np_address *address, const struct sockaddr *sa, socklen_t len,
+                        int *os_error, const char **why)
 {
     int lock = -1;
     np_err err = NP_OK;

@@ -15,7 +15,7 @@ command -v ragel >/dev/null 2>&1 || { echo "SKIPPED: ragel is missing"; exit 77;
 compiler=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
 
 quietly() {
-    "$@" >"$work/log" 2>&1 || { cat "$work/log"; echo "failed: $*"; exit 1; }
+    "$@" >"$work/log" 2>&1 || { tail -n 30 "$work/log"; echo "failed: $*"; exit 1; }
 }
 
 quietly cmake --install "$build" --prefix "$prefix"
@@ -25,7 +25,7 @@ for static in OFF ON; do
         -DCMAKE_C_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$prefix"
     quietly cmake --build "$work/$static"
     "$work/$static/consumer"
-    test -f "$work/$static/greet.so"
+    nm -D --defined-only "$work/$static/greet.so" | grep -q ' np_plugin_protocol$'
 done
 
 export PKG_CONFIG_PATH

@@ -118,8 +118,8 @@ static uint64_t connect_to(np_loop *loop, const char *host, uint16_t port, uint3
     memset(s, 0, sizeof *s);
     (void)snprintf(text, sizeof text, "tcp://%s:%u", host, port);
     assert_int_equal(np_address_parse(text, &address, NULL), NP_OK);
-    assert_int_equal(
-        np_connector_start(&connector, loop, &address, timeout_ms, on_connected, s), NP_OK);
+    assert_int_equal(np_connector_start(&connector, loop, &address, timeout_ms, on_connected, s),
+                     NP_OK);
     assert_false(s->done); /* never from within */
     demo_run(loop, &s->done);
     if (s->result.fd >= 0) {

@@ -299,6 +299,35 @@ static void test_another_thread_posts(void **state)
     np_loop_free(loop);
 }
 
+/* A connection that is held when it is closed still hears the peer's goodbye. */
+static void test_close_of_a_held_connection(void **state)
+{
+    np_loop *loop = NULL;
+    seen server = {.opened = false};
+    seen user = {.opened = false};
+    np_daemon *daemon = NULL;
+    np_client *client = NULL;
+
+    (void)state;
+    demo_must(np_loop_new(&loop, NULL), NULL);
+    daemon = start_daemon(loop, &server, NULL);
+    client = start_client(loop, np_daemon_address(daemon, 0), &user);
+    demo_must(np_client_connect_wait(client, NULL), NULL);
+    demo_run(loop, &server.opened);
+    np_conn_hold(server.conn, true);
+    demo_rest(loop, 5);
+    np_conn_close(server.conn, NP_CONN_NO_REASON, NULL);
+    uint64_t before = np_loop_now(loop).mono_ms;
+    demo_run(loop, &server.closed);
+    demo_run(loop, &user.closed);
+    assert_true(np_loop_now(loop).mono_ms - before < 1000);
+    assert_int_equal(server.failure.err, NP_OK);
+    assert_int_equal(user.failure.err, NP_OK);
+    np_client_free(client);
+    np_daemon_free(daemon);
+    np_loop_free(loop);
+}
+
 /* Ends while ending ------------------------------------------------------------------------ */
 
 static void slow_close(np_daemon_options *options)
@@ -367,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_loop_of_the_users),
         cmocka_unit_test(test_another_thread_posts),
+        cmocka_unit_test(test_close_of_a_held_connection),
         cmocka_unit_test(test_free_while_closing_and_held),
     };
 

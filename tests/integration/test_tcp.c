@@ -316,9 +316,9 @@ static void test_call_deadline(void **state)
 
     (void)state;
     start_keeping(&w, &keep);
-    assert_int_equal(np_client_call_within(w.client, demo_message_find, &find, 50, on_done, &w.user,
-                                           NULL),
-                     NP_OK);
+    assert_int_equal(
+        np_client_call_within(w.client, demo_message_find, &find, 50, on_done, &w.user, NULL),
+        NP_OK);
     demo_run(w.loop, &w.user.done);
     assert_int_equal(w.user.err, NP_ERR_DEADLINE);
     assert_int_equal(w.user.answers, 1);
@@ -636,6 +636,7 @@ static void test_two_hundred_connections(void **state)
 static void test_address_in_use_and_bad_ones(void **state)
 {
     const char *addresses[2];
+    char name[64];
     np_daemon *second = NULL;
     np_daemon_options options;
     np_failure failure;
@@ -643,7 +644,8 @@ static void test_address_in_use_and_bad_ones(void **state)
 
     (void)state;
     start(&w, "tcp://127.0.0.1:0");
-    addresses[0] = "unix://@netproto-test-in-use";
+    (void)snprintf(name, sizeof name, "unix://@netproto-test-in-use-%d", (int)getpid());
+    addresses[0] = name;
     addresses[1] = np_daemon_address(w.daemon, 0);
     options = demo_daemon_options(&demo_echo, addresses, 2);
     assert_int_equal(np_daemon_start(&second, w.loop, &options, &failure), NP_ERR_IN_USE);

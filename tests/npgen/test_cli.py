@@ -106,6 +106,14 @@ class Cli(unittest.TestCase):
             self.assertEqual(err, "npgen: right.np and messy.np are both protocol 'right'\n")
             self.assertEqual(made, [])
 
+    def test_gen_without_ragel(self) -> None:
+        """The apt line is told, and no half of the files is left behind."""
+        with mock.patch.dict(os.environ, {"PATH": "/nonexistent"}):
+            status, out, err = self.run_cli("gen", "right.np", "--out", "made")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("apt-get install ragel", err)
+        self.assertFalse(Path("made").exists())
+
     def test_as_a_module(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "codegen")}
         done = subprocess.run(

@@ -90,8 +90,8 @@ np_client_options demo_client_options(const demo_handlers *handlers, const char 
     np_client_options options = np_client_options_default();
 
     options.address = address;
-    options.service = (np_service){&demo_protocol, handlers != NULL ? demo_dispatch : NULL,
-                                   handlers};
+    options.service =
+        (np_service){&demo_protocol, handlers != NULL ? demo_dispatch : NULL, handlers};
     return options;
 }
 

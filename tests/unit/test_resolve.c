@@ -126,12 +126,12 @@ static void test_free_in_callback_and_before(void **state)
     (void)state;
     memset(&s, 0, sizeof s);
     s.free_in_callback = true;
-    assert_int_equal(
-        np_resolve_start(&resolve, loop, "server.example", 1, 5000, on_resolved, &s), NP_OK);
+    assert_int_equal(np_resolve_start(&resolve, loop, "server.example", 1, 5000, on_resolved, &s),
+                     NP_OK);
     assert_int_equal(np_loop_run_until(loop, &s.done, 10000), NP_OK);
     assert_int_equal(s.count, 1);
-    assert_int_equal(
-        np_resolve_start(&resolve, loop, "server.example", 1, 5000, on_resolved, &s), NP_OK);
+    assert_int_equal(np_resolve_start(&resolve, loop, "server.example", 1, 5000, on_resolved, &s),
+                     NP_OK);
     np_resolve_free(resolve);
     s.done = false;
     assert_int_equal(np_loop_run_until(loop, &s.done, 200), NP_ERR_DEADLINE);

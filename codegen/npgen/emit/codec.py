@@ -44,7 +44,7 @@ def emit_codec(p: Protocol) -> str:
         at = place_of(m)
         _codec_table(c, at.path, "")
         inline = "NP_FLATTEN " if at.path in flat else ""
-        _public(c, at.path, at.where, f"{upper(at.path)}_ID", "", inline)
+        _public(c, at.path, at.where, f"{upper(at.path)}_ID", "", inline, m.since)
     packets.define_packets(p, c)
     return banner(p, f"{p.name}.c - the codecs of the {p.name} protocol.") + c.text()
 
@@ -154,13 +154,27 @@ def _codec_table(c: Code, name: str, whole: str) -> None:
     c()
 
 
+def _too_new(c: Code, error: str, where: str, message_id: str | None, since: int) -> None:
+    """A message that the version does not have is refused, whatever it says."""
+    if since > 1 and message_id:
+        with c.block(f"if (np_unlikely(version < {since})) {{"):
+            c.call("return np_fault_set", ["fault", error, quote(where), "NULL", "0", message_id])
+
+
 def _public(
-    c: Code, name: str, where: str, message_id: str | None, whole: str, inline: str = ""
+    c: Code,
+    name: str,
+    where: str,
+    message_id: str | None,
+    whole: str,
+    inline: str = "",
+    since: int = 1,
 ) -> None:
     heads = codec_heads(name)
     head, args = heads["encoded_len"]
     start = "4" if message_id else "0"
     with c.function(head, args):
+        _too_new(c, "NP_ERR_NEWER", where, message_id, since)
         c(f"np_meter m = {{{start}, version, 0, fault}};")
         c(f"np_err err = {name}_measure{whole}(&m, value);")
         c()
@@ -169,6 +183,7 @@ def _public(
         c("return err;")
     head, args = heads["encode"]
     with c.function(inline + head, args):
+        _too_new(c, "NP_ERR_NEWER", where, message_id, since)
         c(f"np_meter m = {{{start}, version, 0, fault}};")
         c(f"np_err err = {name}_measure{whole}(&m, value);")
         c()
@@ -188,6 +203,7 @@ def _public(
             c(f"np_err err = np_read_id(&r, {message_id}, {quote(where)});")
             c()
             c.bail()
+            _too_new(c, "NP_ERR_UNKNOWN_MESSAGE", where, message_id, since)
             c(f"err = {name}_read{whole}(&r, out);")
         else:
             c(f"np_err err = {name}_read{whole}(&r, out);")

@@ -62,7 +62,7 @@ def _handlers(p: Protocol, c: Code, messages: list[Message]) -> None:
         c("void *user; /* handed to every handler */")
     c()
     c("/* Decodes one message and calls its handler; see np_dispatch_fn. */")
-    c.call(f"np_err {p.name}_dispatch", _dispatch_args())
+    c.call(f"NP_API np_err {p.name}_dispatch", _dispatch_args())
     c()
     c("/* The protocol with these handlers, for the options of a daemon or client. */")
     c(f"static inline np_service {p.name}_service(const {p.name}_handlers *handlers)")
@@ -142,12 +142,12 @@ def _request(p: Protocol, c: Code, m: Message) -> None:
     c()
     c("/* Sends the request; errors as np_conn_call, and then done does not run. */")
     call_args = _call_args(m)
-    c.call(f"NP_MUST_CHECK np_err {at.path}_call", call_args)
+    c.call(f"NP_API NP_MUST_CHECK np_err {at.path}_call", call_args)
     c()
     c("/* The same, and runs the loop until the answer has come, connecting first if need be. The")
     c(" * answer is copied into the arena. Not from a handler. Errors: those of the call, and the")
     c(" * connection's. */")
-    c.call(f"NP_MUST_CHECK np_err {at.path}_call_wait", _wait_args(p, m))
+    c.call(f"NP_API NP_MUST_CHECK np_err {at.path}_call_wait", _wait_args(p, m))
     c()
 
 

@@ -1,0 +1,192 @@
+/* main.c - what a daemon takes from the heap: in steady traffic, and for connections that rest.
+ *
+ * The daemon runs in this process, whose allocations are counted; the clients are a process of
+ * their own, so that nothing of theirs is.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <base_service.h>
+#include <netproto/daemon.h>
+#include <trade_service.h>
+
+#include "common/load.h"
+#include "heap.h"
+
+#define WARM_UP 2000
+#define MEASURED 50000
+#define CONNECTIONS 10
+#define DEPTH 8
+#define IDLE_CONNECTIONS 9000
+#define IDLE_LIMIT 512
+#define FILES_BESIDES 64
+#define SETTLE_MS 300
+#define PATIENCE_MS 60000
+
+/* What the daemon sees. */
+typedef struct watcher {
+    np_loop *loop;
+    np_daemon *daemon;
+    np_timer settled;
+    size_t messages;
+    size_t open;
+    size_t want; /* connections to wait for */
+    uint64_t allocations_before;
+    uint64_t allocations_after;
+    uint64_t bytes_after;
+    bool done;
+} watcher;
+
+static watcher w;
+
+static np_err on_echo(np_conn *conn, const base_echo *msg, void *user)
+{
+    (void)user;
+    w.messages++;
+    if (w.messages == WARM_UP) {
+        w.allocations_before = heap_allocations();
+    } else if (w.messages == WARM_UP + MEASURED) {
+        w.allocations_after = heap_allocations();
+        w.done = true;
+    }
+    return base_echo_send(conn, msg, NULL);
+}
+
+static void on_open(np_conn *conn, void *user)
+{
+    (void)conn;
+    (void)user;
+    w.open++;
+    if (w.open == w.want) {
+        np_timer_start(w.loop, &w.settled, SETTLE_MS);
+    }
+}
+
+static void on_settled(np_loop *loop, np_timer *timer)
+{
+    (void)loop;
+    (void)timer;
+    w.bytes_after = heap_bytes();
+    w.done = true;
+}
+
+static void start_daemon(const char *address)
+{
+    static const base_handlers base = {.on_echo = on_echo};
+    static const trade_handlers trade = {.on_order = NULL};
+    np_daemon_options options = np_daemon_options_default();
+
+    memset(&w, 0, sizeof w);
+    options.addresses = &address;
+    options.address_count = 1;
+    options.service = trade_service(&trade);
+    options.base = base_service(&base);
+    options.handlers.on_open = on_open;
+    options.connections_per_source_max = 0;
+    bench_require(np_loop_new(&w.loop, NULL) == NP_OK &&
+                      np_daemon_start(&w.daemon, w.loop, &options, NULL) == NP_OK,
+                  "the daemon listens");
+    np_timer_init(&w.settled, on_settled);
+}
+
+static void stop_daemon(pid_t client)
+{
+    kill(client, SIGKILL);
+    waitpid(client, NULL, 0);
+    np_timer_stop(w.loop, &w.settled);
+    np_daemon_free(w.daemon);
+    np_loop_free(w.loop);
+}
+
+/* The client's process; it ends with this one at the latest. */
+static pid_t start_client(const char *path, size_t connections, bool talking)
+{
+    const char *address = np_daemon_address(w.daemon, 0);
+    const char *port = strrchr(address, ':');
+    pid_t pid = fork();
+
+    bench_require(pid >= 0 && port != NULL, "a client");
+    if (pid == 0) {
+        static load l;
+        load_talk talk = load_talk_to(LOAD_NETPROTO, path != NULL);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        load_open(&l, &talk, atoi(port + 1), path, connections);
+        if (talking) {
+            load_run(&l, (size_t)2 * (WARM_UP + MEASURED), DEPTH);
+        }
+        for (;;) {
+            pause();
+        }
+    }
+    return pid;
+}
+
+static void measure_traffic(const char *what, const char *address, const char *path)
+{
+    char note[96];
+
+    start_daemon(address);
+    pid_t client = start_client(path, CONNECTIONS, true);
+    bench_require(np_loop_run_until(w.loop, &w.done, PATIENCE_MS) == NP_OK, "echoes come in time");
+    snprintf(note, sizeof note, "%llu in %d messages over %d connections",
+             (unsigned long long)(w.allocations_after - w.allocations_before), MEASURED,
+             CONNECTIONS);
+    bench_count_row(what, "none", (double)(w.allocations_after - w.allocations_before) / MEASURED,
+                    0, note);
+    stop_daemon(client);
+}
+
+static bool allow_files(size_t count)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return false;
+    }
+    if (limit.rlim_cur < count && (limit.rlim_max >= count || geteuid() == 0)) {
+        limit.rlim_cur = count;
+        limit.rlim_max = limit.rlim_max < count ? count : limit.rlim_max;
+        return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+    }
+    return limit.rlim_cur >= count;
+}
+
+static void measure_idle(const char *what, const char *address, const char *path)
+{
+    char note[96];
+
+    if (!allow_files(IDLE_CONNECTIONS + FILES_BESIDES)) {
+        printf("| %s | %d bytes | not measured | | | needs `ulimit -n %d` |\n", what, IDLE_LIMIT,
+               IDLE_CONNECTIONS + FILES_BESIDES);
+        return;
+    }
+    start_daemon(address);
+    w.want = IDLE_CONNECTIONS;
+    uint64_t before = heap_bytes();
+    pid_t client = start_client(path, IDLE_CONNECTIONS, false);
+    bench_require(np_loop_run_until(w.loop, &w.done, PATIENCE_MS) == NP_OK, "all connect in time");
+    double each = (double)(w.bytes_after - before) / IDLE_CONNECTIONS;
+    snprintf(note, sizeof note, "%.0f bytes for each of %d", each, IDLE_CONNECTIONS);
+    bench_row(what, "512 bytes", each / IDLE_LIMIT, 1, note);
+    stop_daemon(client);
+}
+
+int main(void)
+{
+    char path[64];
+    char address[96];
+
+    snprintf(path, sizeof path, "/tmp/netproto-bench-%ld", (long)getpid());
+    snprintf(address, sizeof address, "unix://%s", path);
+    measure_traffic("allocations a message, TCP", "tcp://127.0.0.1:0", NULL);
+    measure_traffic("allocations a message, unix socket", address, path);
+    measure_idle("heap of an idle connection, TCP", "tcp://127.0.0.1:0", NULL);
+    measure_idle("heap of an idle connection, unix socket", address, path);
+    return 0;
+}

@@ -1,0 +1,182 @@
+"""NAME.lock: a release as text.
+
+One fact a line, indented below what it belongs to; everything in an order of its own (names, ids),
+so that a change of the protocol is a change of the lines that tell it and of the digest, and moving
+declarations about in the schema is none. schema/README.md documents the format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Iterable, Iterator
+
+from ..model import (
+    Conversation,
+    Decl,
+    Field,
+    Message,
+    Packet,
+    PacketBytes,
+    PacketField,
+    PacketInt,
+    Protocol,
+    Side,
+    State,
+    Struct,
+    Variant,
+)
+from ..spell import spell, string, value
+from .release import own_messages, own_packets, released_types
+
+FORMAT = 1
+"""Version of the format; the reader refuses a newer one."""
+
+INDENT = "    "
+
+
+def lock_text(p: Protocol) -> str:
+    """The whole file."""
+    body = lock_body(p)
+    return (
+        f"# A release of the protocol, recorded by 'npgen lock'; 'npgen breaking' compares with it.\n"
+        f"lock {FORMAT}\n"
+        f"digest {body_digest(body)}\n"
+        f"{body}"
+    )
+
+
+def body_digest(body: str) -> str:
+    """SHA-256 of what stands below the digest's line, in lowercase hex."""
+    return hashlib.sha256(body.encode("utf-8")).hexdigest()
+
+
+def lock_body(p: Protocol) -> str:
+    """What the release promises: the same text for the same promise, however it is written."""
+    sections: list[list[str]] = [[f"protocol {p.name} version {p.version}"]]
+    sections.append([f"const {name} = {p.consts[name]}" for name in sorted(p.consts)])
+    sections.append(list(_reserved(p)))
+    sections += [list(_type(decl)) for decl in released_types(p).values()]
+    sections += [list(_message(message)) for message in own_messages(p)]
+    sections += [list(_packet(packet)) for packet in own_packets(p)]
+    # In the order of the schema: the runtime takes the first where a program names none.
+    sections += [list(_conversation(conversation)) for conversation in p.conversations]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (INDENT + line for line in lines)
+
+
+def _reserved(p: Protocol) -> Iterator[str]:
+    for low, high in sorted(p.reserved_ids):
+        yield f"reserved {low}" if low == high else f"reserved {low}..{high}"
+    for name in sorted(p.reserved_names):
+        yield f"reserved {string(name)}"
+
+
+# --------------------------------------------------------------------------------------------
+# Types and messages
+# --------------------------------------------------------------------------------------------
+
+
+def _since(version: int) -> str:
+    return f" since {version}" if version > 1 else ""
+
+
+def _fields(fields: Iterable[Field]) -> Iterator[str]:
+    for field in fields:
+        default = f" = {value(field.type, field.default)}" if field.since > 1 else ""
+        yield f"field {field.name}: {spell(field.type)}{_since(field.since)}{default}"
+
+
+def _type(decl: Decl) -> Iterator[str]:
+    recursion = f" depth {decl.depth}" if decl.depth is not None else ""
+    recursion += f" max {decl.max_len}" if decl.max_len is not None else ""
+    if isinstance(decl, Struct):
+        yield f"struct {decl.name}{recursion}"
+        yield from _indented(_fields(decl.fields))
+        return
+    yield f"enum {decl.name}{recursion}"
+    for variant in decl.variants:
+        yield from _indented(_variant(variant))
+
+
+def _variant(variant: Variant) -> Iterator[str]:
+    yield f"variant {variant.index} {variant.name}{_since(variant.since)}"
+    yield from _indented(_fields(variant.fields))
+
+
+def _message(message: Message) -> Iterator[str]:
+    kind = "request" if message.reply is not None else "message"
+    flags = " stream" if message.stream else ""
+    flags += " secret" if message.secret else ""
+    reply = f" -> {message.reply}" if message.reply is not None else ""
+    yield f"{kind} {message.id} {message.name}{flags}{_since(message.since)}{reply}"
+    yield from _indented(_fields(message.fields))
+
+
+# --------------------------------------------------------------------------------------------
+# Packets
+# --------------------------------------------------------------------------------------------
+
+
+def packet_type(field: PacketInt) -> str:
+    """The type of an integer of a packet, as the schema writes it: ``u32be``."""
+    word = "flags" if field.parts else "i" if field.signed else "u"
+    order = "" if field.bits == 8 else "be" if field.big_endian else "le"
+    return f"{word}{field.bits}{order}"
+
+
+def packet_bounds(field: PacketInt) -> str:
+    """``range -5..5``, ``max 16``: the bounds of an integer of a packet."""
+    if field.lo is not None and field.hi is not None:
+        return f"range {field.lo}..{field.hi}"
+    if field.lo is not None:
+        return f"min {field.lo}"
+    return f"max {field.hi}" if field.hi is not None else ""
+
+
+def _packet(packet: Packet) -> Iterator[str]:
+    yield f"packet {packet.name}"
+    for field in packet.fields:
+        yield from _indented(_packet_field(field))
+
+
+def _packet_field(field: PacketField) -> Iterator[str]:
+    if isinstance(field, PacketBytes):
+        count = field.length_field if field.count is None else field.count
+        yield f"field {field.name}: bytes[{count}]"
+        return
+    bounds = packet_bounds(field)
+    const = f" = {field.const}" if field.const is not None else ""
+    yield f"field {field.name}: {packet_type(field)}{' ' + bounds if bounds else ''}{const}"
+    for part in field.parts:
+        const = f" = {part.const}" if part.const is not None else ""
+        yield f"{INDENT}part {part.name}: {part.bits}{const}"
+
+
+# --------------------------------------------------------------------------------------------
+# Conversations
+# --------------------------------------------------------------------------------------------
+
+
+def _conversation(conversation: Conversation) -> Iterator[str]:
+    yield f"conversation {conversation.name} start {conversation.start}"
+    for state in sorted(conversation.states, key=lambda s: s.name):
+        yield from _indented(_state(state))
+
+
+def _state(state: State) -> Iterator[str]:
+    if state.final:
+        yield f"final {state.name}"
+        return
+    within = f" within {state.within_ms}ms" if state.within_ms is not None else ""
+    yield f"state {state.name}{within}"
+    for side in Side:
+        rules = [r for r in state.rules if r.side is side]
+        lines = sorted(
+            f"{side.value} {message}{f' -> {r.target}' if r.target is not None else ''}"
+            for r in rules
+            for message in r.messages or ("*",)
+        )
+        yield from _indented(lines)

@@ -1,0 +1,108 @@
+/* main.c - the demo: a daemon, a client, and what goes between them.
+ *
+ *     demo            everything, in a few seconds
+ *     demo --quick    the same with short measurements, for tests
+ *
+ * Ends with status 0 if all went as it should. */
+#include "demo_program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The whole program ends within this, come what may. */
+#define LAST_RESORT_S 10
+
+static const struct {
+    const char *path, *holds;
+} generated[] = {
+    {"examples/demo/generated/demo.h", "types, constants, codecs"},
+    {"examples/demo/generated/demo.c", "encoding, decoding, checking"},
+    {"examples/demo/generated/demo_service.h", "handlers, typed sends and calls"},
+    {"examples/demo/generated/demo_service.c", "the dispatcher"},
+    {"examples/demo/generated/demo_schema.c", "descriptors, for JSON, tools and logs"},
+    {"examples/demo/generated/demo_parse.rl", "the incremental parser, for Ragel"},
+    {"examples/demo/generated/demo_parse.c", "the same, as Ragel writes it"},
+};
+
+/* Lines of a file; -1 where it cannot be read, as outside of the source tree. */
+static int count_lines(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    int lines = 0;
+    int c = 0;
+
+    if (file == NULL) {
+        return -1;
+    }
+    while ((c = getc(file)) != EOF) {
+        lines += c == '\n';
+    }
+    (void)fclose(file);
+    return lines;
+}
+
+static void show_generated(void)
+{
+    demo_heading("Generated from examples/demo/demo.np");
+    for (size_t i = 0; i < sizeof generated / sizeof generated[0]; i++) {
+        int lines = count_lines(generated[i].path);
+        printf("  %-42s %-40s", generated[i].path, generated[i].holds);
+        if (lines >= 0) {
+            printf(" %5d lines", lines);
+        }
+        printf("\n");
+    }
+}
+
+static void show_all(demo_server *server, unsigned measure_ms)
+{
+    static const char *const transports[] = {"TCP", "unix"};
+    static const unsigned depths[] = {1, 32};
+    char text[192];
+
+    for (size_t i = 0; i < 2; i++) {
+        const char *address = demo_server_address(server, i);
+        (void)snprintf(text, sizeof text, "Messages over %s", address);
+        demo_heading(text);
+        demo_messages(address);
+        (void)snprintf(text, sizeof text, "Bad packets over %s", address);
+        demo_heading(text);
+        demo_refused(server, address);
+    }
+    demo_heading("Round trips of 64-byte messages; depth: how many are on their way at a time");
+    printf("  %-10s %6s %16s %10s %9s %9s\n", "transport", "depth", "round trips/s", "p50 us",
+           "p90 us", "p99 us");
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < 2; j++) {
+            demo_measure(transports[i], demo_server_address(server, i), depths[j], measure_ms);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    bool quick = argc == 2 && strcmp(argv[1], "--quick") == 0;
+    demo_server *server = NULL;
+
+    if (argc > 1 && !quick) {
+        (void)fprintf(stderr, "usage: demo [--quick]\n");
+        return 2;
+    }
+    (void)alarm(LAST_RESORT_S);
+    show_generated();
+    server = demo_server_start();
+    if (server == NULL) {
+        return 1;
+    }
+    show_all(server, quick ? 50 : 600);
+    if (!demo_server_stop(server)) {
+        demo_row(false, "stop", -1, "the daemon did not stop in order");
+    }
+    if (demo_failures > 0) {
+        printf("\n%d FAILED\n", demo_failures);
+        return 1;
+    }
+    printf("\nAll went as it should. The daemon has stopped in order.\n");
+    return 0;
+}

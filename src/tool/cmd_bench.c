@@ -1,0 +1,329 @@
+/* cmd_bench.c - echo round trips: how many a second, and how long they take. */
+#include "tool/histogram.h"
+#include "tool/tool.h"
+
+#include <base_service.h>
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECTIONS_MAX 1000u
+#define DEPTH_MAX 10000u
+#define SIZE_MAX_BYTES 65536u
+
+typedef struct bench_options {
+    const char *address;
+    uint64_t connections, depth, size, seconds, timeout_ms;
+    bool json, verbose;
+} bench_options;
+
+typedef struct bench bench;
+
+/* One connection. Echoes come back in the order they were sent, so the times form a ring. */
+typedef struct lane {
+    bench *owner;
+    np_client *client;
+    uint64_t *sent_ns; /* [depth] */
+    uint64_t next, oldest;
+} lane;
+
+struct bench {
+    const bench_options *options;
+    np_loop *loop;
+    lane *lanes;
+    char *text;
+    tool_histogram histogram;
+    bool counting;
+    bool ended; /* a connection is gone */
+    np_failure failure;
+};
+
+/* 1: go on; 0: done (--help); -1: wrong. */
+static int read_options(const tool_command *self, int argc, char **argv, bench_options *options)
+{
+    static const struct option longs[] = {
+        {"connections", required_argument, NULL, 'c'},
+        {"depth", required_argument, NULL, 'd'},
+        {"size", required_argument, NULL, 's'},
+        {"seconds", required_argument, NULL, 'n'},
+        {"timeout", required_argument, NULL, 't'},
+        {"json", no_argument, NULL, 'j'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    bool good = true;
+    int c;
+
+    while (good && (c = getopt_long(argc, argv, "c:d:s:n:t:jvh", longs, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            good = tool_number(self, "--connections", optarg, 1, CONNECTIONS_MAX,
+                               &options->connections);
+            break;
+        case 'd':
+            good = tool_number(self, "--depth", optarg, 1, DEPTH_MAX, &options->depth);
+            break;
+        case 's':
+            good = tool_number(self, "--size", optarg, 0, SIZE_MAX_BYTES, &options->size);
+            break;
+        case 'n':
+            good = tool_number(self, "--seconds", optarg, 1, 3600, &options->seconds);
+            break;
+        case 't':
+            good = tool_number(self, "--timeout", optarg, 1, UINT32_MAX, &options->timeout_ms);
+            break;
+        case 'j':
+            options->json = true;
+            break;
+        case 'v':
+            options->verbose = true;
+            break;
+        case 'h':
+            tool_print_help(self, stdout);
+            return 0;
+        default:
+            (void)tool_usage(self, "see above");
+            return -1;
+        }
+    }
+    return good ? 1 : -1;
+}
+
+/* One echo
+ * ----------------------------------------------------------------------------------------- */
+
+static np_err send_one(lane *l, np_conn *conn)
+{
+    bench *b = l->owner;
+    base_echo echo = {{b->text, (size_t)b->options->size}};
+
+    l->sent_ns[l->next % b->options->depth] = tool_now_ns();
+    np_err err = base_echo_send(conn, &echo, NULL);
+    l->next += err == NP_OK ? 1 : 0;
+    return err;
+}
+
+/* An echo that differs from what was sent makes the figures worthless. */
+static np_err on_echo(np_conn *conn, const base_echo *msg, void *user)
+{
+    lane *l = np_conn_user(conn);
+    bench *b = l->owner;
+
+    (void)user;
+    if (l->oldest == l->next || msg->text.len != b->options->size ||
+        memcmp(msg->text.data, b->text, msg->text.len) != 0) {
+        return NP_ERR_UNEXPECTED;
+    }
+    uint64_t took_ns = tool_now_ns() - l->sent_ns[l->oldest++ % b->options->depth];
+    if (b->counting) {
+        tool_histogram_add(&b->histogram, took_ns);
+    }
+    return send_one(l, conn);
+}
+
+static void on_close(np_conn *conn, const np_failure *failure, void *user)
+{
+    bench *b = user;
+
+    (void)conn;
+    if (!b->ended) {
+        b->ended = true;
+        b->failure = *failure;
+    }
+}
+
+/* Running
+ * ------------------------------------------------------------------------------------------ */
+
+static tool_exit connect_lane(bench *b, lane *l, const base_handlers *handlers)
+{
+    const bench_options *o = b->options;
+    np_client_options options = np_client_options_default();
+    np_failure failure;
+
+    l->owner = b;
+    l->sent_ns = calloc(o->depth, sizeof *l->sent_ns);
+    if (l->sent_ns == NULL) {
+        tool_complain("%s", np_err_text(NP_ERR_MEMORY));
+        return EXIT_CODE_GENERIC;
+    }
+    options.address = o->address;
+    options.service = base_service(handlers);
+    options.handlers.on_close = on_close;
+    options.handlers.user = b;
+    options.connect_timeout_ms = (uint32_t)o->timeout_ms;
+    options.conn.hello_timeout_ms = (uint32_t)o->timeout_ms;
+    /* All that is under way fits twice: half of the queue is for sends from handlers. */
+    options.conn.queue_max = (size_t)(4 * o->depth * (o->size + 64)) + (1 << 20);
+    np_err err = np_client_new(&l->client, b->loop, &options, &failure);
+    if (err == NP_OK) {
+        err = np_client_connect_wait(l->client, &failure);
+    }
+    if (err != NP_OK) {
+        return tool_link_failed(&failure);
+    }
+    np_conn_set_user(np_client_conn(l->client), l);
+    return EXIT_CODE_OK;
+}
+
+static tool_exit fill(bench *b)
+{
+    for (uint64_t i = 0; i < b->options->connections; i++) {
+        lane *l = &b->lanes[i];
+        for (uint64_t k = 0; k < b->options->depth; k++) {
+            np_conn *conn = np_client_conn(l->client);
+            np_err err = conn != NULL ? send_one(l, conn) : NP_ERR_CLOSED;
+            if (err != NP_OK) {
+                tool_complain("%s", np_err_text(err));
+                return tool_exit_of(err);
+            }
+        }
+    }
+    return EXIT_CODE_OK;
+}
+
+/* Runs the loop for a time; false if a connection ended meanwhile. */
+static bool run_for(bench *b, uint32_t ms)
+{
+    np_err err = np_loop_run_until(b->loop, &b->ended, ms);
+    return err == NP_ERR_DEADLINE && !b->ended;
+}
+
+static void print_result(const bench *b, uint64_t took_ns)
+{
+    static const struct {
+        const char *name;
+        uint64_t ppm;
+    } rows[] = {{"p50", 500000}, {"p90", 900000}, {"p99", 990000}, {"p999", 999000}};
+    const bench_options *o = b->options;
+    double seconds = (double)took_ns / 1e9;
+    double rate = (double)b->histogram.count / seconds;
+
+    if (o->json) {
+        printf("{\"connections\":%" PRIu64 ",\"depth\":%" PRIu64 ",\"size\":%" PRIu64
+               ",\"seconds\":%.3f,\"round_trips\":%" PRIu64 ",\"per_second\":%.0f,\"latency_ns\":{",
+               o->connections, o->depth, o->size, seconds, b->histogram.count, rate);
+    } else {
+        printf("%" PRIu64 " connections, %" PRIu64 " under way on each, %" PRIu64 " bytes of text\n"
+               "%" PRIu64 " round trips in %.2f s: %.0f per second\n",
+               o->connections, o->depth, o->size, b->histogram.count, seconds, rate);
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t ns = tool_histogram_quantile(&b->histogram, rows[i].ppm);
+        if (o->json) {
+            printf("\"%s\":%" PRIu64 ",", rows[i].name, ns);
+        } else {
+            printf("  %-5s %10.1f us\n", rows[i].name, (double)ns / 1e3);
+        }
+    }
+    if (o->json) {
+        printf("\"most\":%" PRIu64 "}}\n", b->histogram.most);
+    } else {
+        printf("  %-5s %10.1f us\n", "most", (double)b->histogram.most / 1e3);
+    }
+}
+
+static tool_exit measure(bench *b)
+{
+    tool_exit code = fill(b);
+
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
+    /* A tenth of the time to warm up: caches, windows, buffers. */
+    uint32_t ms = (uint32_t)b->options->seconds * 1000;
+    bool good = run_for(b, ms / 10);
+    b->counting = true;
+    uint64_t start = tool_now_ns();
+    good = good && run_for(b, ms);
+    uint64_t took_ns = tool_now_ns() - start;
+    b->counting = false;
+    if (!good) {
+        return tool_link_failed(&b->failure);
+    }
+    print_result(b, took_ns);
+    return EXIT_CODE_OK;
+}
+
+static tool_exit run_bench(bench *b, const base_handlers *handlers)
+{
+    const bench_options *o = b->options;
+    tool_exit code = EXIT_CODE_OK;
+
+    b->lanes = calloc(o->connections, sizeof *b->lanes);
+    b->text = malloc((size_t)o->size + 1);
+    if (b->lanes == NULL || b->text == NULL) {
+        tool_complain("%s", np_err_text(NP_ERR_MEMORY));
+        return EXIT_CODE_GENERIC;
+    }
+    memset(b->text, 'x', (size_t)o->size + 1);
+    for (uint64_t i = 0; i < o->connections && code == EXIT_CODE_OK; i++) {
+        code = connect_lane(b, &b->lanes[i], handlers);
+    }
+    return code == EXIT_CODE_OK ? measure(b) : code;
+}
+
+static void free_bench(bench *b)
+{
+    for (uint64_t i = 0; b->lanes != NULL && i < b->options->connections; i++) {
+        np_client_free(b->lanes[i].client);
+        free(b->lanes[i].sent_ns);
+    }
+    free(b->lanes);
+    free(b->text);
+    np_loop_free(b->loop);
+    free(b);
+}
+
+static tool_exit run(const tool_command *self, int argc, char **argv)
+{
+    static const base_handlers handlers = {.on_echo = on_echo};
+    bench_options options = {
+        .connections = 1, .depth = 1, .size = 64, .seconds = 3, .timeout_ms = TOOL_TIMEOUT_MS};
+    np_loop_options loop_options = np_loop_options_default();
+    np_log log;
+    int go = read_options(self, argc, argv, &options);
+
+    if (go <= 0) {
+        return go == 0 ? EXIT_CODE_OK : EXIT_CODE_USAGE;
+    }
+    if (argc - optind != 1) {
+        return tool_usage(self, "it takes one address");
+    }
+    options.address = argv[optind];
+    bench *b = calloc(1, sizeof *b);
+    tool_log_init(&log, options.verbose);
+    loop_options.log = &log;
+    if (b == NULL || np_loop_new(&b->loop, &loop_options) != NP_OK) {
+        free(b);
+        tool_complain("%s", np_err_text(NP_ERR_MEMORY));
+        return EXIT_CODE_GENERIC;
+    }
+    b->options = &options;
+    tool_exit code = run_bench(b, &handlers);
+    free_bench(b);
+    return code;
+}
+
+const tool_command tool_bench = {
+    .name = "bench",
+    .synopsis = "[OPTION...] ADDRESS",
+    .summary = "measure echo round trips per second",
+    .help =
+        "Keeps a number of Echoes under way on each connection of an echo daemon (netproto serve)\n"
+        "and tells round trips per second and how long they took. One thread.\n\n"
+        "  -c, --connections N  connections; without: 1\n"
+        "  -d, --depth N        Echoes under way on each; without: 1\n"
+        "  -s, --size BYTES     of text in each; without: 64\n"
+        "  -n, --seconds N      how long; without: 3\n"
+        "  -t, --timeout MS     to connect; without: 10000\n"
+        "  -j, --json           the result as one line of JSON\n"
+        "  -v, --verbose        log to standard error\n\n"
+        "Examples:\n\n"
+        "  netproto bench tcp://127.0.0.1:7000\n"
+        "  netproto bench -c 16 -d 64 -n 10 --json unix:///tmp/echo.sock\n",
+    .run = run,
+};

@@ -1,0 +1,188 @@
+/* cmd_ping.c - how long a Ping takes to come back as a Pong. */
+#include "tool/tool.h"
+
+#include <base.h>
+
+#include <getopt.h>
+#include <inttypes.h>
+
+typedef struct ping_options {
+    tool_link_options link;
+    uint64_t count;
+    uint64_t interval_ms;
+} ping_options;
+
+/* One ping under way. */
+typedef struct ping_state {
+    uint64_t token;
+    uint64_t sent_ns, took_ns;
+    bool done;
+} ping_state;
+
+/* 1: go on; 0: done (--help); -1: wrong. */
+static int read_options(const tool_command *self, int argc, char **argv, ping_options *options)
+{
+    static const struct option longs[] = {
+        {"protocol", required_argument, NULL, 'p'},
+        {"timeout", required_argument, NULL, 't'},
+        {"count", required_argument, NULL, 'c'},
+        {"interval", required_argument, NULL, 'i'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    uint64_t timeout_ms = TOOL_TIMEOUT_MS;
+    bool good = true;
+    int c;
+
+    while (good && (c = getopt_long(argc, argv, "p:t:c:i:vh", longs, NULL)) != -1) {
+        switch (c) {
+        case 'p':
+            options->link.protocol = optarg;
+            break;
+        case 't':
+            good = tool_number(self, "--timeout", optarg, 1, UINT32_MAX, &timeout_ms);
+            break;
+        case 'c':
+            good = tool_number(self, "--count", optarg, 1, UINT32_MAX, &options->count);
+            break;
+        case 'i':
+            good = tool_number(self, "--interval", optarg, 0, UINT32_MAX, &options->interval_ms);
+            break;
+        case 'v':
+            options->link.verbose = true;
+            break;
+        case 'h':
+            tool_print_help(self, stdout);
+            return 0;
+        default:
+            (void)tool_usage(self, "see above");
+            return -1;
+        }
+    }
+    options->link.timeout_ms = (uint32_t)timeout_ms;
+    return good ? 1 : -1;
+}
+
+/* Anything but our Pong is none of our business. */
+static np_err on_incoming(const void *user, np_conn *conn, const np_incoming *in, np_fault *fault)
+{
+    ping_state *state = *(ping_state *const *)user;
+    base_pong pong;
+
+    (void)conn;
+    if (in->call.conn != 0) {
+        return NP_ERR_UNKNOWN_MESSAGE;
+    }
+    if (in->id != BASE_PONG_ID) {
+        return NP_OK;
+    }
+    np_err err = base_pong_decode(&pong, in->payload, in->len, fault);
+    if (err == NP_OK && pong.token == state->token) {
+        state->took_ns = tool_now_ns() - state->sent_ns;
+        state->done = true;
+    }
+    return err;
+}
+
+static tool_exit ping_one(tool_link *link, const ping_options *options, ping_state *state)
+{
+    const np_message *message = np_protocol_message(&base_protocol, BASE_PING_ID);
+    base_ping ping = {++state->token};
+
+    state->done = false;
+    state->sent_ns = tool_now_ns();
+    np_err err = np_client_send(link->client, message, &ping, NULL);
+    uint64_t until = state->sent_ns + (uint64_t)options->link.timeout_ms * 1000000u;
+    while (err == NP_OK && !state->done && !link->ended && tool_now_ns() < until) {
+        err = np_loop_run_until(link->loop, &state->done, 20);
+        err = err == NP_ERR_DEADLINE ? NP_OK : err;
+    }
+    if (link->ended) {
+        return tool_link_failed(&link->failure);
+    }
+    if (err != NP_OK) {
+        tool_complain("%s", np_err_text(err));
+        return tool_exit_of(err);
+    }
+    if (!state->done) {
+        tool_complain("no answer within %" PRIu32 " ms", options->link.timeout_ms);
+        return EXIT_CODE_DEADLINE;
+    }
+    return EXIT_CODE_OK;
+}
+
+static void print_time(const char *name, uint64_t ns)
+{
+    printf("%s%" PRIu64 ".%03" PRIu64 " ms", name, ns / 1000000, ns / 1000 % 1000);
+}
+
+static tool_exit ping_all(tool_link *link, const ping_options *options, ping_state *state)
+{
+    uint64_t least = UINT64_MAX, most = 0, sum = 0, answered = 0;
+    tool_exit code = EXIT_CODE_OK;
+
+    for (uint64_t i = 0; i < options->count && code == EXIT_CODE_OK; i++) {
+        if (i > 0 && options->interval_ms > 0) {
+            (void)!np_loop_run_until(link->loop, &link->ended, (uint32_t)options->interval_ms);
+        }
+        code = ping_one(link, options, state);
+        if (code != EXIT_CODE_OK) {
+            break;
+        }
+        printf("pong from %s: seq=%" PRIu64 " ", options->link.address, i + 1);
+        print_time("time=", state->took_ns);
+        printf("\n");
+        (void)fflush(stdout);
+        least = state->took_ns < least ? state->took_ns : least;
+        most = state->took_ns > most ? state->took_ns : most;
+        sum += state->took_ns;
+        answered++;
+    }
+    if (answered > 1) {
+        printf("%" PRIu64 " answered: ", answered);
+        print_time("least ", least);
+        print_time(", mean ", sum / answered);
+        print_time(", most ", most);
+        printf("\n");
+    }
+    return code;
+}
+
+static tool_exit run(const tool_command *self, int argc, char **argv)
+{
+    ping_options options = {.count = 4, .interval_ms = 1000};
+    tool_link link = {0};
+    ping_state state = {0};
+    ping_state *user = &state;
+    int go = read_options(self, argc, argv, &options);
+
+    if (go <= 0) {
+        return go == 0 ? EXIT_CODE_OK : EXIT_CODE_USAGE;
+    }
+    if (argc - optind != 1) {
+        return tool_usage(self, "it takes one address");
+    }
+    options.link.address = argv[optind];
+    tool_exit code = tool_link_open(&link, &options.link, on_incoming, &user);
+    if (code == EXIT_CODE_OK) {
+        code = ping_all(&link, &options, &state);
+    }
+    return tool_link_close(&link, code);
+}
+
+const tool_command tool_ping = {
+    .name = "ping",
+    .synopsis = "[OPTION...] ADDRESS",
+    .summary = "measure round trips",
+    .help = "Connects, agrees on the protocol, and sends Pings.\n\n"
+            "  -c, --count N        how many; without: 4\n"
+            "  -i, --interval MS    pause between them; without: 1000\n"
+            "  -t, --timeout MS     to connect, and for each answer; without: 10000\n"
+            "  -p, --protocol FILE  plugin of the protocol that the daemon speaks\n"
+            "  -v, --verbose        log to standard error\n\n"
+            "Examples:\n\n"
+            "  netproto ping tcp://127.0.0.1:7000\n"
+            "  netproto ping -c 1 -t 500 unix:///run/x.sock || echo dead\n",
+    .run = run,
+};

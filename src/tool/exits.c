@@ -1,0 +1,99 @@
+/* exits.c - exit codes, so that scripts can tell what failed. */
+#include "tool/tool.h"
+
+static const struct {
+    tool_exit code;
+    const char *text;
+} rows[] = {
+    {EXIT_CODE_OK, "success"},
+    {EXIT_CODE_GENERIC, "this machine: memory, files, output"},
+    {EXIT_CODE_USAGE, "wrong options, arguments or addresses"},
+    {EXIT_CODE_RESOLVE, "the name could not be resolved"},
+    {EXIT_CODE_CONNECT, "the connection could not be made"},
+    {EXIT_CODE_NEGOTIATE, "no protocol or version in common"},
+    {EXIT_CODE_DECODE, "a frame or message breaks its rules"},
+    {EXIT_CODE_CONVERSATION, "a message at the wrong point of the conversation"},
+    {EXIT_CODE_DEADLINE, "a deadline passed"},
+    {EXIT_CODE_REFUSED, "the peer refused, is busy, or answered with a failure"},
+    {EXIT_CODE_CLOSED, "the connection ended too early"},
+    {EXIT_CODE_LISTEN, "an address cannot be listened on"},
+    {EXIT_CODE_JSON, "the JSON is malformed, or not what the message takes"},
+    {EXIT_CODE_PLUGIN, "the protocol's plugin cannot be loaded"},
+};
+
+void tool_print_exits(FILE *out)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fprintf(out, "  %2d  %s\n", (int)rows[i].code, rows[i].text);
+    }
+}
+
+tool_exit tool_exit_of(np_err err)
+{
+    switch (err) {
+    case NP_OK:
+        return EXIT_CODE_OK;
+    case NP_ERR_ADDRESS:
+    case NP_ERR_ARG:
+        return EXIT_CODE_USAGE;
+    case NP_ERR_RESOLVE:
+        return EXIT_CODE_RESOLVE;
+    case NP_ERR_CONNECT:
+        return EXIT_CODE_CONNECT;
+    case NP_ERR_VERSION:
+        return EXIT_CODE_NEGOTIATE;
+    case NP_ERR_UNEXPECTED:
+        return EXIT_CODE_CONVERSATION;
+    case NP_ERR_DEADLINE:
+        return EXIT_CODE_DEADLINE;
+    case NP_ERR_RESET:
+    case NP_ERR_EOF:
+        return EXIT_CODE_CLOSED;
+    case NP_ERR_IN_USE:
+        return EXIT_CODE_LISTEN;
+    case NP_ERR_JSON:
+    case NP_ERR_NEWER:
+        return EXIT_CODE_JSON;
+    default:
+        break;
+    }
+    switch (np_err_class_of(err)) {
+    case NP_CLASS_PROTO:
+    case NP_CLASS_CRYPTO:
+        return EXIT_CODE_DECODE;
+    case NP_CLASS_PEER:
+        return EXIT_CODE_REFUSED;
+    case NP_CLASS_CLOSED:
+        return EXIT_CODE_CLOSED;
+    default:
+        return EXIT_CODE_GENERIC;
+    }
+}
+
+tool_exit tool_exit_of_failure(const np_failure *failure)
+{
+    bool refused = np_err_class_of(failure->err) == NP_CLASS_PEER;
+
+    switch (failure->stage) {
+    case NP_STAGE_NONE:
+        return EXIT_CODE_CLOSED;
+    case NP_STAGE_ADDRESS:
+        return EXIT_CODE_USAGE;
+    case NP_STAGE_RESOLVE:
+        return EXIT_CODE_RESOLVE;
+    case NP_STAGE_CONNECT:
+        return EXIT_CODE_CONNECT;
+    case NP_STAGE_LISTEN:
+        return EXIT_CODE_LISTEN;
+    case NP_STAGE_HELLO:
+        return refused ? EXIT_CODE_REFUSED : EXIT_CODE_NEGOTIATE;
+    case NP_STAGE_READ:
+    case NP_STAGE_WRITE:
+    case NP_STAGE_CLOSE:
+        return failure->err == NP_ERR_DEADLINE ? EXIT_CODE_DEADLINE : EXIT_CODE_CLOSED;
+    case NP_STAGE_MESSAGE:
+    case NP_STAGE_CALL:
+        break;
+    }
+    return tool_exit_of(failure->err);
+}

@@ -1,0 +1,162 @@
+/* main.c - the command `netproto`: encode, decode, serve, call, ping and bench. */
+#include "tool/tool.h"
+
+#include <base.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef NP_TOOL_VERSION
+#define NP_TOOL_VERSION "0.1.0"
+#endif
+
+static const tool_command *const commands[] = {
+    &tool_encode, &tool_decode, &tool_serve, &tool_call, &tool_ping, &tool_bench,
+};
+
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+void tool_complain(const char *format, ...)
+{
+    va_list args;
+
+    (void)fflush(stdout); /* what was printed before stands before it on a terminal */
+    (void)fputs("netproto: ", stderr);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+}
+
+tool_exit tool_usage(const tool_command *command, const char *format, ...)
+{
+    va_list args;
+
+    (void)fprintf(stderr, "netproto %s: ", command->name);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fprintf(stderr, "\nusage: netproto %s %s\nTry: netproto %s --help\n", command->name,
+                  command->synopsis, command->name);
+    return EXIT_CODE_USAGE;
+}
+
+bool tool_number(const tool_command *command, const char *option, const char *text, uint64_t min,
+                 uint64_t max, uint64_t *out)
+{
+    char *end = NULL;
+
+    errno = 0;
+    unsigned long long value = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
+    if (end == NULL || *end != '\0' || errno != 0 || value < min || value > max) {
+        (void)tool_usage(command, "%s takes a number from %llu to %llu", option,
+                         (unsigned long long)min, (unsigned long long)max);
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+void tool_print_help(const tool_command *command, FILE *out)
+{
+    fprintf(out, "usage: netproto %s %s\n\n%s\n\n%s", command->name, command->synopsis,
+            command->summary, command->help);
+}
+
+static void print_usage(FILE *out)
+{
+    fputs(
+        "usage: netproto COMMAND [OPTION...] [ARGUMENT...]\n\n"
+        "Speaks, encodes and decodes protocols that npgen generated: the built-in base protocol,\n"
+        "or with --protocol ./chat.so your own.\n\n",
+        out);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    }
+    fputs("\nA first try, in two terminals:\n\n"
+          "  netproto serve tcp://127.0.0.1:7000\n"
+          "  netproto call tcp://127.0.0.1:7000 Echo '{\"text\":\"hello\"}'\n\n"
+          "And without a network:\n\n"
+          "  netproto encode Echo '{\"text\":\"hello\"}' | netproto decode\n\n"
+          "netproto COMMAND --help explains each with examples.\n\n"
+          "Exit codes:\n",
+          out);
+    tool_print_exits(out);
+}
+
+static void print_version(void)
+{
+    printf("netproto %s\nbase protocol %d, ABI of generated code %d\n", NP_TOOL_VERSION,
+           BASE_VERSION, NP_GEN_ABI);
+}
+
+static const tool_command *find(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i]->name, name) == 0) {
+            return commands[i];
+        }
+    }
+    return NULL;
+}
+
+/* `netproto --protocol ./chat.so call ...`: the option may stand before the command, too. Moves it
+ * behind; returns where the command's name stands then. */
+static int move_protocol(int argc, char **argv)
+{
+    int at = 1;
+
+    if (argc > 1 && strncmp(argv[1], "--protocol=", 11) == 0) {
+        at = 2;
+    } else if (argc > 2 && (strcmp(argv[1], "--protocol") == 0 || strcmp(argv[1], "-p") == 0)) {
+        at = 3;
+    }
+    if (at > 1 && at < argc) {
+        char *name = argv[at];
+        memmove(&argv[2], &argv[1], (size_t)(at - 1) * sizeof *argv);
+        argv[1] = name;
+    }
+    return 1;
+}
+
+/* A full disk or a closed pipe is no success. */
+static int finish(tool_exit code)
+{
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_CODE_OK) {
+        tool_complain("cannot write: %s", strerror(errno));
+        code = EXIT_CODE_GENERIC;
+    }
+    return (int)code;
+}
+
+int main(int argc, char **argv)
+{
+    int at = move_protocol(argc, argv);
+    const char *name = at < argc ? argv[at] : NULL;
+
+    if (name == NULL) {
+        print_usage(stderr);
+        return EXIT_CODE_USAGE;
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+        print_version();
+        return finish(EXIT_CODE_OK);
+    }
+    if (strcmp(name, "help") == 0 && argc > at + 1 && find(argv[at + 1]) != NULL) {
+        tool_print_help(find(argv[at + 1]), stdout);
+        return finish(EXIT_CODE_OK);
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_usage(stdout);
+        return finish(EXIT_CODE_OK);
+    }
+    const tool_command *command = find(name);
+    if (command == NULL) {
+        tool_complain("there is no command \"%s\"", name);
+        print_usage(stderr);
+        return EXIT_CODE_USAGE;
+    }
+    return finish(command->run(command, argc - at, argv + at));
+}

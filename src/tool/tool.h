@@ -1,0 +1,180 @@
+/* tool.h - what the subcommands of the command `netproto` share.
+ *
+ *   main.c      the table of subcommands, global options
+ *   exits.c     exit codes
+ *   input.c     arguments, standard input, hexadecimal
+ *   protocol.c  the protocol spoken: base, or a plugin's
+ *   show.c      messages for people: errors with the bytes around them
+ *   link.c      a client on a loop, for the subcommands that talk
+ *   cmd_X.c     one subcommand each
+ */
+#ifndef NP_TOOL_TOOL_H
+#define NP_TOOL_TOOL_H
+
+#include <netproto/client.h>
+#include <netproto/json.h>
+
+#include <stdio.h>
+
+/* Exit codes: which stage failed. docs/man/netproto.1 has the same table. */
+typedef enum tool_exit {
+    EXIT_CODE_OK = 0,
+    EXIT_CODE_GENERIC = 1,      /* this machine: memory, files, output */
+    EXIT_CODE_USAGE = 2,        /* options, arguments, addresses */
+    EXIT_CODE_RESOLVE = 3,      /* the name has no address */
+    EXIT_CODE_CONNECT = 4,      /* nobody answers there */
+    EXIT_CODE_NEGOTIATE = 5,    /* no protocol or version in common */
+    EXIT_CODE_DECODE = 6,       /* a frame or message breaks its rules */
+    EXIT_CODE_CONVERSATION = 7, /* a message at the wrong point of the conversation */
+    EXIT_CODE_DEADLINE = 8,     /* it took too long */
+    EXIT_CODE_REFUSED = 9,      /* the peer refused, is busy, or answered with a failure */
+    EXIT_CODE_CLOSED = 10,      /* the connection ended too early */
+    EXIT_CODE_LISTEN = 11,      /* an address cannot be listened on */
+    EXIT_CODE_JSON = 12,        /* JSON that is none, or no such message */
+    EXIT_CODE_PLUGIN = 13       /* a protocol cannot be loaded */
+} tool_exit;
+
+/* The table of them, for --help. */
+void tool_print_exits(FILE *out);
+
+/* The code for an error, or for a failure with its stage. */
+tool_exit tool_exit_of(np_err err);
+tool_exit tool_exit_of_failure(const np_failure *failure);
+
+/* One subcommand. argv[0] is its name; the return value is the exit code. */
+typedef struct tool_command {
+    const char *name;
+    const char *synopsis; /* what stands behind the name */
+    const char *summary;  /* one line */
+    const char *help;     /* options and examples */
+    tool_exit (*run)(const struct tool_command *self, int argc, char **argv);
+} tool_command;
+
+extern const tool_command tool_encode, tool_decode, tool_serve, tool_call, tool_ping, tool_bench;
+
+/* Prints a subcommand's help. */
+void tool_print_help(const tool_command *command, FILE *out);
+
+/* "netproto: text" on standard error. What peers or files said must be escaped by the caller. */
+void tool_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Complains, points to --help, and returns EXIT_CODE_USAGE. */
+tool_exit tool_usage(const tool_command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A decimal number within bounds; complains and returns false otherwise. */
+bool tool_number(const tool_command *command, const char *option, const char *text, uint64_t min,
+                 uint64_t max, uint64_t *out);
+
+/* Input ---------------------------------------------------------------------------------------- */
+
+/* Most that a subcommand reads at once, and the longest line. */
+#define TOOL_INPUT_MAX ((size_t)256 << 20)
+#define TOOL_LINE_MAX ((size_t)64 << 20)
+
+/* Bytes from malloc. */
+typedef struct tool_bytes {
+    uint8_t *data;
+    size_t len, cap;
+} tool_bytes;
+
+/* Appends; complains and returns false where memory or max is out. */
+bool tool_bytes_add(tool_bytes *bytes, const void *data, size_t len, size_t max);
+void tool_bytes_free(tool_bytes *bytes);
+
+/* Reads a stream to its end. */
+tool_exit tool_read_all(FILE *in, tool_bytes *out);
+
+/* Reads the next line without its end into *line, skipping empty ones. *end: there was none left.
+ */
+tool_exit tool_read_line(FILE *in, tool_bytes *line, bool *end);
+
+/* Appends the bytes that a text tells in hexadecimal; white space, ':' and "0x" between bytes are
+ * fine. Returns false, with *bad the offending character's position, if it is something else. */
+bool tool_hex_read(np_str text, tool_bytes *out, size_t *bad);
+
+/* Writes bytes in hexadecimal and a line end. */
+void tool_hex_write(FILE *out, const uint8_t *data, size_t len);
+
+/* Protocol --------------------------------------------------------------------------------------
+ */
+
+/* What is spoken. Ids below 256 are base's, unless the protocol has them itself. */
+typedef struct tool_protocol {
+    const np_protocol *protocol;
+    uint32_t version; /* what is assumed of payloads that no connection has agreed on */
+    np_json *json, *base_json;
+} tool_protocol;
+
+/* path: a plugin, or NULL for base. version: 0 for the newest. Complains on failure. */
+tool_exit tool_protocol_open(tool_protocol *p, const char *path, uint32_t version);
+void tool_protocol_close(tool_protocol *p);
+
+/* A message by its name; NULL, with a complaint that lists what there is. */
+const np_message *tool_protocol_message(const tool_protocol *p, const char *name);
+
+/* The translator for an id, and the version that goes with it. */
+np_json *tool_protocol_json(const tool_protocol *p, uint32_t id, uint32_t version,
+                            uint32_t *its_version);
+
+/* Prints a payload as one line of JSON, from the u32 id on; complains with the bytes around the
+ * fault. `base` is added to offsets, for payloads within a longer input. */
+tool_exit tool_print_payload(const tool_protocol *p, uint32_t version, np_json_what what,
+                             const uint8_t *data, size_t len);
+
+/* The same without the line end, and without complaining. */
+np_err tool_payload_text(const tool_protocol *p, uint32_t version, np_json_what what,
+                         const uint8_t *data, size_t len, np_str *text, np_json_error *error);
+
+/* Turns JSON into a payload. message NULL: the JSON says which, {"Say": {...}}. Complains on
+ * failure. The payload is borrowed from the translator. */
+tool_exit tool_build_payload(const tool_protocol *p, uint32_t version, const np_message *message,
+                             np_str json, np_bytes *payload);
+
+/* Show ------------------------------------------------------------------------------------------
+ */
+
+/* Some lines of a hex dump around the byte at `offset`, with a caret under it. */
+void tool_show_bytes(FILE *out, const uint8_t *data, size_t len, uint64_t offset);
+
+/* Talking ---------------------------------------------------------------------------------------
+ */
+
+/* Options that call, ping and bench share. */
+typedef struct tool_link_options {
+    const char *address;
+    const char *protocol; /* plugin, or NULL */
+    uint32_t timeout_ms;  /* to connect, and for each answer */
+    bool verbose;
+} tool_link_options;
+
+#define TOOL_TIMEOUT_MS 10000u
+
+/* A client whose messages all go to one dispatch function. */
+typedef struct tool_link {
+    tool_protocol p;
+    np_loop *loop;
+    np_client *client;
+    np_failure failure; /* why it ended; stage NONE and NP_OK before */
+    bool ended;
+    np_log log;
+} tool_link;
+
+/* Connects and waits until the connection is open. incoming gets every message, undecoded, with
+ * `user` as its handlers; may be NULL. Complains on failure; tool_link_close in any case. */
+tool_exit tool_link_open(tool_link *link, const tool_link_options *options,
+                         np_dispatch_fn *incoming, const void *user);
+
+/* Says goodbye and frees everything. Returns `code`, or the failure to say goodbye if it was OK. */
+tool_exit tool_link_close(tool_link *link, tool_exit code);
+
+/* Complains about a connection's end, and gives its exit code. */
+tool_exit tool_link_failed(const np_failure *failure);
+
+/* The log on standard error; verbose: everything. */
+void tool_log_init(np_log *log, bool verbose);
+
+/* Nanoseconds of a clock that only goes forward. */
+uint64_t tool_now_ns(void);
+
+#endif

@@ -1,0 +1,114 @@
+#!/bin/sh
+# usage: check_chat.sh <folder with server and client>
+#
+# Runs examples/chat over a unix socket and over TCP at once: who is in a room hears what is said in
+# it, wherever they connected; finding, files, an older version, refusals, and an orderly end.
+set -eu
+programs=$1
+work=$(mktemp -d)
+server_pid=
+trap 'test -z "$server_pid" || kill -KILL "$server_pid" 2>/dev/null || true; rm -rf "$work"' EXIT
+
+fail() {
+    echo "failed: $*"
+    for file in "$work"/*.out "$work"/*.err; do
+        echo "--- ${file##*/}"
+        cat "$file"
+    done
+    exit 1
+}
+
+# expect <file> <text>: waits until a line of the file has the text, at most 10 seconds.
+expect() {
+    tries=0
+    until grep -qF -- "$2" "$work/$1" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || fail "no \"$2\" in $1"
+        sleep 0.05
+    done
+}
+
+# The server, on a port that the system chooses.
+"$programs/server" tcp://127.0.0.1:0 "unix://$work/chat.sock" >"$work/server.out" 2>"$work/server.err" &
+server_pid=$!
+expect server.out "listening on unix://"
+tcp=$(sed -n 's/^listening on \(tcp:.*\)/\1/p' "$work/server.out")
+
+# Two people, whose input are pipes that stay open; a third who speaks version 1.
+start() { # name, address, options
+    name=$1
+    address=$2
+    shift 2
+    mkfifo "$work/$name.in"
+    "$programs/client" "$@" "$address" "$name" garden \
+        <"$work/$name.in" >"$work/$name.out" 2>"$work/$name.err" &
+    eval "${name}_pid=$!"
+}
+start ann "unix://$work/chat.sock"
+exec 3>"$work/ann.in"
+expect ann.out "* connected, version 2"
+start bob "$tcp"
+exec 4>"$work/bob.in"
+expect ann.out "* bob is here"
+expect bob.out "* ann is here"
+start old "$tcp" --old
+exec 5>"$work/old.in"
+expect old.out "* connected, version 1"
+expect bob.out "* old is here"
+
+# What one says, all hear, also who says it; version 1 has no moods.
+echo "hello, all :)" >&3
+expect ann.out "ann (glad): hello, all :)"
+expect bob.out "ann (glad): hello, all :)"
+expect old.out "ann: hello, all :)"
+echo "hello, ann" >&5
+expect ann.out "old: hello, ann"
+
+# Nothing that a terminal would obey gets through.
+printf 'red \033[31m\n' >&4
+expect ann.out 'bob: red \u001b[31m'
+
+# Requests, answered and refused.
+echo "/find bob" >&3
+expect ann.out "* found bob in garden, here, has said 1"
+echo "/find nobody" >&3
+expect ann.out "* not found: nobody has that name"
+echo "/away" >&4
+expect ann.out "* bob is away since"
+
+# A file of 3 MiB, for all but its sender.
+head -c 3145728 /dev/zero >"$work/zeros"
+echo "/send $work/zeros" >&3
+expect bob.out "* ann sends zeros, 3145728 bytes"
+expect old.out "* ann sends zeros, 3145728 bytes"
+
+# A name is given once; the reason reaches who wanted it. Input that ends is no hurry: what was
+# asked is answered first.
+if sleep 1 | "$programs/client" "$tcp" ann garden >"$work/again.out" 2>&1; then
+    fail "a name was given twice"
+fi
+expect again.out "somebody has that name"
+echo "/find old" | "$programs/client" "unix://$work/chat.sock" eve cellar >"$work/eve.out" 2>&1 ||
+    fail "a client whose input ends"
+expect eve.out "* found old in garden"
+! grep -q eve "$work/ann.out" || fail "another room was heard"
+
+# One leaves by itself, the others when the server stops.
+echo "/quit" >&5
+expect ann.out "* old is gone"
+# shellcheck disable=SC2154 # set by start
+wait "$old_pid" || fail "old ended with status $?"
+kill -TERM "$server_pid"
+wait "$server_pid" || fail "the server ended with status $?"
+server_pid=
+expect server.out "stopped"
+# shellcheck disable=SC2154
+wait "$ann_pid" || fail "ann ended with status $?"
+# shellcheck disable=SC2154
+wait "$bob_pid" || fail "bob ended with status $?"
+expect ann.out "closed by the peer"
+test ! -e "$work/chat.sock" || fail "the socket file is still there"
+expect server.err 'event=chat.joined conn='
+expect server.err 'name=bob room=garden'
+! grep -E 'level=(warn|error)' "$work/server.err" || fail "the server complains"
+echo "chat over unix and TCP: as it should be"
