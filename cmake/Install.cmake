@@ -20,6 +20,7 @@ install(PROGRAMS "${PROJECT_BINARY_DIR}/npgen" DESTINATION "${CMAKE_INSTALL_BIND
 
 if(TARGET netproto-tool)
   install(TARGETS netproto-tool DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  install(FILES docs/man/netproto.1 DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
 endif()
 
 # One file of targets for each library and kind, so that a user of one needs not what another links.

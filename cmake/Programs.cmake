@@ -16,10 +16,18 @@ function(netproto_program target)
 endfunction()
 
 file(GLOB tool_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/tool/*.c")
-if(tool_sources AND TARGET netproto)
-  netproto_program(netproto-tool SOURCES ${tool_sources})
-  # ENABLE_EXPORTS: a protocol's plugin finds the runtime's symbols in the tool.
-  set_target_properties(netproto-tool PROPERTIES OUTPUT_NAME netproto ENABLE_EXPORTS ON)
+if(tool_sources AND TARGET netproto AND TARGET netproto-json)
+  # The shared libraries, as a protocol's plugin does: there must be one runtime, not two.
+  add_executable(netproto-tool ${tool_sources})
+  target_include_directories(netproto-tool PRIVATE
+    "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/generated")
+  target_compile_definitions(netproto-tool PRIVATE
+    _GNU_SOURCE= NP_TOOL_VERSION="${PROJECT_VERSION}")
+  target_link_libraries(netproto-tool PRIVATE
+    netproto-compile netproto::netproto netproto::json Threads::Threads ${CMAKE_DL_LIBS})
+  file(RELATIVE_PATH lib_from_bin "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
+  set_target_properties(netproto-tool PROPERTIES OUTPUT_NAME netproto
+    INSTALL_RPATH "$ORIGIN/${lib_from_bin}")
 endif()
 
 # Examples are projects of their own, which also build in here: they link netproto::netproto.

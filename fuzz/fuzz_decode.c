@@ -9,6 +9,7 @@
 
 #include "base.h"
 #include "everything.h"
+#include "odd.h"
 #include "oracle.h"
 #include "rust_message.h"
 #include "support/twin.h"
@@ -29,7 +30,8 @@ static uint64_t seed_of(const uint8_t *data, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static const np_protocol *const protocols[] = {&everything_protocol, &oracle_protocol,
-                                                   &base_protocol, &rust_message_protocol};
+                                                   &base_protocol, &rust_message_protocol,
+                                                   &odd_protocol};
     if (len < 2) {
         return 0;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,11 +26,13 @@ static int try_connect(int port, const char *path)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    const struct timeval patience = {.tv_sec = 10};
     int one = 1;
     int fd = socket(path != NULL ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int failed;
 
     bench_require(fd >= 0, "a socket");
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (path != NULL) {
         bench_require(strlen(path) < sizeof un.sun_path, "a short path");
         strcpy(un.sun_path, path);

@@ -90,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
         help="do not report this rule",
     )  # fmt: skip
     _add_import_dir(breaking)
+
+    graph = _add(commands, "graph", _graph, "draw a schema's conversation, layouts or parser")
+    what = graph.add_mutually_exclusive_group()
+    what.add_argument("--conversation", metavar="NAME", help="this conversation (default: all)")
+    what.add_argument("--message", metavar="NAME", help="the layout of this message")
+    what.add_argument("--parser", action="store_true", help="the parse machines of everything")
+    graph.add_argument("--format", choices=("dot", "svg"), default="dot", help="default: dot")
+    _add_import_dir(graph)
     return parser
 
 
@@ -254,3 +262,23 @@ def _breaking(arguments: argparse.Namespace) -> int:
         if _print(run.reporter):
             status = FAILED
     return status
+
+
+def _graph(arguments: argparse.Namespace) -> int:
+    from .graph.command import NothingToDraw, graph
+    from .graph.svg import GraphvizMissing, svg
+
+    if len(arguments.schemas) > 1:
+        print("npgen graph: one SCHEMA at a time", file=sys.stderr)
+        return USAGE
+    (result,) = _load(arguments)
+    if _print(result.reporter) or result.protocol is None:
+        return FAILED
+    try:
+        wish = (arguments.conversation, arguments.message, arguments.parser)
+        text = graph(result.protocol, *wish)
+        sys.stdout.write(svg(text) if arguments.format == "svg" else text)
+    except (NothingToDraw, GraphvizMissing) as error:
+        print(f"npgen: {error}", file=sys.stderr)
+        return FAILED
+    return OK

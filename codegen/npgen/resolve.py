@@ -41,6 +41,9 @@ from .syntax import (
 
 MAX_VERSION = 65535
 MAX_U32 = (1 << 32) - 1
+MAX_INDEX = (1 << 31) - 1
+"""Greatest index of a variant: a C enumerator is an int."""
+
 MAX_DEPTH = 64
 
 NO_ID = -1
@@ -220,7 +223,7 @@ class _UnitResolver:
         return Enum(name.text, ordered, node.doc, name.span, depth, size, self.unit.name)
 
     def _variant(self, node: VariantNode) -> Variant:
-        index = self._number(node.index, "a variant's index", "index-range", 0, MAX_U32, NO_ID)
+        index = self._number(node.index, "a variant's index", "index-range", 0, MAX_INDEX, NO_ID)
         return Variant(
             node.name.text,
             index,

@@ -52,7 +52,7 @@ RULES: dict[str, str] = {
     "zero-size-items": "a list of more than 65536 items that take no bytes",
     "struct-size": "a type whose C struct is larger than 64 KiB",
     "enum-empty": "an enum without variants",
-    "index-range": "a variant index that is no u32",
+    "index-range": "a variant index beyond 2^31 - 1",
     "index-order": "variant indices do not ascend",
     "duplicate-index": "two variants have the same index",
     # Recursion

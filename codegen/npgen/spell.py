@@ -16,7 +16,8 @@ from .model import (
     List,
     Map,
     Option,
-    Ref,
+    PacketInt,
+
     Scalar,
     Text,
     Tuple,
@@ -140,3 +141,19 @@ def size(count: Optional[int]) -> str:
         if count >= factor and count % factor == 0:
             return f"{count // factor} {unit}"
     return f"{count:,}".replace(",", " ") + (" byte" if count == 1 else " bytes")
+
+
+def packet_type(field: PacketInt) -> str:
+    """The type of an integer of a packet, as the schema writes it: ``u32be``."""
+    word = "flags" if field.parts else "i" if field.signed else "u"
+    order = "" if field.bits == 8 else "be" if field.big_endian else "le"
+    return f"{word}{field.bits}{order}"
+
+
+def packet_bounds(field: PacketInt) -> str:
+    """``range -5..5``, ``max 16``: the bounds of an integer of a packet."""
+    if field.lo is not None and field.hi is not None:
+        return f"range {field.lo}..{field.hi}"
+    if field.lo is not None:
+        return f"min {field.lo}"
+    return f"max {field.hi}" if field.hi is not None else ""

@@ -9,17 +9,17 @@
 
 #define DEPTH_MAX 64
 #define SAMPLES_MAX 2000000
-/* Round trips that are not counted: they bring caches and buffers to their usual state. */
-#define WARM_UP 1000
+/* What part of the time is not counted: it brings caches and buffers to their usual state. */
+#define WARM_UP_PART 5
 
 typedef struct probing {
     demo_probe probe;            /* the message that is sent, again and again */
     uint64_t sent_ns[DEPTH_MAX]; /* when the message with that sequence % DEPTH_MAX was sent */
     uint32_t *samples;           /* round-trip times in ns */
-    size_t count, seen;          /* samples; answers, those of the warm-up included */
-    uint64_t begin_ns, end_ns;   /* of what is counted */
-    uint64_t until_ns;           /* when to stop sending */
-    uint64_t expected;           /* sequence of the next answer: they come in order */
+    size_t count;
+    uint64_t begin_ns, end_ns; /* of what is counted; end_ns: the last answer */
+    uint64_t until_ns;         /* when to stop sending */
+    uint64_t expected;         /* sequence of the next answer: they come in order */
     unsigned outstanding;
     np_err err;
     bool done;
@@ -46,13 +46,12 @@ static np_err on_probe(np_conn *conn, const demo_probe *msg, void *user)
         return NP_ERR_ARG; /* which ends the connection, and the measurement with it */
     }
     p->outstanding--;
-    if (++p->seen == WARM_UP) {
-        p->begin_ns = now;
-    } else if (p->seen > WARM_UP && p->count < SAMPLES_MAX) {
+    if (p->sent_ns[msg->sequence % DEPTH_MAX] >= p->begin_ns && p->count < SAMPLES_MAX) {
         p->samples[p->count++] = (uint32_t)(now - p->sent_ns[msg->sequence % DEPTH_MAX]);
         p->end_ns = now;
     }
-    if (now < p->until_ns && p->count < SAMPLES_MAX) {
+    /* A machine that is busy with other things gets the time for one sample at least. */
+    if ((now < p->until_ns || p->count == 0) && p->count < SAMPLES_MAX) {
         return send_next(p, conn, now);
     }
     p->done = p->outstanding == 0;
@@ -91,6 +90,7 @@ static np_err probe(probing *p, np_loop *loop, np_client *client, unsigned depth
 
     now = demo_now_ns();
     p->until_ns = now + ms * UINT64_C(1000000);
+    p->begin_ns = now + ms * UINT64_C(1000000) / WARM_UP_PART;
     for (unsigned i = 0; i < depth && err == NP_OK; i++) {
         err = send_next(p, np_client_conn(client), now);
     }

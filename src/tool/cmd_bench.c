@@ -36,7 +36,8 @@ struct bench {
     char *text;
     tool_histogram histogram;
     bool counting;
-    bool ended; /* a connection is gone */
+    bool finished; /* nothing more is sent */
+    bool ended;    /* a connection is gone */
     np_failure failure;
 };
 
@@ -121,7 +122,7 @@ static np_err on_echo(np_conn *conn, const base_echo *msg, void *user)
     if (b->counting) {
         tool_histogram_add(&b->histogram, took_ns);
     }
-    return send_one(l, conn);
+    return b->finished ? NP_OK : send_one(l, conn);
 }
 
 static void on_close(np_conn *conn, const np_failure *failure, void *user)
@@ -129,7 +130,7 @@ static void on_close(np_conn *conn, const np_failure *failure, void *user)
     bench *b = user;
 
     (void)conn;
-    if (!b->ended) {
+    if (!b->ended && !b->finished) {
         b->ended = true;
         b->failure = *failure;
     }
@@ -248,6 +249,23 @@ static tool_exit measure(bench *b)
     return EXIT_CODE_OK;
 }
 
+/* Says goodbye on all connections at once, so that the daemon's log shows no lost ones. */
+static void say_goodbye(bench *b)
+{
+    b->finished = true;
+    for (uint64_t i = 0; i < b->options->connections; i++) {
+        np_client *client = b->lanes[i].client;
+        if (client != NULL && np_client_conn(client) != NULL) {
+            np_client_close(client);
+        }
+    }
+    for (uint64_t i = 0; i < b->options->connections; i++) {
+        if (b->lanes[i].client != NULL) {
+            (void)!np_client_close_wait(b->lanes[i].client);
+        }
+    }
+}
+
 static tool_exit run_bench(bench *b, const base_handlers *handlers)
 {
     const bench_options *o = b->options;
@@ -263,7 +281,11 @@ static tool_exit run_bench(bench *b, const base_handlers *handlers)
     for (uint64_t i = 0; i < o->connections && code == EXIT_CODE_OK; i++) {
         code = connect_lane(b, &b->lanes[i], handlers);
     }
-    return code == EXIT_CODE_OK ? measure(b) : code;
+    if (code == EXIT_CODE_OK) {
+        code = measure(b);
+        say_goodbye(b);
+    }
+    return code;
 }
 
 static void free_bench(bench *b)

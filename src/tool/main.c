@@ -102,9 +102,9 @@ static const tool_command *find(const char *name)
     return NULL;
 }
 
-/* `netproto --protocol ./chat.so call ...`: the option may stand before the command, too. Moves it
- * behind; returns where the command's name stands then. */
-static int move_protocol(int argc, char **argv)
+/* `netproto --protocol ./chat.so call ...`: the option may stand before the command, too; this
+ * moves it behind the command's name. */
+static void move_protocol(int argc, char **argv)
 {
     int at = 1;
 
@@ -118,7 +118,6 @@ static int move_protocol(int argc, char **argv)
         memmove(&argv[2], &argv[1], (size_t)(at - 1) * sizeof *argv);
         argv[1] = name;
     }
-    return 1;
 }
 
 /* A full disk or a closed pipe is no success. */
@@ -133,8 +132,8 @@ static int finish(tool_exit code)
 
 int main(int argc, char **argv)
 {
-    int at = move_protocol(argc, argv);
-    const char *name = at < argc ? argv[at] : NULL;
+    move_protocol(argc, argv);
+    const char *name = argc > 1 ? argv[1] : NULL;
 
     if (name == NULL) {
         print_usage(stderr);
@@ -144,8 +143,8 @@ int main(int argc, char **argv)
         print_version();
         return finish(EXIT_CODE_OK);
     }
-    if (strcmp(name, "help") == 0 && argc > at + 1 && find(argv[at + 1]) != NULL) {
-        tool_print_help(find(argv[at + 1]), stdout);
+    if (strcmp(name, "help") == 0 && argc > 2 && find(argv[2]) != NULL) {
+        tool_print_help(find(argv[2]), stdout);
         return finish(EXIT_CODE_OK);
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
@@ -158,5 +157,5 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return EXIT_CODE_USAGE;
     }
-    return finish(command->run(command, argc - at, argv + at));
+    return finish(command->run(command, argc - 1, argv + 1));
 }

@@ -118,7 +118,7 @@ np_json *tool_protocol_json(const tool_protocol *p, uint32_t id, uint32_t versio
                             uint32_t *its_version);
 
 /* Prints a payload as one line of JSON, from the u32 id on; complains with the bytes around the
- * fault. `base` is added to offsets, for payloads within a longer input. */
+ * fault. */
 tool_exit tool_print_payload(const tool_protocol *p, uint32_t version, np_json_what what,
                              const uint8_t *data, size_t len);
 

@@ -68,6 +68,15 @@ np_err np_fault_set(np_fault *fault, np_err err, const char *where, const char *
     return err;
 }
 
+np_err np_fault_at(np_fault *fault, np_err err, const char *where, const char *rule,
+                   uint64_t offset)
+{
+    if (fault != NULL) {
+        *fault = (np_fault){err, NP_GOT_NOTHING, where, rule, offset, 0};
+    }
+    return err;
+}
+
 /* The refused value as text; empty if there is none. */
 static void np_fault_got(const np_fault *fault, char *text, size_t cap)
 {

@@ -30,7 +30,6 @@
 #endif
 
 #ifdef UNDER_ASAN
-size_t __sanitizer_get_current_allocated_bytes(void);
 enum { GOOD = 150, BAD = 150 };
 #else
 enum { GOOD = 500, BAD = 500 };
@@ -40,12 +39,8 @@ enum { ROUNDS = 20, PAYLOAD = 100, CROWDS = 3 };
 
 static size_t live_heap(void)
 {
-#ifdef UNDER_ASAN
-    return __sanitizer_get_current_allocated_bytes();
-#else
     struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
-#endif
 }
 
 /* The good ones ---------------------------------------------------------------------------------
@@ -275,8 +270,10 @@ static void test_crowd(void **state)
     size_t after = live_heap();
     printf("%zu connections at once; live heap before %zu, after %zu bytes\n", most, before, after);
     assert_true(most > BAD);
+#ifndef UNDER_ASAN /* which has a malloc of its own, and looks for leaks itself */
     /* What is cached varies by a few blocks; a leak of some bytes per client would not fit. */
     assert_true(after <= before + 4096);
+#endif
     np_daemon_free(daemon_);
     np_loop_free(loop);
 }

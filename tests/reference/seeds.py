@@ -32,7 +32,8 @@ def everything() -> None:
         head = bytes([EVERYTHING, case["version"] - 1 | (0x80 if case["reply"] else 0)])
         data = head + bytes.fromhex(case["hex"])
         if len(data) <= LARGEST:
-            write("decode", f"everything {case.get('error', 'ok')[7:] or 'ok'} {case['name']}", data)
+            verdict = case.get("error", "NP_ERR_OK")[7:]
+            write("decode", f"everything {verdict} {case['name']}", data)
 
 
 def oracle_ids() -> dict[str, int]:

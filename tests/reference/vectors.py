@@ -61,8 +61,10 @@ def bad(
     case(name, data, version, reply, (error, f"everything.{where}"))
 
 
-def raw(name: str, text: str, error: str, where: str, version: int = 3, reply: bool = False) -> None:
-    case(name, bytes.fromhex(text), version, reply, (error, where))
+def raw(
+    name: str, digits: str, error: str, where: str, version: int = 3, reply: bool = False
+) -> None:
+    case(name, bytes.fromhex(digits), version, reply, (error, where))
 
 
 def length(count: int) -> Raw:
@@ -156,13 +158,15 @@ def large_forest(key: str, last: int) -> Value:
         ("bbbb", NO_FOREST | {"trees": [tree(1)] * last}),
     ]
     full = tree(2, tree(3), NO_FOREST)
-    big = tree(1, full, NO_FOREST | {"trees": [tree(3)] * 3, "by_name": [("aaaa", NO_FOREST), ("aaab", NO_FOREST)]})
+    names = [("aaaa", NO_FOREST), ("aaab", NO_FOREST)]
+    big = tree(1, full, NO_FOREST | {"trees": [tree(3)] * 3, "by_name": names})
     mid = {"trees": [full] * 3, "by_name": low, "end": True}
     return {"trees": [big] * 3, "by_name": [(key, mid)], "end": True}
 
 
 WOODS: Value = {
-    "tree": tree(1, tree(2, tree(3)), {"trees": [tree(4)], "by_name": [("f", NO_FOREST)], "end": False}),
+    "tree": tree(1, tree(2, tree(3)),
+                 {"trees": [tree(4)], "by_name": [("f", NO_FOREST)], "end": False}),
     "forests": [NO_FOREST, forest(4)],
     "maybe": (chain(4),),
     "one": [NO_FOREST, {"trees": [tree(5), tree(6)], "by_name": [], "end": False}],
@@ -180,8 +184,10 @@ def write_good() -> None:
     good("bounds, highest", "Bounds", top)
     good("bounds, characters of one to four bytes at their edges", "Bounds",
          BOUNDS | {"l": ["\x7f", "\x80", "\u07ff"]})  # fmt: skip
-    good("bounds, edges of the surrogates", "Bounds", BOUNDS | {"l": ["\ud7ff", "\ue000", "\uffff"]})
-    good("bounds, edges of the planes", "Bounds", BOUNDS | {"l": ["\U00010000", "\U0010ffff", "\0"]})
+    good("bounds, edges of the surrogates", "Bounds",
+         BOUNDS | {"l": ["\ud7ff", "\ue000", "\uffff"]})  # fmt: skip
+    good("bounds, edges of the planes", "Bounds",
+         BOUNDS | {"l": ["\U00010000", "\U0010ffff", "\0"]})  # fmt: skip
     for version in (1, 2, 3):
         value = VERSIONS if version > 1 else VERSIONS | {"last": ("green", {})}
         good(f"versions at {version}", "Versions", value, version)
@@ -200,7 +206,8 @@ def write_good() -> None:
     good("nests, pink at 2", "Nests", NESTS | {"t": (("pink", {}),)}, version=2)
     good("woods", "Woods", WOODS)
     good("woods, tiny", "Woods", TINY_WOODS)
-    good("woods, a forest of 512 bytes", "Woods", TINY_WOODS | {"forests": [large_forest("abcd", 1)]})
+    good("woods, a forest of 512 bytes", "Woods",
+         TINY_WOODS | {"forests": [large_forest("abcd", 1)]})  # fmt: skip
     good("nothing", "Nothing", {})
     good("added at 2", "Added", {"value": -(2**31)}, version=2)
     good("added at 3", "Added", {"value": 2**31 - 1})
@@ -216,7 +223,8 @@ def write_good() -> None:
 
 def write_bad_bounds() -> None:
     def b(name: str, field: str, value: object, error: str, where: str = "") -> None:
-        bad(f"bounds.{field}: {name}", "Bounds", BOUNDS | {field: value}, error, f"Bounds.{where or field}")
+        of = f"Bounds.{where or field}"
+        bad(f"bounds.{field}: {name}", "Bounds", BOUNDS | {field: value}, error, of)
 
     b("below", "a", 9, "RANGE")
     b("above", "a", 21, "RANGE")
@@ -270,7 +278,9 @@ def write_bad_bounds() -> None:
 
 
 def write_bad_nests() -> None:
-    def n(name: str, field: str, value: object, error: str, where: str = "", version: int = 3) -> None:
+    def n(
+        name: str, field: str, value: object, error: str, where: str = "", version: int = 3
+    ) -> None:
         of = where if where[:1].isupper() else f"Nests.{where or field}"
         bad(f"nests.{field}: {name}", "Nests", NESTS | {field: value}, error, of, version)
 
@@ -332,20 +342,27 @@ def write_bad_woods() -> None:
     w("five forests deep", "forests", [forest(5)], "DEPTH", "Forest")
     w("a tree in four forests", "one", [NO_FOREST, {
         "trees": [], "by_name": [("", {"trees": [], "by_name": [("", {
-            "trees": [tree(0, tree(1))], "by_name": [], "end": True})], "end": True})], "end": True}],
+            "trees": [tree(0, tree(1))], "by_name": [], "end": True})], "end": True})],
+        "end": True}],
       "DEPTH", "Tree")  # fmt: skip
     w("a forest in trees and forests by turns", "maybe",
-      (tree(1, tree(2), NO_FOREST | {"trees": [tree(3, None, forest(2))]}),), "DEPTH", "Forest")  # fmt: skip
+      (tree(1, tree(2), NO_FOREST | {"trees": [tree(3, None, forest(2))]}),),
+      "DEPTH", "Forest")  # fmt: skip
     w("a forest of 513 bytes", "forests", [large_forest("ab", 2)], "TOO_LONG", "Forest")
     w("a second forest of 514 bytes", "forests", [large_forest("", 2), large_forest("abc", 2)],
       "TOO_LONG", "Forest")  # fmt: skip
-    w("the last forest of 515 bytes", "one", [NO_FOREST, large_forest("abcd", 2)], "TOO_LONG", "Forest")
-    w("too many trees", "one", [NO_FOREST | {"trees": [tree(0)] * 4}, NO_FOREST], "TOO_LONG", "Forest.trees")
-    w("names descend", "one", [NO_FOREST | {"by_name": [("b", NO_FOREST), ("a", NO_FOREST)]}, NO_FOREST],
+    w("the last forest of 515 bytes", "one", [NO_FOREST, large_forest("abcd", 2)],
+      "TOO_LONG", "Forest")  # fmt: skip
+    w("too many trees", "one", [NO_FOREST | {"trees": [tree(0)] * 4}, NO_FOREST],
+      "TOO_LONG", "Forest.trees")  # fmt: skip
+    w("names descend", "one",
+      [NO_FOREST | {"by_name": [("b", NO_FOREST), ("a", NO_FOREST)]}, NO_FOREST],
       "ORDER", "Forest.by_name.key")  # fmt: skip
-    w("a name that is no text", "one", [NO_FOREST | {"by_name": [(text(b"\xff"), NO_FOREST)]}, NO_FOREST],
+    w("a name that is no text", "one",
+      [NO_FOREST | {"by_name": [(text(b"\xff"), NO_FOREST)]}, NO_FOREST],
       "UTF8", "Forest.by_name.key")  # fmt: skip
-    w("a bool behind trees", "one", [NO_FOREST | {"end": Raw(b"\2")}, NO_FOREST], "BOOL", "Forest.end")
+    w("a bool behind trees", "one", [NO_FOREST | {"end": Raw(b"\2")}, NO_FOREST],
+      "BOOL", "Forest.end")  # fmt: skip
     bad("root's reply: five levels", "Root", chain(5), "DEPTH", "Tree", reply=True)
 
 
@@ -367,7 +384,8 @@ def write_bad_ends() -> None:
 def write_cuts() -> None:
     """Every cut of a payload is TRUNCATED, and its offset the cut; the field missing is the
     reference's word alone. It is listed with the first cut from which on it is missing."""
-    for message, value in (("Bounds", BOUNDS), ("Versions", VERSIONS), ("Nests", NESTS), ("Woods", WOODS)):
+    whole = {"Bounds": BOUNDS, "Versions": VERSIONS, "Nests": NESTS, "Woods": WOODS}
+    for message, value in whole.items():
         data = PROTOCOL.encode(message, value, 3)
         missing: list[tuple[int, str]] = []
         for end in range(len(data)):
@@ -379,12 +397,17 @@ def write_cuts() -> None:
                     raise SystemExit(f"{message} cut at {end}: {e}") from e
                 if not missing or missing[-1][1] != e.where:
                     missing.append((end, e.where))
-        cuts.append({"name": f"{message}, cut", "version": 3, "hex": data.hex(), "missing": missing})
+        entry = {"name": f"{message}, cut", "version": 3, "hex": data.hex(), "missing": missing}
+        cuts.append(entry)
 
 
 def main() -> None:
-    for write in (write_good, write_bad_bounds, write_bad_nests, write_bad_woods, write_bad_ends, write_cuts):
-        write()
+    write_good()
+    write_bad_bounds()
+    write_bad_nests()
+    write_bad_woods()
+    write_bad_ends()
+    write_cuts()
     lines = [",\n".join(json.dumps(c) for c in kind) for kind in (cases, cuts)]
     content = '{"cases": [\n' + lines[0] + '\n], "cuts": [\n' + lines[1] + "\n]}\n"
     if "--check" in sys.argv[1:]:

@@ -2,9 +2,13 @@
 
 #include <math.h>
 
-#define NO_FOREST {.end = true}
+#define NO_FOREST                                                                                  \
+    {                                                                                              \
+        .end = true                                                                                \
+    }
 
-/* Bounds and persons ----------------------------------------------------------------------------- */
+/* Bounds and persons -----------------------------------------------------------------------------
+ */
 
 everything_bounds everything_values_bounds(void)
 {
@@ -60,7 +64,8 @@ everything_versions everything_values_versions(void)
     };
 }
 
-/* Nests ------------------------------------------------------------------------------------------ */
+/* Nests ------------------------------------------------------------------------------------------
+ */
 
 static everything_shape polygon(void)
 {
@@ -134,7 +139,8 @@ everything_nests everything_values_nests(void)
     return v;
 }
 
-/* Woods ------------------------------------------------------------------------------------------ */
+/* Woods ------------------------------------------------------------------------------------------
+ */
 
 /* An option of a recursive type is a list of none or one. */
 everything_woods everything_values_woods(void)
@@ -145,8 +151,10 @@ everything_woods everything_values_woods(void)
     static const everything_forest inner = {.trees = {&four, 1, {0}}, .by_name = ITEMS(f)};
 
     static const everything_forest_by_name_entry level4[] = {{{"in", 2}, {.end = false}}};
-    static const everything_forest_by_name_entry level3[] = {{{"in", 2}, {.by_name = ITEMS(level4)}}};
-    static const everything_forest_by_name_entry level2[] = {{{"in", 2}, {.by_name = ITEMS(level3)}}};
+    static const everything_forest_by_name_entry level3[] = {
+        {{"in", 2}, {.by_name = ITEMS(level4)}}};
+    static const everything_forest_by_name_entry level2[] = {
+        {{"in", 2}, {.by_name = ITEMS(level3)}}};
     static const everything_forest forests[] = {NO_FOREST, {.by_name = ITEMS(level2)}};
 
     static const everything_tree chain1 = {.label = 1};

@@ -10,7 +10,10 @@
 #define BYTES(literal) ((np_bytes){(const uint8_t *)(literal), sizeof(literal) - 1})
 
 /* The members of a list in items form, from an array. */
-#define ITEMS(array) {.items = (array), .count = sizeof(array) / sizeof *(array)}
+#define ITEMS(array)                                                                               \
+    {                                                                                              \
+        .items = (array), .count = sizeof(array) / sizeof *(array)                                 \
+    }
 
 /* What they point to is constant and lives as long as the program. */
 everything_bounds everything_values_bounds(void);     /* "bounds, lowest" */

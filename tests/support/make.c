@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Randomness and memory -------------------------------------------------------------------------- */
+/* Randomness and memory --------------------------------------------------------------------------
+ */
 
 uint64_t make_random(make_rng *rng)
 {
@@ -60,7 +61,8 @@ static size_t begin_mark(make_payload *payload, const np_type *type, bool entry)
     return payload->mark_count++;
 }
 
-/* Makers ----------------------------------------------------------------------------------------- */
+/* Makers -----------------------------------------------------------------------------------------
+ */
 
 typedef struct maker {
     make_rng *rng;
@@ -134,7 +136,8 @@ static void make_integer(maker *m, const np_type *type)
     make_u128 value;
 
     if (type->range != NULL) {
-        /* Two's complement: a signed range from lo to hi is one as unsigned numbers modulo 2^128. */
+        /* Two's complement: a signed range from lo to hi is one as unsigned numbers modulo 2^128.
+         */
         value = pick_between(m->rng, make__wide(type->range->lo.u), make__wide(type->range->hi.u));
     } else {
         value = pick_between(m->rng, 0, ~(make_u128)0);
@@ -173,9 +176,8 @@ static void make_float(maker *m, const np_type *type)
 /* A code point, often one at the edge of what a number of bytes can say. */
 static np_char pick_char(make_rng *rng)
 {
-    static const np_char telling[] = {0,      1,      'a',    0x7F,   0x80,    0x7FF,
-                                      0x800,  0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF,
-                                      0x1F600};
+    static const np_char telling[] = {0,      1,      'a',    0x7F,    0x80,     0x7FF,  0x800,
+                                      0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF, 0x1F600};
     np_char c;
 
     if (make_below(rng, 2) == 0) {
@@ -215,8 +217,8 @@ static void make_text(maker *m, const np_type *type)
         return;
     }
     while (left > 0) {
-        np_char c = make_below(m->rng, 3) > 0 ? 'a' + (np_char)make_below(m->rng, 26)
-                                              : pick_char(m->rng);
+        np_char c =
+            make_below(m->rng, 3) > 0 ? 'a' + (np_char)make_below(m->rng, 26) : pick_char(m->rng);
         if (np_char_len(c) > left || (type->nonul && c == 0)) {
             c = '.';
         }
@@ -225,7 +227,8 @@ static void make_text(maker *m, const np_type *type)
     }
 }
 
-/* Containers ------------------------------------------------------------------------------------- */
+/* Containers -------------------------------------------------------------------------------------
+ */
 
 /* Whether a recursion that is open still has a level for this item. */
 static bool has_level(const maker *m, const np_type *item)
@@ -330,7 +333,8 @@ static bool make_map(maker *m, const np_type *type)
     return ok && count >= type->min;
 }
 
-/* Structs and enums ------------------------------------------------------------------------------ */
+/* Structs and enums ------------------------------------------------------------------------------
+ */
 
 static bool make_fields(maker *m, const np_field *fields, size_t count)
 {
@@ -445,8 +449,8 @@ static bool make_value(maker *m, const np_type *type, bool held)
     return ok;
 }
 
-void make_valid(make_payload *out, make_rng *rng, const np_message *message,
-                uint32_t version, bool reply, size_t budget)
+void make_valid(make_payload *out, make_rng *rng, const np_message *message, uint32_t version,
+                bool reply, size_t budget)
 {
     maker m = {.rng = rng, .out = out, .version = version, .budget = budget};
     const np_type *type = reply ? message->reply : message->type;

@@ -40,8 +40,8 @@ void make_free(make_payload *payload);
 
 /* A message (or, with `reply`, its answer) as a valid payload of that version: id and
  * fields. `budget` is a length to aim at; what must be there may exceed it. */
-void make_valid(make_payload *out, make_rng *rng, const np_message *message,
-                uint32_t version, bool reply, size_t budget);
+void make_valid(make_payload *out, make_rng *rng, const np_message *message, uint32_t version,
+                bool reply, size_t budget);
 
 /* Breaks a valid payload in one to three places. The result is most likely refused, but may be
  * valid too. `out` is replaced; `other`, a second valid payload, lends bytes to be spliced in. */

@@ -25,7 +25,8 @@ static void replace(make_payload *p, size_t at, size_t old_len, const void *data
     }
 }
 
-/* Without regard to what the bytes mean --------------------------------------------------------- */
+/* Without regard to what the bytes mean ---------------------------------------------------------
+ */
 
 static void mutate_byte(make_payload *p, make_rng *rng)
 {
@@ -64,7 +65,8 @@ static void mutate_splice(make_payload *p, make_rng *rng, const make_payload *ot
     replace(p, at, gone, other->data + from, len);
 }
 
-/* At a value ------------------------------------------------------------------------------------- */
+/* At a value -------------------------------------------------------------------------------------
+ */
 
 static uint64_t pick_length(const np_type *type, make_rng *rng, uint64_t now)
 {

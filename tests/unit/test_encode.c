@@ -49,7 +49,8 @@ static void assert_vector(const np_codec *codec, uint32_t id, const void *value,
     free(data);
 }
 
-/* Items form ------------------------------------------------------------------------------------- */
+/* Items form -------------------------------------------------------------------------------------
+ */
 
 static void test_values_give_the_reference_bytes(void **state)
 {
@@ -108,7 +109,8 @@ static void test_struct_without_id(void **state)
     free(expected);
 }
 
-/* Decoded members -------------------------------------------------------------------------------- */
+/* Decoded members --------------------------------------------------------------------------------
+ */
 
 static void assert_ada(const everything_person *p)
 {
@@ -253,7 +255,8 @@ static void assert_maps_of_nests(const everything_nests *v)
     assert_true(everything_nests_k_next(&v->k, &k, &map) && map.count == 0);
     assert_false(everything_nests_k_next(&v->k, &k, &map));
     assert_true(everything_nests_l_next(&v->l, &l, &pair) && pair.key[1] == 1 && pair.value == -1);
-    assert_true(everything_nests_l_next(&v->l, &l, &pair) && pair.key[1] == 2 && pair.value == -128);
+    assert_true(everything_nests_l_next(&v->l, &l, &pair) && pair.key[1] == 2 &&
+                pair.value == -128);
     assert_true(everything_nests_o_next(&v->o, &o, &bytes) && bytes.key.len == 0);
     assert_true(everything_nests_o_next(&v->o, &o, &bytes) && bytes.key.len == 1);
     assert_true(everything_nests_p_next(&v->p, &p, &wide) && wide.key.hi == INT64_MIN);
@@ -348,7 +351,8 @@ static void test_relaying_parts(void **state)
     free(data);
 }
 
-/* Against the crate ------------------------------------------------------------------------------ */
+/* Against the crate ------------------------------------------------------------------------------
+ */
 
 static void assert_hex(const np_codec *codec, uint32_t id, const void *value, const char *hex)
 {
@@ -366,7 +370,7 @@ static void assert_hex(const np_codec *codec, uint32_t id, const void *value, co
 /* Values and bytes are cases of tests/vectors/bincode/encode.json, which the Rust crate wrote. */
 static void test_values_give_the_crates_bytes(void **state)
 {
-    oracle_ints ints = {155, 13970,  2931063888,  5730764573416934281,
+    oracle_ints ints = {155, 13970,  2931063888, 5730764573416934281,
                         -15, -26539, -775012661, -1637757380303212440};
     oracle_msg echo = {.tag = ORACLE_MSG_ECHO, .echo = {TEXT("19\u00DF\u00E9YZ\u00E9")}};
     oracle_msg_value msg = {{.tag = ORACLE_MSG_OPT, .opt = {{&echo, 1, {0}}}}};
@@ -381,8 +385,8 @@ static void test_values_give_the_crates_bytes(void **state)
         .kind = ORACLE_KIND_B,
         .body = {.tag = ORACLE_MSG_ECHO, .echo = {TEXT("Z-")}},
         .extra = ITEMS(extra),
-        .key = {159, 72, 222, 224, 151, 124, 112, 186, 199, 93, 24,  131, 220, 208, 205, 160,
-                57,  54, 45,  42,  199, 215, 46,  16,  27,  26, 4,   233, 234, 156, 25,  117},
+        .key = {159, 72, 222, 224, 151, 124, 112, 186, 199, 93, 24, 131, 220, 208, 205, 160,
+                57,  54, 45,  42,  199, 215, 46,  16,  27,  26, 4,  233, 234, 156, 25,  117},
         .sig = {13590092238883686810u, 16032622702258675071u},
         .ok = true,
     };
@@ -392,10 +396,11 @@ static void test_values_give_the_crates_bytes(void **state)
                "9b9236507cb4ae89cbe84104c4874ff15598cb3eced168b0c0fe568445e9");
     assert_hex(&oracle_msg_value_codec, ORACLE_MSG_VALUE_ID, &msg,
                "0400000001010000000a000000000000003139c39fc3a9595ac3a9");
-    assert_hex(&oracle_packet_codec, ORACLE_PACKET_ID, &packet,
-               "b074874ac380fbf313747e010000000100000002000000000000005a2d020000000000000000000000000000"
-               "00000000000000000004000000000000002d5a00620100000000000000299f48dee0977c70bac75d1883dcd0"
-               "cda039362d2ac7d72e101b1a04e9ea9c19759a89744be3b499bc7fddfd3967517fde01");
+    assert_hex(
+        &oracle_packet_codec, ORACLE_PACKET_ID, &packet,
+        "b074874ac380fbf313747e010000000100000002000000000000005a2d020000000000000000000000000000"
+        "00000000000000000004000000000000002d5a00620100000000000000299f48dee0977c70bac75d1883dcd0"
+        "cda039362d2ac7d72e101b1a04e9ea9c19759a89744be3b499bc7fddfd3967517fde01");
 }
 
 int main(void)

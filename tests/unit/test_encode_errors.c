@@ -13,13 +13,15 @@
 #include "support/everything_values.h"
 #include "support/vectors.h"
 
-/* A refusal as one line: "NP_ERR_RANGE: everything.Bounds.a: 9 is not in range 10..20 at byte 4". */
+/* A refusal as one line: "NP_ERR_RANGE: everything.Bounds.a: 9 is not in range 10..20 at byte 4".
+ */
 static void assert_fault(np_err err, const np_fault *fault, const char *expected)
 {
     char text[256], line[320];
 
     assert_int_equal(err, fault->err);
-    snprintf(line, sizeof line, "%s: %s", np_err_name(err), np_fault_format(fault, text, sizeof text));
+    snprintf(line, sizeof line, "%s: %s", np_err_name(err),
+             np_fault_format(fault, text, sizeof text));
     assert_string_equal(line, expected);
 }
 
@@ -59,7 +61,8 @@ static void refused_nests(everything_nests value, const char *expected)
     refused_nests_at(&value, 3, expected);
 }
 
-/* Bounds of values ------------------------------------------------------------------------------- */
+/* Bounds of values -------------------------------------------------------------------------------
+ */
 
 static void test_ranges(void **state)
 {
@@ -91,9 +94,11 @@ static void test_ranges(void **state)
                       "finite at byte 47");
     v = everything_values_bounds();
     v.g = 1.75f;
-    refused_bounds(v, "NP_ERR_RANGE: everything.Bounds.g: 1.75 is not in range -1.5..1.5 at byte 51");
+    refused_bounds(v,
+                   "NP_ERR_RANGE: everything.Bounds.g: 1.75 is not in range -1.5..1.5 at byte 51");
     v.g = NAN;
-    refused_bounds(v, "NP_ERR_RANGE: everything.Bounds.g: nan is not in range -1.5..1.5 at byte 51");
+    refused_bounds(v,
+                   "NP_ERR_RANGE: everything.Bounds.g: nan is not in range -1.5..1.5 at byte 51");
 }
 
 static void test_items_out_of_range(void **state)
@@ -160,7 +165,8 @@ static void test_text(void **state)
                       "87");
 }
 
-/* Enums and versions ------------------------------------------------------------------------------ */
+/* Enums and versions ------------------------------------------------------------------------------
+ */
 
 static void test_variants(void **state)
 {
@@ -190,9 +196,10 @@ static void test_newer(void **state)
     size_t len = 0;
 
     (void)state;
-    refused_versions_at(&v, 1,
-                        "NP_ERR_NEWER: everything.Color: the value is newer than the version agreed "
-                        "on, got 6 at byte 29");
+    refused_versions_at(
+        &v, 1,
+        "NP_ERR_NEWER: everything.Color: the value is newer than the version agreed "
+        "on, got 6 at byte 29");
     assert_int_equal(everything_versions_encoded_len_at(&v, 2, &len, NULL), NP_OK);
     n.i[1] = (everything_shape){.tag = EVERYTHING_SHAPE_DOTTED};
     assert_int_equal(everything_nests_encoded_len_at(&n, 2, &len, &fault), NP_ERR_NEWER);
@@ -201,7 +208,8 @@ static void test_newer(void **state)
     assert_int_equal(everything_nests_encoded_len_at(&n, 3, &len, &fault), NP_OK);
 }
 
-/* Lists and maps ---------------------------------------------------------------------------------- */
+/* Lists and maps ----------------------------------------------------------------------------------
+ */
 
 static void test_counts_without_items(void **state)
 {
@@ -287,7 +295,8 @@ static void test_order(void **state)
     assert_int_equal(everything_nests_encoded_len(&v, &len, &fault), NP_ERR_ORDER);
 }
 
-/* Recursion --------------------------------------------------------------------------------------- */
+/* Recursion ---------------------------------------------------------------------------------------
+ */
 
 static void test_depth(void **state)
 {
@@ -339,12 +348,14 @@ static void test_whole_size(void **state)
     const everything_forest_by_name_entry more[] = {{TEXT("abcd"), entry.value},
                                                     {TEXT("abce"), {.trees = {&leaf, 1, {0}}}}};
     copy.by_name = (everything_forest_by_name)ITEMS(more);
-    refused_woods_at(&out, 3, "NP_ERR_TOO_LONG: everything.Forest: length 544 exceeds max 512 at "
-                              "byte 15");
+    refused_woods_at(&out, 3,
+                     "NP_ERR_TOO_LONG: everything.Forest: length 544 exceeds max 512 at "
+                     "byte 15");
     free(data);
 }
 
-/* Buffers ----------------------------------------------------------------------------------------- */
+/* Buffers -----------------------------------------------------------------------------------------
+ */
 
 static void test_space(void **state)
 {

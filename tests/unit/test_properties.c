@@ -18,12 +18,14 @@
 
 #include "base.h"
 #include "everything.h"
+#include "odd.h"
 #include "oracle.h"
 #include "rust_message.h"
 #include "support/make.h"
 #include "support/twin.h"
 
-/* What a payload can be ------------------------------------------------------------------------- */
+/* What a payload can be -------------------------------------------------------------------------
+ */
 
 typedef struct target {
     const np_protocol *protocol;
@@ -48,7 +50,8 @@ static void add_targets(const np_protocol *protocol)
     }
 }
 
-/* Which case is running --------------------------------------------------------------------------- */
+/* Which case is running ---------------------------------------------------------------------------
+ */
 
 static char running[256];
 
@@ -74,12 +77,14 @@ static const target *target_of(uint64_t seed)
 {
     const target *t = &targets[seed % target_count];
 
-    snprintf(running, sizeof running, "replay with NP_SEED=%" PRIu64 " (%s, version %" PRIu32 "%s)\n",
-             seed, t->message->name, t->version, t->reply ? ", reply" : "");
+    snprintf(running, sizeof running,
+             "replay with NP_SEED=%" PRIu64 " (%s, version %" PRIu32 "%s)\n", seed,
+             t->message->name, t->version, t->reply ? ", reply" : "");
     return t;
 }
 
-/* The properties ---------------------------------------------------------------------------------- */
+/* The properties ----------------------------------------------------------------------------------
+ */
 
 /* A block of exactly its size, so that a sanitizer sees the first byte too many. */
 static np_err check(const target *t, const make_payload *payload, twin_effort effort)
@@ -192,6 +197,7 @@ int main(void)
     add_targets(&oracle_protocol);
     add_targets(&rust_message_protocol);
     add_targets(&everything_protocol);
+    add_targets(&odd_protocol);
     signal(SIGABRT, on_abort);
     if (__sanitizer_set_death_callback != NULL) {
         __sanitizer_set_death_callback(tell_case);

@@ -23,7 +23,8 @@ static int load(void **state)
     json_error_t error;
 
     (void)state;
-    vectors = json_load_file("tests/vectors/everything/vectors.json", JSON_REJECT_DUPLICATES, &error);
+    vectors =
+        json_load_file("tests/vectors/everything/vectors.json", JSON_REJECT_DUPLICATES, &error);
     if (vectors == NULL) {
         print_error("%s:%d: %s\n", error.source, error.line, error.text);
     }
@@ -60,7 +61,8 @@ static np_err verdict(uint32_t version, bool reply, const uint8_t *data, size_t 
     np_err err = twin_check(&everything_protocol, version, reply, data, len, effort);
 
     assert_int_equal(
-        twin_decode(&everything_protocol, version, reply, data, len, fault, &again, &again_len), err);
+        twin_decode(&everything_protocol, version, reply, data, len, fault, &again, &again_len),
+        err);
     free(again);
     return err;
 }
@@ -79,8 +81,8 @@ static void check_case(json_t *c)
         fail_msg("%s: expected %s, got %s at %s", name, expected, np_err_name(err), fault.where);
     }
     if (expected == NULL) {
-        const np_message *message = np_protocol_message_named(&everything_protocol,
-                                                              text_of(c, "message"));
+        const np_message *message =
+            np_protocol_message_named(&everything_protocol, text_of(c, "message"));
         assert_non_null(message);
         assert_int_equal(message->id, np_get_u32(data));
     } else if (strcmp(fault.where, text_of(c, "where")) != 0 ||
@@ -109,9 +111,10 @@ static void test_cases(void **state)
 static void test_every_error_has_a_case(void **state)
 {
     static const np_err errors[] = {
-        NP_ERR_TRUNCATED, NP_ERR_TRAILING, NP_ERR_TOO_LONG, NP_ERR_TOO_SHORT,
-        NP_ERR_RANGE,     NP_ERR_BOOL,     NP_ERR_OPTION,   NP_ERR_VARIANT,
-        NP_ERR_CHAR,      NP_ERR_UTF8,     NP_ERR_NUL,      NP_ERR_FINITE,
+        NP_ERR_TRUNCATED, NP_ERR_TRAILING, NP_ERR_TOO_LONG,
+        NP_ERR_TOO_SHORT, NP_ERR_RANGE,    NP_ERR_BOOL,
+        NP_ERR_OPTION,    NP_ERR_VARIANT,  NP_ERR_CHAR,
+        NP_ERR_UTF8,      NP_ERR_NUL,      NP_ERR_FINITE,
         NP_ERR_ORDER,     NP_ERR_DEPTH,    NP_ERR_UNKNOWN_MESSAGE,
     };
     (void)state;

@@ -33,7 +33,8 @@ static uint8_t *encode(const everything_versions *value, uint32_t version, size_
     }
     uint8_t *buf = malloc(measured);
     assert_non_null(buf);
-    assert_int_equal(everything_versions_encode_at(value, version, buf, measured, len, NULL), NP_OK);
+    assert_int_equal(everything_versions_encode_at(value, version, buf, measured, len, NULL),
+                     NP_OK);
     assert_int_equal(*len, measured);
     return buf;
 }
@@ -162,7 +163,8 @@ static void test_wrong_version(void **state)
         for (uint32_t heard = 1; heard <= NEWEST; heard++) {
             np_err err = everything_versions_decode_at(&back, heard, data, len, NULL);
             assert_int_equal(err == NP_OK, said == heard);
-            assert_int_equal(twin_check(&everything_protocol, heard, false, data, len, effort), err);
+            assert_int_equal(twin_check(&everything_protocol, heard, false, data, len, effort),
+                             err);
         }
         free(data);
     }
@@ -208,15 +210,18 @@ static void test_relaying_nests(void **state)
             np_iter it = {0};
             uint32_t least = in < out ? in : out;
             assert_int_equal(
-                everything_nests_encode_at(&value, in, in_data, sizeof in_data, &in_len, NULL), NP_OK);
-            assert_int_equal(everything_nests_decode_at(&relayed, in, in_data, in_len, NULL), NP_OK);
+                everything_nests_encode_at(&value, in, in_data, sizeof in_data, &in_len, NULL),
+                NP_OK);
+            assert_int_equal(everything_nests_decode_at(&relayed, in, in_data, in_len, NULL),
+                             NP_OK);
             assert_int_equal(everything_nests_encoded_len_at(&relayed, out, &expected_len, NULL),
                              NP_OK);
-            assert_int_equal(everything_nests_encode_at(&relayed, out, out_data, expected_len,
-                                                        &out_len, NULL),
-                             NP_OK);
+            assert_int_equal(
+                everything_nests_encode_at(&relayed, out, out_data, expected_len, &out_len, NULL),
+                NP_OK);
             assert_int_equal(out_len, expected_len);
-            assert_int_equal(everything_nests_decode_at(&back, out, out_data, out_len, NULL), NP_OK);
+            assert_int_equal(everything_nests_decode_at(&back, out, out_data, out_len, NULL),
+                             NP_OK);
             assert_true(everything_nests_j_next(&back.j, &it, &entry));
             assert_int_equal(entry.value.mood, least >= 2 ? 5 : 1);
             assert_true(everything_nests_j_next(&back.j, &it, &entry));
@@ -225,7 +230,8 @@ static void test_relaying_nests(void **state)
     }
 }
 
-/* A variant that an older peer does not know cannot be relayed to it, though its bytes are there. */
+/* A variant that an older peer does not know cannot be relayed to it, though its bytes are there.
+ */
 static void test_relaying_what_is_newer(void **state)
 {
     everything_nests value = everything_values_nests(), relayed;
@@ -282,7 +288,8 @@ static void test_newer_message(void **state)
     assert_int_equal(everything_added_decode_at(&value, 2, added, sizeof added, NULL), NP_OK);
     assert_int_equal(twin_check(&everything_protocol, 1, false, added, sizeof added, effort),
                      NP_ERR_UNKNOWN_MESSAGE);
-    assert_int_equal(twin_check(&everything_protocol, 2, false, added, sizeof added, effort), NP_OK);
+    assert_int_equal(twin_check(&everything_protocol, 2, false, added, sizeof added, effort),
+                     NP_OK);
 }
 
 int main(void)

@@ -12,6 +12,7 @@ from typing import Callable
 from ..model import Protocol
 from .codec import emit_codec
 from .conversation import emit_conversations
+from .docs import emit_docs
 from .header import emit_header
 from .ragel import RagelMissing, emit_ragel, run_ragel
 from .service import emit_service, emit_service_header
@@ -25,6 +26,7 @@ EMITTERS: dict[str, Callable[[Protocol], str]] = {
     "{name}_parse.rl": emit_ragel,
     "{name}_service.h": emit_service_header,
     "{name}_service.c": emit_service,
+    "{name}.md": emit_docs,
 }
 """File name -> emitter."""
 

@@ -9,7 +9,7 @@ from ..names import upper
 from . import packets
 from .banner import banner
 from .code import Code, quote
-from .common import Context, is_plain_enum
+from .common import Context, is_plain_enum, lazy_target
 from .header import codec_heads
 from .layout import Block, Fields, Items, Record, called, records
 from .measure import Measure
@@ -23,7 +23,8 @@ def emit_codec(p: Protocol) -> str:
     context = Context.of(p)
     c(f'#include "{p.name}.h"')
     c()
-    _forward(p, c, context)
+    held = _held(p)
+    _forward(p, c, context, held)
     for decl in own_types(p):
         if isinstance(decl, Enum) and decl.plain:
             _plain_enum(context, c, decl)
@@ -31,7 +32,7 @@ def emit_codec(p: Protocol) -> str:
     for record in ordered:
         # An array's items are handled where it stands; only lists of arrays need a reader for one.
         if not isinstance(record, Block):
-            _record(context, c, record)
+            _record(context, c, record, held)
         elif any(isinstance(r, Items) and r.item_name == record.name for r in ordered):
             c.section(record.where)
             Read(context, c).record(record)
@@ -49,14 +50,23 @@ def emit_codec(p: Protocol) -> str:
     return banner(p, f"{p.name}.c - the codecs of the {p.name} protocol.") + c.text()
 
 
-def _forward(p: Protocol, c: Code, context: Context) -> None:
+def _held(p: Protocol) -> set[str]:
+    """Recursive types that a container of their own recursion holds, and not only a struct: those
+    are met a level deeper."""
+    targets = (lazy_target(r.type) for r in records(p) if isinstance(r, Items))
+    return {t.name for t in targets if t is not None}
+
+
+def _forward(p: Protocol, c: Code, context: Context, held: set[str]) -> None:
     """Recursive types call themselves by way of their lists."""
     for decl in own_types(p):
         if context.recursive(decl.name):
             name = place_of(decl).path
-            c(f"static np_err {name}_measure_deeper(np_meter *m, const void *value);")
+            if decl.name in held:
+                c(f"static np_err {name}_measure_deeper(np_meter *m, const void *value);")
             c(f"static uint8_t *{name}_put(uint8_t *p, const void *value, uint32_t version);")
-            c(f"static np_err {name}_read_deeper(np_reader *r, void *value);")
+            if decl.name in held:
+                c(f"static np_err {name}_read_deeper(np_reader *r, void *value);")
             c()
 
 
@@ -97,7 +107,7 @@ def _plain_enum(context: Context, c: Code, e: Enum) -> None:
     Read(context, c).plain_enum(at.path, at.where)
 
 
-def _record(context: Context, c: Code, record: Record) -> None:
+def _record(context: Context, c: Code, record: Record, held: set[str]) -> None:
     c.section(record.where)
     Measure(context, c).record(record)
     Put(context, c).record(record)
@@ -110,8 +120,9 @@ def _record(context: Context, c: Code, record: Record) -> None:
     decl = context.p.types.get(record.owner or "")
     if decl is not None and context.recursive(decl.name) and record.name == place_of(decl).path:
         assert decl.max_len is not None and decl.depth is not None
-        Measure(context, c).deeper(record.name, record.where, decl.depth)
-        Read(context, c).deeper(record.name, record.where, decl.depth)
+        if decl.name in held:
+            Measure(context, c).deeper(record.name, record.where, decl.depth)
+            Read(context, c).deeper(record.name, record.where, decl.depth)
         Measure(context, c).whole(record.name, record.where, decl.max_len)
         Read(context, c).whole(record.name, record.where, decl.max_len)
 

@@ -19,7 +19,7 @@ from ..model import (
 )
 from ..names import upper
 from .code import quote
-from .shapes import Place, components, is_leaf, place_of, ref_name, scalar_width
+from .shapes import Place, components, place_of, ref_name, scalar_width
 
 LOOP_VARIABLES = "ijklmn"
 
@@ -200,7 +200,7 @@ def prefix_width(t: Type) -> int | None:
     if isinstance(t, Scalar):
         return None if t.kind == "char" else scalar_width(t)
     if isinstance(t, Option):
-        return 1 if is_leaf(t.item) or lazy_target(t) is not None else None
+        return 1
     return 8 if isinstance(t, (Text, List, Map)) else None
 
 

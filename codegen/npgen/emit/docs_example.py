@@ -89,8 +89,7 @@ class _Example:
             yield self._scalar(t, nearest_to_zero(t), path)
         elif isinstance(t, Text):
             yield Piece(_length(t.min), f"{path}: {t.min} bytes")
-            if t.min:
-                yield Piece((b"a" if t.kind == "string" else b"\0") * t.min, path)
+            yield from _run(b"a" if t.kind == "string" else b"\0", t.min, path)
         elif isinstance(t, Array):
             yield from self._items(t.item, t.count, path)
         elif isinstance(t, List):
@@ -113,8 +112,7 @@ class _Example:
 
     def _items(self, item: Type, count: int, path: str) -> Iterator[Piece]:
         if isinstance(item, Scalar) and count:
-            one = self._scalar(item, nearest_to_zero(item), "").data
-            yield Piece(one * count, path)
+            yield from _run(self._scalar(item, nearest_to_zero(item), "").data, count, path)
             return
         for i in range(min(count, MAX_ITEMS)):
             yield from self.value(item, f"{path}[{i}]")
@@ -141,7 +139,7 @@ class _Example:
             width = INT_BITS[t.kind] // 8
             return Piece(int(number).to_bytes(width, "little", signed=t.kind[0] == "i"), label)
         if t.kind == "char":
-            return Piece(chr(int(number)).encode("utf-8"), label)
+            return Piece(chr(int(number)).encode("utf-8", "replace"), label)
         if t.kind == "bool":
             return Piece(bytes([int(number)]), label)
         return Piece(struct.pack("<f" if t.kind == "f32" else "<d", number), label)
@@ -169,6 +167,13 @@ class _Example:
             if isinstance(decl, Enum):
                 variant = decl.variants[min(i, len(decl.variants) - 1)]
                 yield Piece(variant.index.to_bytes(4, "little"), f"{path}: {variant.name}")
+
+
+def _run(one: bytes, count: int, path: str) -> Iterator[Piece]:
+    """The same bytes again and again, of which only some are made."""
+    shown = min(count, max(1, MAX_BYTES // len(one)))
+    if count:
+        yield Piece(one * shown, path, (count - shown) * len(one))
 
 
 def nearest_to_zero(t: Scalar) -> float:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from ..model import Packet, PacketInt, Protocol
 from ..names import member
 from .code import Code, quote
-from .packets import check_int, own_packets, packet_name, parse_args, store_int
+from .packets import (
+    bounds_rule,
+    check_int,
+    is_refused_early,
+    own_packets,
+    packet_name,
+    parse_args,
+    store_int,
+)
 
 
 def emit_packet_machines(p: Protocol, c: Code) -> None:
@@ -57,17 +65,21 @@ def _int_field(c: Code, packet: Packet, f: PacketInt, at: int) -> None:
         c()
         return
     order = "big" if f.big_endian else "little"
-    bytes_ = [_allowed(f, i) for i in range(n)]
+    bytes_ = _up_to(f) if is_refused_early(f) else [_allowed(f, i) for i in range(n)]
     constant = [part for part in f.parts if part.const is not None]
     suffix = ""
     if constant:
         part = constant[0]
         _refusal(c, f"{f.name}_wrong", packet, f"{f.name}.{part.name}", f"= {part.const}", at)
         suffix = f" @!{f.name}_wrong"
+    if is_refused_early(f):
+        _refusal(c, f"{f.name}_wrong", packet, f.name, bounds_rule(f), at, "NP_ERR_RANGE")
+        suffix = f" @!{f.name}_wrong"
     with c.block(f"action {f.name}_done {{"):
         body = Code()
+        hi = None if is_refused_early(f) else f.hi
         plain = PacketInt(
-            f.name, f.bits, f.signed, f.big_endian, f.doc, f.span, None, f.lo, f.hi, (), None
+            f.name, f.bits, f.signed, f.big_endian, f.doc, f.span, None, f.lo, hi, (), None
         )
         check_int(body, packet, plain, "bits", str(at))
         c(f"{_c_uint(f.bits)} bits = ({_c_uint(f.bits)})parser->value;")
@@ -85,10 +97,29 @@ def _c_uint(bits: int) -> str:
     return f"uint{next(size for size in (8, 16, 32, 64) if bits <= size)}_t"
 
 
-def _refusal(c: Code, action: str, packet: Packet, field: str, rule: str, at: int) -> None:
+def _refusal(
+    c: Code, action: str, packet: Packet, field: str, rule: str, at: int,
+    error: str = "NP_ERR_CONST",
+) -> None:  # fmt: skip
     where = quote(f"{packet.origin}.{packet.name}.{field}")
     with c.block(f"action {action} {{"):
-        c(f"parser->err = np_fault_set(fault, NP_ERR_CONST, {where}, {quote(rule)}, {at}, 0);")
+        c(f"parser->err = np_fault_at(fault, {error}, {where}, {quote(rule)}, {at});")
+
+
+def _up_to(f: PacketInt) -> list[str]:
+    """The byte strings of numbers up to the greatest, most significant byte first: they share its
+    first bytes, then have a lower one, then any."""
+    assert f.hi is not None
+    n = f.bits // 8
+    most = f.hi.to_bytes(n, "big")
+    strings = []
+    for i, byte in enumerate(most):
+        if byte > 0:
+            shared = [f"0x{b:02X}" for b in most[:i]]
+            lower = "0x00" if byte == 1 else f"0x00..0x{byte - 1:02X}"
+            strings.append(" ".join([*shared, lower, *["any"] * (n - i - 1)]))
+    strings.append(" ".join(f"0x{b:02X}" for b in most))
+    return [" | ".join(strings)]
 
 
 def _allowed(f: PacketInt, index: int) -> str:

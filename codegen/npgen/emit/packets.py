@@ -186,13 +186,14 @@ def check_int(c: Code, packet: Packet, f: PacketInt, value: str, offset: str) ->
     """Refuses a whole value; the offset is the one of its first byte."""
     where = f"{packet.origin}.{packet.name}.{f.name}"
 
-    def refuse(condition: str, error: str, where: str, rule: str, got: str) -> None:
+    def refuse(condition: str, error: str, where: str, rule: str, got: str | None) -> None:
         with c.block(f"if (np_unlikely({condition})) {{"):
-            args = ["fault", error, quote(where), quote(rule), offset, got]
-            c.call("return np_fault_set", args)
+            args = ["fault", error, quote(where), quote(rule), offset]
+            c.call("return np_fault_at" if got is None else "return np_fault_set",
+                   args if got is None else [*args, got])
 
     if f.const is not None:
-        refuse(f"{value} != 0x{f.const:X}u", "NP_ERR_CONST", where, f"= 0x{f.const:X}", "0")
+        refuse(f"{value} != 0x{f.const:X}u", "NP_ERR_CONST", where, f"= 0x{f.const:X}", None)
     for part in f.parts:
         if part.const is not None:
             mask = (1 << part.bits) - 1
@@ -202,7 +203,7 @@ def check_int(c: Code, packet: Packet, f: PacketInt, value: str, offset: str) ->
                 "NP_ERR_CONST",
                 f"{where}.{part.name}",
                 f"= {part.const}",
-                "0",
+                None,
             )
     signed = f"(int{_storage(f.bits)}_t){value}" if f.signed else value
     least = -(2 ** (f.bits - 1)) if f.signed else 0
@@ -214,7 +215,15 @@ def check_int(c: Code, packet: Packet, f: PacketInt, value: str, offset: str) ->
     if f.hi is not None and f.hi < most:
         bounds.append(f"{signed} > {f.hi}{suffix}")
     if bounds:
-        refuse(" || ".join(bounds), "NP_ERR_RANGE", where, bounds_rule(f), value)
+        shown = None if is_refused_early(f) else value
+        refuse(" || ".join(bounds), "NP_ERR_RANGE", where, bounds_rule(f), shown)
+
+
+def is_refused_early(f: PacketInt) -> bool:
+    """Whether the first byte that makes a number too large is known as it comes: most significant
+    byte first, and nothing but a greatest value. The number is not told then; it is not there."""
+    plain = not f.signed and not f.parts and f.const is None and not f.lo
+    return plain and f.big_endian and f.bits > 8 and f.hi is not None and f.hi < 2**f.bits - 1
 
 
 def bounds_rule(f: PacketInt) -> str:

@@ -96,16 +96,16 @@ class Read:
             return self._x.function(t.item, "read", record.owner)
         if record.item_name.startswith("np_"):
             return f"{record.name}_item_read"
-        if isinstance(t.item, (List, Map)):
+        if isinstance(t.item, (List, Map, Option)):
             return f"{record.name}_read_item"
         return f"{record.item_name}_read"
 
     def item(self, record: Items) -> None:
-        """The reader of an item that has none of its own: the runtime's types have not, and that of
-        a list or map begins behind its count."""
+        """The reader of an item that has none of its own: the runtime's types have not, and those of
+        lists, maps and options begin behind the count or tag."""
         t, c = record.type, self._c
-        counted = isinstance(t, List) and isinstance(t.item, (List, Map))
-        if isinstance(t, Map) or not (counted or record.item_name.startswith("np_")):
+        prefixed = isinstance(t, List) and isinstance(t.item, (List, Map, Option))
+        if isinstance(t, Map) or not (prefixed or record.item_name.startswith("np_")):
             return
         name = self.item_function(record)
         args = ["np_reader *r", "void *value"]
@@ -137,8 +137,7 @@ class Read:
         elif isinstance(record, Items):
             self._items(record)
         elif isinstance(record, Maybe):
-            self._present(1, record.where)
-            c.check("np_read_option", ["r", "&v->has", quote(record.where)])
+            # Fields may share it, so its tag is read by those who know which field it is.
             with c.block("if (v->has) {"):
                 self.value(record.value.type, record.value.at, "v->value")
                 self._flush()
@@ -400,6 +399,7 @@ class Read:
                 self.value(t.item, at.some(), f"{expr}.value")
                 self._flush()
         else:
+            c.check("np_read_option", ["r", f"&{expr}.has", quote(at.where)])
             c.check(f"{name}_read", ["r", f"&{expr}"])
 
     def _list(self, t: List | Map, at: Place, expr: str) -> None:

@@ -64,10 +64,12 @@ def _handlers(p: Protocol, c: Code, messages: list[Message]) -> None:
     c("/* Decodes one message and calls its handler; see np_dispatch_fn. */")
     c.call(f"NP_API np_err {p.name}_dispatch", _dispatch_args())
     c()
-    c("/* The protocol with these handlers, for the options of a daemon or client. */")
+    c("/* The protocol with these handlers, for the options of a daemon or client. NULL: for a client")
+    c(" * that only calls; what else its peer sends is refused as unknown. */")
     c(f"static inline np_service {p.name}_service(const {p.name}_handlers *handlers)")
     with c.block("{"):
-        c(f"np_service service = {{&{p.name}_protocol, {p.name}_dispatch, handlers}};")
+        values = [f"&{p.name}_protocol", f"handlers != NULL ? {p.name}_dispatch : NULL", "handlers"]
+        c(f"np_service service = {{{', '.join(values)}}};")
         c("return service;")
     c()
 

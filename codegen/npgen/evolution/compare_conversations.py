@@ -64,8 +64,8 @@ class _Machine:
                 return rule.target or state, rule
             if rule.wildcard:
                 wildcard = rule
-        if message not in self.own:  # of an imported protocol: legal unless all is over
-            return None if at.final else (state, None)
+        if message not in self.own:  # of an imported protocol: legal everywhere
+            return state, None
         return None if wildcard is None else (wildcard.target or state, wildcard)
 
     def mentioned(self) -> set[str]:

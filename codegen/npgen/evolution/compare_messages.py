@@ -54,18 +54,21 @@ class _Messages:
                 self._reused(message, same_id)
             return same_name
         if same_id is None:
-            text = f"message '{message.name}' = {message.id} is gone"
-            self.report.add("message-removed", Hurts.NEW_READERS, (message.span, self.new.span), text)
+            self._removed(message)
             return None
         if same_id.name not in self.old_names and _alike(message, same_id):
             text = f"'{message.name}' is named '{same_id.name}' now; if it means something else,"
             text += " give it a free id"
             self.report.add("message-renamed", Hurts.SOURCE, (message.span, same_id.span), text)
             return same_id
-        text = f"message '{message.name}' = {message.id} is gone"
-        self.report.add("message-removed", Hurts.NEW_READERS, (message.span, self.new.span), text)
+        self._removed(message)
         self._reused(message, same_id)
         return None
+
+    def _removed(self, message: Message) -> None:
+        text = f"message '{message.name}' = {message.id} is gone"
+        spans = (message.span, self.new.span)
+        self.report.add("message-removed", Hurts.NEW_READERS, spans, text)
 
     def _reused(self, message: Message, other: Message | None) -> None:
         """Another message has taken the id; one that was released elsewhere is reported there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..model import Packet, PacketBytes, PacketField, PacketInt, Protocol, Scalar, Span
 from ..bounds import narrower
-from .lock_write import packet_bounds, packet_type
+from ..spell import packet_bounds, packet_type
 from .release import own_packets
 from .report import Hurts, Report
 
@@ -106,7 +106,7 @@ def _parts(old: PacketInt, new: PacketInt, packet: str, report: Report) -> None:
         if any(bit is None for bit in before):
             text = f"{what} takes bits that were released as others"
             report.add("packet-changed", Hurts.BOTH, spans, text)
-            continue
+            return
         const = sum((bit or 0) << i for i, bit in enumerate(before))
         _const(const, part.const, what, spans, report)
 

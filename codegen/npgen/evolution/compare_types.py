@@ -266,6 +266,7 @@ def _wire(type_: Type, types: dict[str, Decl]) -> tuple[str, ...]:
         return (spell(Text("bytes", type_.max, type_.min)),)
     if isinstance(type_, Ref):
         decl = types[type_.name]
-        if isinstance(decl, Struct) and decl.depth is None and all(f.since == 1 for f in decl.fields):
+        always = isinstance(decl, Struct) and all(f.since == 1 for f in decl.fields)
+        if isinstance(decl, Struct) and always and decl.depth is None:
             return tuple(part for f in decl.fields for part in _wire(f.type, types))
     return () if spell(type_) == "()" else (spell(type_),)

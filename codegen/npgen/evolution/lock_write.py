@@ -25,7 +25,7 @@ from ..model import (
     Struct,
     Variant,
 )
-from ..spell import spell, string, value
+from ..spell import packet_bounds, packet_type, spell, string, value
 from .release import own_messages, own_packets, released_types
 
 FORMAT = 1
@@ -38,7 +38,7 @@ def lock_text(p: Protocol) -> str:
     """The whole file."""
     body = lock_body(p)
     return (
-        f"# A release of the protocol, recorded by 'npgen lock'; 'npgen breaking' compares with it.\n"
+        "# A release of the protocol, recorded by 'npgen lock' for 'npgen breaking'.\n"
         f"lock {FORMAT}\n"
         f"digest {body_digest(body)}\n"
         f"{body}"
@@ -118,22 +118,6 @@ def _message(message: Message) -> Iterator[str]:
 # --------------------------------------------------------------------------------------------
 # Packets
 # --------------------------------------------------------------------------------------------
-
-
-def packet_type(field: PacketInt) -> str:
-    """The type of an integer of a packet, as the schema writes it: ``u32be``."""
-    word = "flags" if field.parts else "i" if field.signed else "u"
-    order = "" if field.bits == 8 else "be" if field.big_endian else "le"
-    return f"{word}{field.bits}{order}"
-
-
-def packet_bounds(field: PacketInt) -> str:
-    """``range -5..5``, ``max 16``: the bounds of an integer of a packet."""
-    if field.lo is not None and field.hi is not None:
-        return f"range {field.lo}..{field.hi}"
-    if field.lo is not None:
-        return f"min {field.lo}"
-    return f"max {field.hi}" if field.hi is not None else ""
 
 
 def _packet(packet: Packet) -> Iterator[str]:

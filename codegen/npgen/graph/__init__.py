@@ -1,0 +1,1 @@
+"""``npgen graph``: conversations, layouts and parsers as pictures (dot or SVG)."""
