@@ -45,7 +45,8 @@ typedef struct bench_contestant {
     void (*encode)(void *context, size_t passes); /* all orders, `passes` times */
     void (*decode)(void *context, size_t passes);
     /* The same one after another: each order is chosen with the last result, so that the processor
-     * cannot work on several at a time. NULL: only the time in bulk is of interest. */
+     * cannot work on several at a time. Most of that time is the way from one result to the next
+     * order, the same for all; so it is for codecs of one format only. NULL for the others. */
     void (*encode_chained)(void *context, size_t passes);
     void (*decode_chained)(void *context, size_t passes);
     /* Decodes what it encoded, to show that it did its work. NULL: it only moves bytes. */

@@ -27,24 +27,11 @@ static void copy(void *context, size_t passes)
     }
 }
 
-static void copy_chained(void *context, size_t passes)
-{
-    uint8_t buf[BENCH_ROOM];
-    size_t i = 0;
-
-    (void)context;
-    for (size_t n = 0; n < passes * BENCH_ORDERS; n++) {
-        memcpy(buf, wire[i], lens[i]);
-        bench_consume(buf);
-        i = bench_chain(i, buf[lens[i] - 1]);
-    }
-}
-
 static size_t encoded_len(size_t i)
 {
     return lens[i];
 }
 
 const bench_contestant bench_memcpy = {
-    "memcpy", prepare, copy, copy, copy_chained, copy_chained, NULL, encoded_len,
+    "memcpy", prepare, copy, copy, NULL, NULL, NULL, encoded_len,
 };

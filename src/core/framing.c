@@ -113,8 +113,9 @@ static np_err np_framing_read_stream(np_framing_head *out, const uint8_t *data, 
     return NP_OK;
 }
 
-np_err np_framing_read(np_framing_head *out, const uint8_t *data, size_t len,
-                       const np_framing_rules *rules, bool *done, size_t *need, np_fault *fault)
+np_err np_framing_read_any(np_framing_head *out, const uint8_t *data, size_t len,
+                           const np_framing_rules *rules, bool *done, size_t *need,
+                           np_fault *fault)
 {
     base_frame frame;
     np_err err;

@@ -130,7 +130,8 @@ message M = 7 {
 message N = 8 {
     j: map<u8, bool> min 3 max 9; k: map<i16 max -2, ()> min 2 max 9; l: map<bool, u8> min 2 max 2;
     m: map<string min 2 max 4, u8> min 2 max 4; n: map<bytes max 4, u8> min 2 max 4;
-    o: map<Key, u8> min 3 max 3; p: map<u8[3], u8> min 2 max 3; q: map<char min 'y', u8> min 2 max 3;
+    o: map<Key, u8> min 3 max 3; p: map<u8[3], u8> min 2 max 3;
+    q: map<char min 'y', u8> min 2 max 3;
     r: (u8, Data, ()); s: Data[3]; t: Tree; u: option<Tree>; v: u128 min 1; w: i128 max -1;
     x: u8[20]; y: map<u8 min 253, u8> min 3 max 3; z: Data since 2 = new;
 }
@@ -245,7 +246,8 @@ class Diagrams(unittest.TestCase):
     def test_frame(self) -> None:
         lines, legend = self.drawn(
             "magic: u32be = 0xDEADBEEF; version: u8 = 1; flags: flags8 { compression: 2;"
-            " encrypted: 1; more: 2; reserved: 3 = 0; }; length: u32be max 9; payload: bytes[length];"
+            " encrypted: 1; more: 2; reserved: 3 = 0; };"
+            " length: u32be max 9; payload: bytes[length];"
         )
         full = "+" + "-+" * 32
         self.assertEqual(lines, "\n".join([

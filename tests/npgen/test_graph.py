@@ -85,8 +85,8 @@ class Layout(unittest.TestCase):
 
 class Parser(unittest.TestCase):
     def test_loops_options_and_versions(self) -> None:
-        p = protocol_of("message M = 1 stream { a: list<u8> max 2; o: option<bool>; n: u8 since 2 = 0;"
-                        " body: bytes max 9; }")
+        p = protocol_of("message M = 1 stream { a: list<u8> max 2; o: option<bool>;"
+                        " n: u8 since 2 = 0; body: bytes max 9; }")
         text = parser_graph(p)
         edges = set(re.findall(r'"M\.?([^"]*)" -> "M\.([^"]*)"(?: \[label="(\w+)"\])?;', text))
         self.assertEqual(edges, {
@@ -108,7 +108,7 @@ class Everything(unittest.TestCase):
             for draw in (parser_graph, lambda p: layout_graph(p, p.messages)):
                 if p.messages:
                     self.assertEqual(draw(p), draw(p))
-                    self.assertNotIn("/work", draw(p))
+                    self.assertNotIn(str(ROOT), draw(p))
 
     @unittest.skipUnless(HAVE_DOT, "graphviz is not installed")
     def test_graphviz_takes_all(self) -> None:
@@ -153,7 +153,8 @@ class Cli(unittest.TestCase):
             self.assertEqual((status, err), (0, ""))
             self.assertTrue(out.startswith("digraph "))
         status, _, err = self.run_cli("graph", "talk.np", "--message", "Sya")
-        self.assertEqual((status, err.startswith("npgen: protocol 'talk' has no message")), (1, True))
+        self.assertEqual(status, 1)
+        self.assertTrue(err.startswith("npgen: protocol 'talk' has no message"))
         self.assertEqual(self.run_cli("graph", "talk.np", "--message", "Say", "--parser")[0], 2)
         self.assertEqual(self.run_cli("graph", "talk.np", "talk.np")[0], 2)
         self.assertEqual(self.run_cli("graph", "none.np")[0], 1)

@@ -35,7 +35,9 @@ const MAX = 9;
 packet head { a: u8 = 7; f: flags16le { x: 3; y: 13 = 0; }; n: u16be max 99; b: bytes[n]; }
 conversation session {
     start open;
-    state open { either Say; client * -> closing; server Leave; either Disconnect -> done; within 5s; }
+    state open {
+        either Say; client * -> closing; server Leave; either Disconnect -> done; within 5s;
+    }
     state closing { client Leave -> done; }
     final done;
 }

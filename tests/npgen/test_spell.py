@@ -16,7 +16,8 @@ MORE = (
 )  # fmt: skip
 
 DEFAULTS = {
-    "u8": "7", "i8": "-7", "bool": "true", "char": "'\\n'", "string max 99": '"a\\"\\\\\\u{202E}\\x07"',
+    "u8": "7", "i8": "-7", "bool": "true", "char": "'\\n'",
+    "string max 99": '"a\\"\\\\\\u{202E}\\x07"',
     "bytes max 9": '"xyz"', "bytes max 8": "empty", "list<u8> max 2": "empty", "option<u8>": "none",
     "Plain": "b", "f64": "1.5", "map<u8, u8> max 1": "empty", "char max 'z'": "'\\''",
 }  # fmt: skip
