@@ -73,10 +73,12 @@ static np_err np_framing_check_length(const base_frame *frame, const np_framing_
 }
 
 /* Fewer than ten bytes: the machine takes them one by one. Starting it afresh each time costs at
- * most nine steps and spares every connection the state. */
+ * most nine steps and spares every connection the state. The flags are judged before the first
+ * byte of the length, which may itself be too much. */
 static np_err np_framing_read_part(const uint8_t *data, size_t len, const np_framing_rules *rules,
                                    np_fault *fault)
 {
+    size_t before_length = len < NP_FRAMING_LENGTH_AT ? len : NP_FRAMING_LENGTH_AT;
     base_frame frame;
     base_frame_parser parser;
     size_t used = 0;
@@ -85,9 +87,13 @@ static np_err np_framing_read_part(const uint8_t *data, size_t len, const np_fra
 
     memset(&frame, 0, sizeof frame);
     base_frame_parser_init(&parser);
-    err = base_frame_parse(&parser, &frame, data, len, &used, &done, fault);
+    err = base_frame_parse(&parser, &frame, data, before_length, &used, &done, fault);
     if (err == NP_OK && len > NP_FRAMING_FLAGS_AT) {
         err = np_framing_check_flags(&frame, rules, fault);
+    }
+    if (err == NP_OK && len > before_length) {
+        err = base_frame_parse(&parser, &frame, data + before_length, len - before_length, &used,
+                               &done, fault);
     }
     return err;
 }
@@ -114,8 +120,7 @@ static np_err np_framing_read_stream(np_framing_head *out, const uint8_t *data, 
 }
 
 np_err np_framing_read_any(np_framing_head *out, const uint8_t *data, size_t len,
-                           const np_framing_rules *rules, bool *done, size_t *need,
-                           np_fault *fault)
+                           const np_framing_rules *rules, bool *done, size_t *need, np_fault *fault)
 {
     base_frame frame;
     np_err err;

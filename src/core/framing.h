@@ -90,8 +90,8 @@ static inline np_err np_framing_read(np_framing_head *out, const uint8_t *data, 
 {
     if (np_likely(len >= NP_FRAMING_HEADER_LEN && !rules->encrypted &&
                   (np_get_u64(data) & NP_FRAMING_PLAIN_MASK) == NP_FRAMING_PLAIN)) {
-        uint32_t body = (uint32_t)data[6] << 24 | (uint32_t)data[7] << 16 |
-                        (uint32_t)data[8] << 8 | data[9];
+        uint32_t body =
+            (uint32_t)data[6] << 24 | (uint32_t)data[7] << 16 | (uint32_t)data[8] << 8 | data[9];
         if (np_likely(body <= rules->payload_max)) {
             *out = (np_framing_head){
                 .head_len = NP_FRAMING_HEADER_LEN,
