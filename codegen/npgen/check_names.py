@@ -13,6 +13,7 @@ from .names import (
     C_KEYWORDS,
     CONST_NAME,
     CXX_KEYWORDS,
+    C_TYPES,
     FOREIGN_PREFIXES,
     MACROS,
     MAX_NAME,
@@ -24,6 +25,7 @@ from .names import (
 )
 from .parse_conversation import ANY_STATE
 from .parse_packet import RESERVED_WORDS
+from .recursion import fields_of
 from .scope import Unit, kind_of
 from .syntax import (
     ConstNode,
@@ -32,6 +34,7 @@ from .syntax import (
     FieldNode,
     MessageNode,
     Name,
+    PacketFieldNode,
     PacketNode,
     StructNode,
 )
@@ -46,6 +49,7 @@ def check_names(protocol: Protocol, root: Unit, reporter: Reporter) -> None:
     _check_protocol_names(root, reporter)
     _check_reserved(protocol, root, reporter)
     _check_collisions(protocol, root, reporter)
+    _check_hidden(protocol, reporter)
 
 
 class _Names:
@@ -114,6 +118,11 @@ class _Names:
         report = f"{what} cannot be named '{text}', a keyword of {language}"
         self.reporter.error(name.span, "keyword", f"{report}; write for example '{text}_value'")
 
+    def _no_type(self, name: Name) -> None:
+        if C_TYPES.fullmatch(name.text):
+            text = f"a field cannot be named '{name.text}', a type of the generated code"
+            self.reporter.error(name.span, "keyword", f"{text}; write for example '{name.text}_value'")
+
     def _refuse_macro(self, name: Name, what: str, macro: str) -> None:
         report = f"{what} cannot be named '{macro}', a macro of C's headers"
         self.reporter.error(name.span, "keyword", f"{report}; write for example '{macro}_value'")
@@ -122,6 +131,7 @@ class _Names:
         for field in fields:
             if self._style(field.name, "a field", "snake_case"):
                 self._usable(field.name, "a field")
+                self._no_type(field.name)
 
     def _variants(self, node: EnumNode) -> None:
         for variant in node.variants:
@@ -135,6 +145,7 @@ class _Names:
 
     def _packet(self, node: PacketNode) -> None:
         self._style(node.name, "a packet", "snake_case")
+        seen = {f.name.text: f.name for f in node.fields if not f.parts and f.const is None}
         for field in node.fields:
             names = [(field.name, "a field")]
             names += [(part.name, "a part") for part in field.parts or ()]
@@ -143,6 +154,21 @@ class _Names:
                     continue  # the parser has refused it
                 if self._style(name, what, "snake_case"):
                     self._usable(name, what)
+                    self._no_type(name)
+            self._parts(field, seen)
+
+    def _parts(self, field: PacketFieldNode, seen: dict[str, Name]) -> None:
+        """A part is a member of the packet's struct: FIELD_PART."""
+        for part in field.parts or ():
+            if part.const is not None:
+                continue
+            whole = Name(f"{field.name.text}_{part.name.text}", part.name.span)
+            self._usable(whole, "a part")
+            other = seen.setdefault(whole.text, part.name)
+            if other is not part.name and other.text != part.name.text:
+                text = f"part '{part.name.text}' of '{field.name.text}' and '{other.text}'"
+                text += f" (line {other.span.line}) would both be '{whole.text}' in C; rename one"
+                self.reporter.error(part.name.span, "name-collision", text)
 
     def _conversation(self, node: ConversationNode) -> None:
         self._style(node.name, "a conversation", "snake_case")
@@ -217,3 +243,18 @@ def _check_collisions(protocol: Protocol, root: Unit, reporter: Reporter) -> Non
             where = f"line {first.span.line}"
         text = f"{claim.owner} and {first.owner} ({where}) would both be '{claim.c_name}' in C"
         reporter.error(claim.span, "name-collision", f"{text}; rename one")
+
+
+def _check_hidden(protocol: Protocol, reporter: Reporter) -> None:
+    """In C++ a member hides a type of its own name, which others of the struct may need."""
+    types = {
+        f"{decl.origin}_{snake(decl.name)}{word}": decl.name
+        for decl in protocol.types.values()
+        for word in ("", "_list", "_option")
+    }
+    groups = [fields_of(decl) for decl in protocol.types.values()]
+    groups += [message.fields for message in protocol.messages]
+    for field in (field for group in groups for field in group):
+        if field.name in types:
+            text = f"field '{field.name}' would hide the C type of '{types[field.name]}' in C++"
+            reporter.error(field.span, "name-collision", f"{text}; rename one")

@@ -20,6 +20,7 @@ from .model import (
     Message,
     Option,
     Packet,
+    PacketInt,
     Protocol,
     Ref,
     Scalar,
@@ -34,11 +35,11 @@ from .names import snake, upper
 CODEC_WORDS = (
     "encoded_len", "encoded_len_at", "encode", "encode_at", "decode", "decode_at", "copy",
     "codec", "next", "measure", "put", "read", "measure_whole", "read_whole", "measure_deeper",
-    "read_deeper", "item_read", "type", "fields", "variants", "range", "since",
+    "read_deeper", "item_read", "read_item", "type", "fields", "variants", "range", "since",
 )  # fmt: skip
 """Functions and tables of every type."""
 
-MESSAGE_WORDS = ("send", "begin", "call", "call_wait", "reply", "done")
+MESSAGE_WORDS = ("send", "begin", "call", "call_wait", "reply", "done", "run", "take")
 """Functions and types of every message on top of that."""
 
 PROTOCOL_WORDS = (
@@ -63,6 +64,8 @@ def claims(p: Protocol) -> Iterator[Claim]:
     for word in PROTOCOL_WORDS:
         yield Claim(f"{p.name}_{word}", "the protocol", p.span)
     yield Claim(f"{upper(p.name)}_VERSION", "the protocol's version", p.span)
+    for guard in ("GENERATED_H", "SCHEMA_GENERATED_H", "SERVICE_GENERATED_H"):
+        yield Claim(f"{upper(p.name)}_{guard}", "a header's guard", p.span)
     for decl in p.types.values():
         yield from _decl(decl)
     for message in p.messages:
@@ -122,6 +125,12 @@ def _packet(packet: Packet) -> Iterator[Claim]:
     owner = f"packet '{packet.name}'"
     yield from _all(path, ("", "put", "read", "parse", "parser", "parser_init"), owner, packet.span)
     yield Claim(f"{upper(path)}_HEADER_LEN", owner, packet.span)
+    for field in packet.fields:
+        owner = f"field '{field.name}' of packet '{packet.name}'"
+        if isinstance(field, PacketInt) and field.const is not None:
+            yield Claim(f"{upper(path)}_{upper(field.name)}", owner, field.span)
+        elif isinstance(field, PacketInt) and field.hi is not None:
+            yield Claim(f"{upper(path)}_{upper(field.name)}_MAX", owner, field.span)
 
 
 def _fields(path: str, fields: tuple[Field, ...], owner: str) -> Iterator[Claim]:
@@ -131,18 +140,23 @@ def _fields(path: str, fields: tuple[Field, ...], owner: str) -> Iterator[Claim]
         yield from _nameless(inner, field.type, f"field '{field.name}' of '{owner}'", field.span)
 
 
-def _nameless(path: str, type_: Type, owner: str, span: Span) -> Iterator[Claim]:
+def _nameless(
+    path: str, type_: Type, owner: str, span: Span, is_item: bool = False
+) -> Iterator[Claim]:
     if isinstance(type_, (List, Option)):
         if not isinstance(type_.item, (Scalar, Text, Unit, Ref)):  # those have types of their own
             yield from _all(path, ("", *CODEC_WORDS), owner, span)
         word = "item" if isinstance(type_, List) else "value"
-        yield from _nameless(f"{path}_{word}", type_.item, owner, span)
+        yield from _nameless(f"{path}_{word}", type_.item, owner, span, word == "item")
     elif isinstance(type_, Map):
-        yield from _all(path, ("", "entry", *CODEC_WORDS), owner, span)
+        yield from _all(path, ("", *CODEC_WORDS), owner, span)
+        yield from _all(f"{path}_entry", ("", *CODEC_WORDS), owner, span)
         yield from _nameless(f"{path}_key", type_.key, owner, span)
         yield from _nameless(f"{path}_value", type_.value, owner, span)
     elif isinstance(type_, Array):
-        yield from _nameless(f"{path}_item", type_.item, owner, span)
+        if is_item:  # C has no place for an array there, so it is wrapped
+            yield from _all(path, ("", *CODEC_WORDS), owner, span)
+        yield from _nameless(f"{path}_item", type_.item, owner, span, True)
     elif isinstance(type_, Tuple):
         yield from _all(path, ("", *CODEC_WORDS), owner, span)
         for i, item in enumerate(type_.items):

@@ -79,6 +79,9 @@ MACROS = _words(
 ) - _words("interface small near far environ")
 """Lower-case macros of C, POSIX, glibc and Linux headers that rewrite a member's name."""
 
+C_TYPES = re.compile(r"u?int(8|16|32|64)_t|size_t|np_[a-z0-9_]+")
+"""Types that members of generated structs have: in C++ a member of that name would hide them."""
+
 UPPER_MACROS = re.compile(
     r"NULL|EOF|INFINITY|NAN|I|BUFSIZ|RAND_MAX|CLOCKS_PER_SEC|PATH_MAX|NAME_MAX"
     r"|EXIT_(SUCCESS|FAILURE)"

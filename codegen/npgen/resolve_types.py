@@ -159,6 +159,9 @@ class TypeResolver:
             return number
 
         lo, hi = _Constraints(self, node, "char", ("max", "min", "range")).bounds(value)
+        if lo is not None and hi is not None and lo >= 0xD800 and hi <= 0xDFFF:
+            text = "all of 0xD800 to 0xDFFF are surrogates, which are no characters"
+            self.error(node.span, "range-empty", text)
         return Scalar("char", lo, hi)
 
     # -- variable size ------------------------------------------------------------------------
@@ -228,7 +231,11 @@ class TypeResolver:
                 return
             text = f"a key of {key.kind} has at most 'max {MAX_TEXT_KEY}', not {key.max}"
         elif isinstance(key, Array) and isinstance(key.item, Scalar) and key.item.kind == "u8":
-            if key.count <= MAX_ARRAY_KEY:
+            if key.count <= MAX_ARRAY_KEY and key.item == Scalar("u8"):
+                return
+            if key.item != Scalar("u8"):
+                text = "a key of u8[n] has no bound on its items; remove it"
+                self.error(node.span, "map-key", text)
                 return
             text = f"a key of u8[n] has at most {MAX_ARRAY_KEY} bytes, not {key.count}"
         elif isinstance(key, Ref):

@@ -26,6 +26,9 @@ from .syntax import EnumNode, Expr
 
 MAX_TIME_MS = 24 * 3_600_000
 
+MAX_DEFAULT = 4094
+"""Bytes of a text's default: what a C compiler must take as one string literal, without its NUL."""
+
 
 class _Refused(Exception):
     """The default does not suit its field; the text says why."""
@@ -110,6 +113,8 @@ class ValueResolver:
         if not type_.min <= len(data) <= type_.max:
             bounds = f"{type_.min} to {type_.max}"
             raise _Refused(f"the default has {len(data)} bytes, not {bounds}")
+        if len(data) > MAX_DEFAULT:
+            raise _Refused(f"a default has at most {MAX_DEFAULT} bytes, not {len(data)}")
         if type_.nonul and b"\0" in data:
             raise _Refused("the default contains NUL, which 'nonul' forbids")
         return text if type_.kind == "string" else data

@@ -6,7 +6,6 @@
  * it in order: everybody gets what is queued for them, and a goodbye. */
 #include "chat_service.h"
 
-#include <ev.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,14 +214,13 @@ static void write_line(void *user, const np_log_event *event)
     (void)fprintf(user, "%s\n", line);
 }
 
-static void on_signal(struct ev_loop *ev, ev_signal *watcher, int events)
+static void on_signal(np_loop *loop, int number, void *user)
 {
-    server *s = watcher->data;
+    server *s = user;
 
-    (void)ev;
-    (void)events;
+    (void)number;
     if (s->stopping) {
-        np_loop_stop(s->loop); /* the second one: somebody is in a hurry */
+        np_loop_stop(loop); /* the second one: somebody is in a hurry */
     }
     s->stopping = true;
     np_daemon_stop(s->daemon);
@@ -261,6 +259,12 @@ static np_err serve(server *s, const char *const *addresses, size_t count, np_fa
     }
     (void)fflush(stdout);
     if (err == NP_OK) {
+        err = np_loop_on_signal(s->loop, SIGINT, on_signal, s);
+    }
+    if (err == NP_OK) {
+        err = np_loop_on_signal(s->loop, SIGTERM, on_signal, s);
+    }
+    if (err == NP_OK) {
         err = np_loop_run(s->loop);
     }
     np_daemon_free(s->daemon);
@@ -271,33 +275,22 @@ int main(int argc, char **argv)
 {
     server s = {.loop = NULL};
     np_loop_options options = np_loop_options_default();
-    np_failure failure = {.err = NP_OK};
-    struct ev_loop *ev = ev_default_loop(0);
-    ev_signal signals[2];
+    np_failure failure = {.text = "no loop, or no signals"};
     np_err err = NP_OK;
 
-    if (argc < 2 || ev == NULL) {
+    if (argc < 2) {
         (void)fprintf(stderr, "usage: server ADDRESS...\n"
                               "e.g.   server tcp://127.0.0.1:7000 unix:///tmp/chat.sock\n");
         return 2;
     }
-    /* A libev loop of our own, to have the signals on it; netproto's loop runs on it too. */
-    ev_signal_init(&signals[0], on_signal, SIGINT);
-    ev_signal_init(&signals[1], on_signal, SIGTERM);
     np_log_init(&s.log, &(np_log_sink){write_line, stderr}, NULL);
-    options.ev = ev;
     options.memory_max = MEMORY_MAX;
     options.log = &s.log;
     err = np_loop_new(&s.loop, &options);
-    for (int i = 0; i < 2; i++) {
-        signals[i].data = &s;
-        ev_signal_start(ev, &signals[i]);
-    }
     if (err == NP_OK) {
         err = serve(&s, (const char *const *)argv + 1, (size_t)argc - 1, &failure);
     }
     np_loop_free(s.loop);
-    ev_loop_destroy(ev);
     if (err != NP_OK) {
         (void)fprintf(stderr, "server: %s; %s\n", np_err_text(err), failure.text);
         return 1;

@@ -59,7 +59,8 @@ NP_API NP_MUST_CHECK np_err np_client_connect_wait(np_client *client, np_failure
 NP_API np_conn *np_client_conn(np_client *client);
 
 /* Why the last connection or attempt ended; stage NONE and NP_OK before. Lives as long as the
- * client, until the next end. */
+ * client, until the next end. For NULL, a client that could not be made: stage NONE, NP_ERR_ARG and
+ * "no client", for good. */
 NP_API const np_failure *np_client_failure(const np_client *client);
 
 /* As np_conn_send; NP_ERR_STATE if not connected. */

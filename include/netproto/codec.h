@@ -116,6 +116,9 @@ static inline np_err np_meter_str(np_meter *m, np_str str, size_t min, size_t ma
     if (np_unlikely(err != NP_OK)) {
         return err;
     }
+    if (np_unlikely(str.data == NULL && str.len > 0)) {
+        return np_meter_fail(m, NP_ERR_ARG, where, "data is not NULL", NP_GOT_NOTHING, 0);
+    }
     if (np_unlikely(nonul || !np_text_is_ascii(str.data, str.len))) {
         err = np_meter_bad_text(m, str, nonul, where, rule);
         if (np_unlikely(err != NP_OK)) {
@@ -130,6 +133,9 @@ static inline np_err np_meter_bytes(np_meter *m, np_bytes bytes, size_t min, siz
                                     const char *where, const char *rule)
 {
     np_err err = np_meter_length(m, bytes.len, min, max, where, rule);
+    if (np_unlikely(err == NP_OK && bytes.data == NULL && bytes.len > 0)) {
+        err = np_meter_fail(m, NP_ERR_ARG, where, "data is not NULL", NP_GOT_NOTHING, 0);
+    }
     m->len += 8 + bytes.len;
     return err;
 }

@@ -1,10 +1,11 @@
-/* netproto/loop.h - the event loop: descriptors, timers, the system's clock and randomness.
+/* netproto/loop.h - the event loop: posts, signals, timers, the system's clock and randomness.
  *
  * One loop per thread. Daemons, clients and their connections belong to the loop they were made
  * on and must be freed before it. The loop runs on libev: either on an ev_loop of its own, or on
  * one that the user brings and may run with ev_run().
  *
- * No function of the library raises SIGPIPE or changes signal handlers.
+ * No function of the library raises SIGPIPE, and none but np_loop_on_signal changes what a signal
+ * does.
  *
  * Ownership: np_loop_new and np_loop_free. A timer is storage of the caller's.
  *
@@ -59,6 +60,21 @@ NP_API void np_loop_stop(np_loop *loop);
  * Errors: NP_ERR_FULL when post_max wait. */
 typedef void np_loop_post_fn(np_loop *loop, void *user);
 NP_API NP_MUST_CHECK np_err np_loop_post(np_loop *loop, np_loop_post_fn *fn, void *user);
+
+/* Has `fn` run on the loop's thread when the process gets the signal `number`, so unlike a handler
+ * of sigaction it may do anything, e.g. np_daemon_stop on SIGINT and SIGTERM. Signals that come
+ * faster than the loop turns count as one.
+ *
+ * Again with another fn or user: replaces them. With NULL, which fn may do too, and when the loop
+ * is freed: the signal has its default action again. A signal belongs to one loop of the process;
+ * watching it does not keep a loop of the user's alive. It is unblocked in the calling thread.
+ *
+ * Errors: NP_ERR_ARG for what is no signal, cannot be caught, or tells of a fault of the program
+ * (SIGSEGV, SIGBUS, SIGFPE, SIGILL); NP_ERR_STATE if another loop, the user's libev watchers or a
+ * handler of sigaction have the signal; NP_ERR_MEMORY. */
+typedef void np_signal_fn(np_loop *loop, int number, void *user);
+NP_API NP_MUST_CHECK np_err np_loop_on_signal(np_loop *loop, int number, np_signal_fn *fn,
+                                              void *user);
 
 /* The time: taken once a turn, so it is the same for everything that happens in one. mono_ms never
  * runs backwards. */

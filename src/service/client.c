@@ -283,7 +283,10 @@ np_conn *np_client_conn(np_client *client)
 
 const np_failure *np_client_failure(const np_client *client)
 {
-    return &client->failure;
+    static const np_failure no_client = {
+        .err = NP_ERR_ARG, .reason = NP_CONN_NO_REASON, .text = "no client"};
+
+    return client != NULL ? &client->failure : &no_client;
 }
 
 /* Talking ---------------------------------------------------------------------------------- */

@@ -102,7 +102,11 @@ void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_s
     if (event->err == NP_OK) {
         say(failure, "closed by %s", event->by_peer ? "the peer" : "us");
     } else {
-        say(failure, "%s: %s", np_stage_name(failure->stage), np_err_text(event->err));
+        say(failure, "%s", np_stage_name(failure->stage));
+    }
+    /* A fault's line has the error's text, or says it better. */
+    if (event->err != NP_OK && (event->fault == NULL || event->fault->err != event->err)) {
+        say(failure, ": %s", np_err_text(event->err));
     }
     if (event->fault != NULL) {
         char detail[160];

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -32,6 +33,15 @@ typedef struct slot {
     uint32_t next_free; /* index + 1 of the next free slot; 0: none */
 } slot;
 
+/* A signal that the loop takes. */
+typedef struct signal_watch signal_watch;
+struct signal_watch {
+    ev_signal ev;
+    signal_watch *next;
+    np_signal_fn *fn;
+    void *user;
+};
+
 typedef struct task_queue {
     np_task *first;
     np_task **tail;
@@ -54,6 +64,7 @@ struct np_loop {
     ev_timer timer;
     uint64_t timer_at_ms; /* what libev's timer is set to; UINT64_MAX: stopped */
     np_timer *timers;
+    signal_watch *signals;
     task_queue deferred;
     task_queue flushes;
     slot *slots;
@@ -363,6 +374,106 @@ static void on_async(struct ev_loop *ev, ev_async *async, int events)
     }
 }
 
+/* Signals ---------------------------------------------------------------------------------- */
+
+/* What a signal does belongs to the process: one loop at a time asks and changes. */
+static pthread_mutex_t signal_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void on_signal(struct ev_loop *ev, ev_signal *watcher, int events)
+{
+    signal_watch *watch = np_container_of(watcher, signal_watch, ev);
+    np_loop *loop = watcher->data;
+
+    (void)ev;
+    (void)events;
+    loop->inside = true;
+    watch->fn(loop, watcher->signum, watch->user); /* which may remove the watch */
+    loop->inside = false;
+}
+
+/* Where the watch of a signal is linked, or would be. */
+static signal_watch **find_signal(np_loop *loop, int number)
+{
+    signal_watch **link = &loop->signals;
+
+    while (*link != NULL && (*link)->ev.signum != number) {
+        link = &(*link)->next;
+    }
+    return link;
+}
+
+static void remove_signal(np_loop *loop, signal_watch **link)
+{
+    signal_watch *watch = *link;
+
+    *link = watch->next;
+    ev_ref(loop->ev);
+    (void)pthread_mutex_lock(&signal_mutex);
+    ev_signal_stop(loop->ev, &watch->ev); /* the default action again */
+    (void)pthread_mutex_unlock(&signal_mutex);
+    free(watch);
+}
+
+/* A signal can be taken if nobody has a handler for it: libev would replace a stranger's, and stop
+ * the process where it is another libev loop's. */
+static np_err check_signal(int number)
+{
+    struct sigaction now;
+
+    if (number == SIGKILL || number == SIGSTOP || number == SIGSEGV || number == SIGBUS ||
+        number == SIGFPE || number == SIGILL || sigaction(number, NULL, &now) != 0) {
+        return NP_ERR_ARG;
+    }
+    return (now.sa_flags & SA_SIGINFO) == 0 &&
+                   (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN)
+               ? NP_OK
+               : NP_ERR_STATE;
+}
+
+static np_err add_signal(np_loop *loop, int number, np_signal_fn *fn, void *user)
+{
+    signal_watch *watch = calloc(1, sizeof *watch);
+    np_err err = NP_OK;
+
+    if (watch == NULL) {
+        return NP_ERR_MEMORY;
+    }
+    watch->fn = fn;
+    watch->user = user;
+    ev_signal_init(&watch->ev, on_signal, number);
+    watch->ev.data = loop;
+    (void)pthread_mutex_lock(&signal_mutex);
+    err = check_signal(number);
+    if (err == NP_OK) {
+        ev_signal_start(loop->ev, &watch->ev);
+    }
+    (void)pthread_mutex_unlock(&signal_mutex);
+    if (err != NP_OK) {
+        free(watch);
+        return err;
+    }
+    ev_unref(loop->ev); /* it must not keep a loop of the user's alive */
+    watch->next = loop->signals;
+    loop->signals = watch;
+    return NP_OK;
+}
+
+np_err np_loop_on_signal(np_loop *loop, int number, np_signal_fn *fn, void *user)
+{
+    signal_watch **link = find_signal(loop, number);
+
+    if (*link == NULL) {
+        return fn != NULL ? add_signal(loop, number, fn, user) : NP_OK;
+    }
+    if (fn == NULL) {
+        remove_signal(loop, link);
+    } else {
+        (*link)->fn = fn;
+        (*link)->user = user;
+    }
+    return NP_OK;
+}
+
 /* Watches ---------------------------------------------------------------------------------- */
 
 static ev_io *watch_io(np_watch *watch)
@@ -613,6 +724,9 @@ void np_loop_free(np_loop *loop)
     }
     assert(!np__loop_running(loop));
     np__resolver_free(loop->resolver);
+    while (loop->signals != NULL) {
+        remove_signal(loop, &loop->signals);
+    }
     stop_watchers(loop);
     np_pool_fini(&loop->pool);
     (void)pthread_mutex_destroy(&loop->post_mutex);

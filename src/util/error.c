@@ -107,7 +107,7 @@ char *np_fault_format(const np_fault *fault, char *text, size_t cap)
     char got[32];
 
     np_fault_got(fault, got, sizeof got);
-    if (fault->err == NP_OK) {
+    if (fault->err == NP_OK || fault->where == NULL) { /* it speaks of no bytes */
         snprintf(text, cap, "%s%s%s", where, colon, np_err_text(fault->err));
     } else if (fault->err == NP_ERR_TOO_LONG && got[0] != '\0' && rule != NULL) {
         snprintf(text, cap, "%s%slength %s exceeds %s at byte %" PRIu64, where, colon, got, rule,

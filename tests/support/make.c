@@ -1,6 +1,7 @@
 /* make.c - valid payloads from descriptors; make_mutant.c breaks them. */
 #include "support/make_private.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,7 +160,8 @@ static void make_float(maker *m, const np_type *type)
             value = telling[make_below(m->rng, sizeof telling / sizeof *telling)];
         }
         if (type->range != NULL) {
-            double lo = type->range->lo.f, hi = type->range->hi.f;
+            double lo = fmax(type->range->lo.f, fmin(type->range->hi.f, -1e30));
+            double hi = fmin(type->range->hi.f, fmax(type->range->lo.f, 1e30));
             double part = (double)make_below(m->rng, 5) / 4;
             value = lo * (1 - part) + hi * part;
         }

@@ -49,8 +49,9 @@ size_t make__width(np_kind kind)
 
 bool make__float_allowed(const np_type *type, double value)
 {
-    if (type->range != NULL) {
-        return !isnan(value) && value >= type->range->lo.f && value <= type->range->hi.f;
+    if (type->range != NULL &&
+        (isnan(value) || value < type->range->lo.f || value > type->range->hi.f)) {
+        return false;
     }
     return !type->finite || isfinite(value);
 }

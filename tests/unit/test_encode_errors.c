@@ -211,6 +211,25 @@ static void test_newer(void **state)
 /* Lists and maps ----------------------------------------------------------------------------------
  */
 
+static void test_lengths_without_data(void **state)
+{
+    everything_hidden hidden = {.password = {NULL, 5}};
+    everything_file file = {.name = {"a", 1}, .body = {NULL, 1}};
+    np_fault fault = {0};
+    char text[160];
+    size_t len = 0;
+
+    (void)state;
+    assert_int_equal(everything_hidden_encoded_len(&hidden, &len, &fault), NP_ERR_ARG);
+    assert_string_equal(
+        np_fault_format(&fault, text, sizeof text),
+        "everything.Hidden.password: invalid argument, rule: data is not NULL at byte 4");
+    assert_int_equal(everything_file_encoded_len(&file, &len, &fault), NP_ERR_ARG);
+    assert_string_equal(fault.where, "everything.File.body");
+    hidden.password.len = 0;
+    assert_int_equal(everything_hidden_encoded_len(&hidden, &len, &fault), NP_OK);
+}
+
 static void test_counts_without_items(void **state)
 {
     everything_bounds v = everything_values_bounds();
@@ -405,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_variants),
         cmocka_unit_test(test_newer),
+        cmocka_unit_test(test_lengths_without_data),
         cmocka_unit_test(test_counts_without_items),
         cmocka_unit_test(test_counts_that_differ_from_the_wire),
         cmocka_unit_test(test_order),

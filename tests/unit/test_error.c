@@ -13,8 +13,7 @@ static void test_every_error_has_its_row(void **state)
     (void)state;
 #define CHECK(name, number, class, text)                                                           \
     assert_int_equal(NP_ERR_##name, number);                                                       \
-    assert_string_equal(np_err_name((np_err)(number)),                                             \
-                        (number) == 0 ? "NP_OK" : "NP_ERR_" #name);                                \
+    assert_string_equal(np_err_name((np_err)(number)), (number) == 0 ? "NP_OK" : "NP_ERR_" #name); \
     assert_string_equal(np_err_text((np_err)(number)), text);                                      \
     assert_int_equal(np_err_class_of((np_err)(number)), NP_CLASS_##class);
     NP_ERR_MAP(CHECK)
@@ -68,8 +67,7 @@ static void test_fault_lines(void **state)
     memset(&fault, 0, sizeof fault);
     assert_string_equal(np_fault_format(&fault, text, sizeof text), "no error");
     fault.err = NP_ERR_TRUNCATED;
-    assert_string_equal(np_fault_format(&fault, text, sizeof text),
-                        "the input ends too early at byte 0");
+    assert_string_equal(np_fault_format(&fault, text, sizeof text), "the input ends too early");
     assert_int_equal(np_fault_set(NULL, NP_ERR_BOOL, "x", NULL, 0, 0), NP_ERR_BOOL);
 }
 

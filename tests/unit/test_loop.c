@@ -1,9 +1,10 @@
-/* The loop: timers, tasks, posts, the registry. */
+/* The loop: timers, tasks, posts, signals, the registry. */
 #include "transport/loop_private.h"
 #include "transport/timer.h"
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,6 +237,114 @@ static void test_posts_are_bounded(void **state)
     assert_int_equal(np_loop_new(&loop, &options), NP_ERR_ARG);
 }
 
+/* Signals ---------------------------------------------------------------------------------- */
+
+typedef struct heard {
+    pthread_t thread;
+    int number;
+    unsigned times;
+    bool done;
+    bool once; /* takes itself away */
+} heard;
+
+static void on_heard(np_loop *loop, int number, void *user)
+{
+    heard *h = user;
+
+    h->thread = pthread_self();
+    h->number = number;
+    h->times++;
+    h->done = true;
+    if (h->once) {
+        assert_int_equal(np_loop_on_signal(loop, number, NULL, NULL), NP_OK);
+    }
+}
+
+static void *raise_usr1(void *user)
+{
+    (void)user;
+    (void)raise(SIGUSR1);
+    return NULL;
+}
+
+static bool has_default_action(int number)
+{
+    struct sigaction now;
+
+    assert_int_equal(sigaction(number, NULL, &now), 0);
+    return now.sa_handler == SIG_DFL;
+}
+
+static void test_signals(void **state)
+{
+    np_loop *loop = new_loop();
+    heard one = {.number = 0};
+    heard two = {.number = 0, .once = true};
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(np_loop_on_signal(loop, SIGUSR1, NULL, NULL), NP_OK); /* nothing to remove */
+    assert_int_equal(np_loop_on_signal(loop, SIGUSR1, on_heard, &two), NP_OK);
+    assert_int_equal(np_loop_on_signal(loop, SIGUSR1, on_heard, &one), NP_OK); /* instead */
+    assert_int_equal(np_loop_on_signal(loop, SIGUSR2, on_heard, &two), NP_OK);
+    /* Whichever thread gets it, the loop's runs the handler, and only once it runs. */
+    assert_int_equal(pthread_create(&thread, NULL, raise_usr1, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(one.done);
+    assert_int_equal(np_loop_run_until(loop, &one.done, 5000), NP_OK);
+    assert_int_equal(one.number, SIGUSR1);
+    assert_int_equal(one.times, 1);
+    assert_true(pthread_equal(one.thread, pthread_self()));
+    assert_false(two.done);
+    (void)raise(SIGUSR2);
+    assert_int_equal(np_loop_run_until(loop, &two.done, 5000), NP_OK);
+    assert_int_equal(two.number, SIGUSR2);
+    assert_int_equal(one.times, 1);
+    assert_true(has_default_action(SIGUSR2)); /* it has taken itself away */
+    assert_false(has_default_action(SIGUSR1));
+    one.done = false;
+    (void)raise(SIGUSR1);
+    assert_int_equal(np_loop_run_until(loop, &one.done, 5000), NP_OK);
+    assert_int_equal(one.times, 2);
+    np_loop_free(loop);
+    assert_true(has_default_action(SIGUSR1));
+}
+
+static void on_stranger(int number)
+{
+    (void)number;
+}
+
+static void test_signals_of_others(void **state)
+{
+    static const int never[] = {0, -1, 1000, SIGKILL, SIGSTOP, SIGSEGV};
+    np_loop *loop = new_loop();
+    np_loop *other = new_loop();
+    struct sigaction mine = {.sa_handler = on_stranger};
+    struct sigaction before;
+    heard h = {.number = 0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {
+        assert_int_equal(np_loop_on_signal(loop, never[i], on_heard, &h), NP_ERR_ARG);
+    }
+    assert_int_equal(np_loop_on_signal(loop, SIGUSR1, on_heard, &h), NP_OK);
+    assert_int_equal(np_loop_on_signal(other, SIGUSR1, on_heard, &h), NP_ERR_STATE);
+    assert_int_equal(np_loop_on_signal(other, SIGUSR1, NULL, NULL), NP_OK); /* not its own */
+    assert_false(has_default_action(SIGUSR1));
+    assert_int_equal(np_loop_on_signal(loop, SIGUSR1, NULL, NULL), NP_OK);
+    assert_int_equal(np_loop_on_signal(other, SIGUSR1, on_heard, &h), NP_OK);
+    (void)raise(SIGUSR1);
+    np_loop_free(other); /* with one waiting, which is dropped */
+    assert_false(h.done);
+    /* A handler of the program's stays. */
+    assert_int_equal(sigaction(SIGUSR2, &mine, &before), 0);
+    assert_int_equal(np_loop_on_signal(loop, SIGUSR2, on_heard, &h), NP_ERR_STATE);
+    assert_int_equal(sigaction(SIGUSR2, &before, &mine), 0);
+    assert_true(mine.sa_handler == on_stranger);
+    np_loop_free(loop);
+}
+
 /* Tasks ------------------------------------------------------------------------------------ */
 
 typedef struct job {
@@ -338,6 +447,8 @@ int main(void)
         cmocka_unit_test(test_run_and_stop),
         cmocka_unit_test(test_posts_from_threads),
         cmocka_unit_test(test_posts_are_bounded),
+        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_signals_of_others),
         cmocka_unit_test(test_tasks),
         cmocka_unit_test(test_names_are_never_used_twice),
         cmocka_unit_test(test_randomness),

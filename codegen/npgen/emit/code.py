@@ -128,7 +128,8 @@ def mentions(lines: list[str], name: str) -> bool:
 
 def safe_comment(text: str) -> str:
     """No comment of a schema can end ours or start a trigraph-like surprise."""
-    return text.replace("*/", "* /").replace("/*", "/ *").replace("\\", "\\\\").strip()
+    text = text.replace("*/", "* /").replace("/*", "/ *").replace("\\", "\\\\")
+    return text.replace("??/", "?? /").strip()  # the trigraph of a backslash
 
 
 def doc_comment(lines: tuple[str, ...]) -> list[str]:
@@ -162,7 +163,7 @@ def quote(text: str) -> str:
     out = ""
     for byte in text.encode("utf-8"):
         ch = chr(byte)
-        if ch in '"\\':
+        if ch in '"\\' or (ch == "?" and out.endswith("?")):  # two '?' begin a trigraph
             out += "\\" + ch
         elif 0x20 <= byte < 0x7F:
             out += ch

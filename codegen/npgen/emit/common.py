@@ -21,7 +21,10 @@ from ..names import upper
 from .code import quote
 from .shapes import Place, components, place_of, ref_name, scalar_width
 
-LOOP_VARIABLES = "ijklmn"
+
+def loop_variable(depth: int) -> str:
+    """The counter of a loop within `depth` others: i, j, k, then i3, i4, ..."""
+    return "ijk"[depth] if depth < 3 else f"i{depth}"
 
 
 @dataclass
@@ -89,6 +92,15 @@ def wide_literal(kind: str, value: int) -> str:
     lo, hi = value & (2**64 - 1), value >> 64
     high = int_literal("i64" if kind == "i128" else "u64", hi)
     return f"((np_{kind}){{{int_literal('u64', lo)}, {high}}})"
+
+
+def macro_literal(value: int) -> str:
+    """A constant of any size, to stand in any expression."""
+    if not -(2**63) <= value < 2**64:
+        return wide_literal("u128" if value > 0 else "i128", value)
+    if value < 0:
+        return f"({int_literal('i64', value)})"
+    return str(value) if value < 2**31 else f"{value}u" if value < 2**32 else f"{value}ull"
 
 
 def float_literal(kind: str, value: float) -> str:
@@ -163,14 +175,14 @@ def default_value(p: Protocol, t: Type, value: object, c_name: str) -> str:
     if isinstance(t, Scalar):
         return scalar_literal(t, value)
     if isinstance(t, Text):
-        if value is None or isinstance(value, EnumValue):
-            return f"({c_name}){{0}}"
-        data = value.encode("utf-8") if isinstance(value, str) else bytes(str(value), "utf-8")
+        data = value.encode("utf-8") if isinstance(value, str) else value
+        assert isinstance(data, bytes)
         cast = "" if t.kind == "string" else "(const uint8_t *)"
         return f"({c_name}){{{cast}{quote(data.decode('utf-8'))}, {len(data)}}}"
-    if isinstance(t, Ref) and is_plain_enum(p, t) and isinstance(value, EnumValue):
+    if isinstance(t, Ref) and isinstance(value, EnumValue):
         decl = p.types[t.name]
-        return f"{upper(decl.origin)}_{upper(decl.name)}_{upper(value.variant)}"
+        variant = f"{upper(decl.origin)}_{upper(decl.name)}_{upper(value.variant)}"
+        return variant if is_plain_enum(p, t) else f"({c_name}){{.tag = {variant}}}"
     if isinstance(t, Option) and value is not None:
         inner = default_value(p, t.item, value, "")
         return f"({c_name}){{true, {inner}}}"

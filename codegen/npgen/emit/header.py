@@ -9,6 +9,7 @@ from ..sizes import message_max_len
 from . import packets
 from .banner import banner
 from .code import Code
+from .common import macro_literal
 from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, records
 from .shapes import declare, own_messages, own_types, place_of
 
@@ -52,7 +53,7 @@ def _constants(p: Protocol, c: Code) -> None:
     c(f"#define {up}_VERSION {p.version}")
     c()
     for name, value in p.consts.items():
-        c(f"#define {up}_{name} {_int_literal(value)}")
+        c(f"#define {up}_{name} {macro_literal(value)}")
     c()
     messages = own_messages(p)
     if messages:
@@ -64,12 +65,6 @@ def _constants(p: Protocol, c: Code) -> None:
         for m in messages:
             c(f"#define {upper(place_of(m).path)}_MAX_LEN {message_max_len(p, m)}u")
         c()
-
-
-def _int_literal(value: int) -> str:
-    if value < 0:
-        return f"({value})"
-    return str(value) if value < 2**31 else f"{value}u" if value < 2**32 else f"{value}ull"
 
 
 # --------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ decides whether a value of a recursive type starts a recursion or goes on with o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator, Optional, Union
+from itertools import groupby
+from typing import Iterator, Optional, Sequence, Union
 
 from ..model import (
     Array,
@@ -99,6 +100,13 @@ def field_members(at: Place, fields: tuple[Field, ...]) -> tuple[Member, ...]:
     return tuple(
         Member(member(f.name), f.type, at.field(f), f.doc, f.since, f.default) for f in fields
     )
+
+
+def by_version(members: Sequence[Member]) -> Iterator[tuple[int, list[Member]]]:
+    """Runs of members that came with the same version, in the order of the wire. A stream's body
+    stands behind what is newer."""
+    for since, group in groupby(members, key=lambda m: m.since):
+        yield since, list(group)
 
 
 def records(p: Protocol) -> list[Record]:

@@ -6,17 +6,17 @@ from ..model import Array, List, Map, Option, Ref, Scalar, Text, Type, Unit
 from ..names import member, upper
 from .code import Code, quote, rule_literal
 from .common import (
-    LOOP_VARIABLES,
     Context,
     got_of,
     key_order,
     key_where,
     lazy_target,
+    loop_variable,
     not_finite,
     out_of_range,
     zero,
 )
-from .layout import Fields, Items, Maybe, Member, Record, UnionRecord
+from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, by_version
 from .shapes import SCALAR_C, Place, c_type, is_leaf, leaf_word, raw_width, rule_of, scalar_width
 
 
@@ -103,8 +103,7 @@ class Measure:
             self._flush()
 
     def _members(self, members: tuple[Member, ...]) -> None:
-        for since in sorted({m.since for m in members}):
-            group = [m for m in members if m.since == since]
+        for since, group in by_version(members):
             if since == 1:
                 self._group(group)
             else:
@@ -155,7 +154,7 @@ class Measure:
                 at = record.at.item() if isinstance(t, List) else record.at.some()
                 self.value(t.item, at, "item.items" if isinstance(t.item, Array) else "item")
                 self._flush()
-        with c.block(f"if (np_unlikely({_incomplete('v->')})) {{"):
+        with c.block(f"if (np_unlikely({_incomplete('it', 'v->')})) {{"):
             self._fail("NP_ERR_ARG", record.where, None, "NP_GOT_UNSIGNED", "v->count")
 
     # Values --------------------------------------------------------------------------------
@@ -172,7 +171,7 @@ class Measure:
             self._text(t, at, expr)
         elif isinstance(t, Array):
             self._flush()
-            i = LOOP_VARIABLES[self._loops]
+            i = loop_variable(self._loops)
             self._loops += 1
             with c.block(f"for (size_t {i} = 0; {i} < {t.count}; {i}++) {{"):
                 inner = f"{expr}[{i}]" + (".items" if isinstance(t.item, Array) else "")
@@ -256,24 +255,24 @@ class Measure:
         if out_of_range(item, "x") is None and not item.finite:
             c(f"m->len += {expr}.count * {width};" if width > 1 else f"m->len += {expr}.count;")
             return
-        i = LOOP_VARIABLES[self._loops]
+        i = loop_variable(self._loops)
         self._loops += 1
         with c.block(f"for (size_t {i} = 0; {i} < {expr}.count; {i}++) {{"):
-            c(f"{SCALAR_C[item.kind]} item = np_list_{item.kind}_at(&{expr}, {i});")
-            self._scalar(item, at.item(), "item")
+            c(f"{SCALAR_C[item.kind]} each = np_list_{item.kind}_at(&{expr}, {i});")
+            self._scalar(item, at.item(), "each")
             self._flush()
         self._loops -= 1
 
     def _walked_list(self, item: Type, at: Place, expr: str) -> None:
         c = self._c
         with c.block("{"):
-            c("np_iter it = {0};")
-            c(f"{c_type(self._p, item, at.item())} item = {zero(self._p, item)};")
+            c("np_iter walk = {0};")
+            c(f"{c_type(self._p, item, at.item())} each = {zero(self._p, item)};")
             c()
-            with c.block(f"while (np_list_{leaf_word(item)}_next(&{expr}, &it, &item)) {{"):
-                self.value(item, at.item(), "item")
+            with c.block(f"while (np_list_{leaf_word(item)}_next(&{expr}, &walk, &each)) {{"):
+                self.value(item, at.item(), "each")
                 self._flush()
-            with c.block(f"if (np_unlikely({_incomplete(f'{expr}.')})) {{"):
+            with c.block(f"if (np_unlikely({_incomplete('walk', f'{expr}.')})) {{"):
                 self._fail("NP_ERR_ARG", at.where, None, "NP_GOT_UNSIGNED", f"{expr}.count")
 
     # Pieces --------------------------------------------------------------------------------
@@ -289,7 +288,7 @@ class Measure:
         )
 
 
-def _incomplete(v: str) -> str:
+def _incomplete(it: str, v: str) -> str:
     """The condition that a walk has not met what the count says: too few items, or bytes of the
     wire behind the last one, which X_put would copy beyond what was measured."""
-    return f"it.index != {v}count || ({v}items == NULL && it.offset != {v}wire.len)"
+    return f"{it}.index != {v}count || ({v}items == NULL && {it}.offset != {v}wire.len)"

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from ..model import Packet, PacketInt, Protocol
+from ..model import Packet, PacketField, PacketInt, Protocol
 from ..names import member
 from .code import Code, quote
 from .packets import (
+    bounds_of,
     bounds_rule,
     check_int,
+    const_bits,
+    const_rule,
+    constant_parts,
     is_refused_early,
     own_packets,
     packet_name,
     parse_args,
+    part_mask,
+    part_rule,
     store_int,
+    values,
 )
 
 
@@ -39,14 +46,14 @@ def _machine(c: Code, packet: Packet) -> None:
         at = 0
         for f in packet.fields:
             if isinstance(f, PacketInt):
-                parts.append(f.name)
+                parts.append(f"{f.name}_field")
                 _int_field(c, packet, f, at)
                 at += f.bits // 8
             elif f.count is not None:
-                parts.append(f.name)
+                parts.append(f"{f.name}_field")
                 target = f"out->{member(f.name)}[parser->offset + (uint32_t)(p - data) - {at}]"
                 c(f"action {f.name}_byte {{ {target} = *p; }}")
-                c(f"{f.name} = any{{{f.count}}} ${f.name}_byte;")
+                c(f"{f.name}_field = any{{{f.count}}} ${f.name}_byte;")
                 at += f.count
         c("action complete { *done = true; fbreak; }")
         c(f"main := ( {' '.join(parts)} ) @complete;")
@@ -59,38 +66,48 @@ def _int_field(c: Code, packet: Packet, f: PacketInt, at: int) -> None:
     n = f.bits // 8
     if f.const is not None:
         shifts = range(n - 1, -1, -1) if f.big_endian else range(n)
-        literal = " ".join(f"0x{f.const >> 8 * i & 0xFF:02X}" for i in shifts)
-        _refusal(c, f"{f.name}_wrong", packet, f.name, f"= 0x{f.const:X}", at)
-        c(f"{f.name} = ( {literal} ) @!{f.name}_wrong;")
+        literal = " ".join(f"0x{const_bits(f) >> 8 * i & 0xFF:02X}" for i in shifts)
+        _refusal(c, f"{f.name}_wrong", packet, f.name, const_rule(f), at)
+        c(f"{f.name}_field = ( {literal} ) @!{f.name}_wrong;")
         c()
         return
     order = "big" if f.big_endian else "little"
     bytes_ = _up_to(f) if is_refused_early(f) else [_allowed(f, i) for i in range(n)]
-    constant = [part for part in f.parts if part.const is not None]
     suffix = ""
-    if constant:
-        part = constant[0]
-        _refusal(c, f"{f.name}_wrong", packet, f"{f.name}.{part.name}", f"= {part.const}", at)
+    if constant_parts(f):
+        where, rule = part_rule(f)
+        _refusal(c, f"{f.name}_wrong", packet, where, rule, at)
         suffix = f" @!{f.name}_wrong"
     if is_refused_early(f):
         _refusal(c, f"{f.name}_wrong", packet, f.name, bounds_rule(f), at, "NP_ERR_RANGE")
         suffix = f" @!{f.name}_wrong"
+    hi = None if is_refused_early(f) else f.hi
+    plain = PacketInt(
+        f.name, f.bits, f.signed, f.big_endian, f.doc, f.span, None, f.lo, hi, (), None
+    )
+    taken = Code()
+    check_int(taken, packet, plain, "bits", str(at))
+    store_int(taken, f, "bits")
     with c.block(f"action {f.name}_done {{"):
-        body = Code()
-        hi = None if is_refused_early(f) else f.hi
-        plain = PacketInt(
-            f.name, f.bits, f.signed, f.big_endian, f.doc, f.span, None, f.lo, hi, (), None
-        )
-        check_int(body, packet, plain, "bits", str(at))
-        c(f"{_c_uint(f.bits)} bits = ({_c_uint(f.bits)})parser->value;")
+        lines = taken.text().splitlines()
+        if any(lines):  # constant parts alone leave nothing to take
+            c(f"{_c_uint(f.bits)} bits = ({_c_uint(f.bits)})parser->value;")
         # A refusal must stick: it leaves by way of the error state.
-        for line in body.text().rstrip("\n").split("\n"):
-            c(line.replace("return np_fault_set", "return parser->err = np_fault_set"))
-        store = Code()
-        store_int(store, f, "bits")
-        c.lines(store.text().rstrip("\n").split("\n"))
-    c(f"{f.name} = ( {' '.join(bytes_)} ) >begin ${order} @{f.name}_done{suffix};")
+        c.lines([s.replace("return np_fault", "return parser->err = np_fault") for s in lines])
+    c(f"{f.name}_field = ( {' '.join(bytes_)} ) >begin ${order} @{f.name}_done{suffix};")
     c()
+
+
+def _wrong(f: PacketField) -> bool:
+    """Whether the machine itself refuses values of a field."""
+    if not isinstance(f, PacketInt):
+        return False
+    return f.const is not None or is_refused_early(f) or bool(constant_parts(f))
+
+
+def _is_checked(f: PacketField) -> bool:
+    """Whether there is anything about a field to refuse."""
+    return _wrong(f) or (isinstance(f, PacketInt) and bounds_of(f, "") != "")
 
 
 def _c_uint(bits: int) -> str:
@@ -126,11 +143,7 @@ def _allowed(f: PacketInt, index: int) -> str:
     """The bytes that may stand at a place of an integer: all, but for its constant bits."""
     n = f.bits // 8
     shift = 8 * (n - 1 - index) if f.big_endian else 8 * index
-    mask = value = 0
-    for part in f.parts:
-        if part.const is not None:
-            mask |= ((1 << part.bits) - 1) << part.shift
-            value |= part.const << part.shift
+    mask, value = part_mask(f)
     mask, value = mask >> shift & 0xFF, value >> shift & 0xFF
     if mask == 0:
         return "any"
@@ -152,8 +165,13 @@ def _functions(c: Code, packet: Packet) -> None:
     with c.function(f"np_err {name}_parse", parse_args(name)):
         c("const uint8_t *p = data;")
         c("const uint8_t *pe = data + len;")
-        c("const uint8_t *eof = NULL; /* a cut packet is the caller's to judge */")
+        if any(_wrong(f) for f in packet.fields):
+            c("const uint8_t *eof = NULL; /* a cut packet is the caller's to judge */")
         c()
+        if not values(packet):
+            c("(void)out;")
+        if not any(_is_checked(f) for f in packet.fields):
+            c("(void)fault;")
         c("*done = false;")
         c("*used = 0;")
         with c.block("if (np_unlikely(parser->err != NP_OK)) {"):

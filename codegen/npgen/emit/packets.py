@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..model import Packet, PacketInt, Protocol
+from ..model import BitField, Packet, PacketInt, Protocol
 from ..names import member, upper
 from .code import Code, quote
+from .common import int_literal, macro_literal
 
 
 def own_packets(p: Protocol) -> list[Packet]:
@@ -67,14 +68,16 @@ def _declare(c: Code, packet: Packet) -> None:
         for ctype, label, doc in values(packet):
             c.doc(doc)
             c(f"{ctype} {label};")
+        if not values(packet):
+            c("np_unit nothing; /* all of it is constant */")
     c()
     c(f"#define {upper(name)}_HEADER_LEN {packet.header_len}")
     for f in packet.fields:
         if isinstance(f, PacketInt):
             if f.const is not None:
-                c(f"#define {upper(name)}_{upper(f.name)} {f.const}u")
+                c(f"#define {upper(name)}_{upper(f.name)} {_macro(f, f.const)}")
             elif f.hi is not None:
-                c(f"#define {upper(name)}_{upper(f.name)}_MAX {f.hi}u")
+                c(f"#define {upper(name)}_{upper(f.name)}_MAX {_macro(f, f.hi)}")
     c()
     with c.block(f"typedef struct {name}_parser {{", f"}} {name}_parser;"):
         c("int cs;          /* state of the machine */")
@@ -88,6 +91,22 @@ def _declare(c: Code, packet: Packet) -> None:
     c(f"NP_API void {name}_parser_init({name}_parser *parser);")
     c.call(f"NP_API NP_MUST_CHECK np_err {name}_parse", parse_args(name))
     c()
+
+
+def _macro(f: PacketInt, value: int) -> str:
+    return macro_literal(value) if f.signed else f"{value}u"
+
+
+def const_bits(f: PacketInt) -> int:
+    """A constant as the bits that travel."""
+    assert f.const is not None
+    return f.const & (1 << f.bits) - 1
+
+
+def const_rule(f: PacketInt) -> str:
+    """A constant as a fault tells it."""
+    assert f.const is not None
+    return f"= {f.const}" if f.const < 0 else f"= 0x{f.const:X}"
 
 
 def read_args(name: str) -> list[str]:
@@ -128,10 +147,13 @@ def _put(c: Code, packet: Packet) -> None:
                     c(f"memcpy(p + {at}, packet->{member(f.name)}, {f.count});")
                     at += f.count
                 continue
-            expr = _field_expr(f)
             n = f.bits // 8
             for i in range(n):
                 shift = 8 * (n - 1 - i) if f.big_endian else 8 * i
+                if f.const is not None:
+                    c(f"p[{at + i}] = 0x{const_bits(f) >> shift & 0xFF:02X};")
+                    continue
+                expr = _field_expr(f)
                 byte = f"{expr} >> {shift}" if shift else expr
                 c(f"p[{at + i}] = (uint8_t)({byte});")
             at += n
@@ -139,8 +161,6 @@ def _put(c: Code, packet: Packet) -> None:
 
 
 def _field_expr(f: PacketInt) -> str:
-    if f.const is not None:
-        return f"0x{f.const:X}u"
     if f.parts:
         pieces = []
         for part in f.parts:
@@ -193,30 +213,52 @@ def check_int(c: Code, packet: Packet, f: PacketInt, value: str, offset: str) ->
                    args if got is None else [*args, got])
 
     if f.const is not None:
-        refuse(f"{value} != 0x{f.const:X}u", "NP_ERR_CONST", where, f"= 0x{f.const:X}", None)
-    for part in f.parts:
-        if part.const is not None:
-            mask = (1 << part.bits) - 1
-            got = f"{value} >> {part.shift} & 0x{mask:X}u"
-            refuse(
-                f"({got}) != {part.const}u",
-                "NP_ERR_CONST",
-                f"{where}.{part.name}",
-                f"= {part.const}",
-                None,
-            )
+        refuse(f"{value} != 0x{const_bits(f):X}u", "NP_ERR_CONST", where, const_rule(f), None)
+    if constant_parts(f):
+        mask, bits = part_mask(f)
+        name, rule = part_rule(f)
+        condition = f"({value} & 0x{mask:X}u) != 0x{bits:X}u"
+        refuse(condition, "NP_ERR_CONST", f"{packet.origin}.{packet.name}.{name}", rule, None)
+    bounds = bounds_of(f, value)
+    if bounds:
+        shown = None if is_refused_early(f) else value
+        refuse(bounds, "NP_ERR_RANGE", where, bounds_rule(f), shown)
+
+
+def constant_parts(f: PacketInt) -> list[BitField]:
+    return [part for part in f.parts if part.const is not None]
+
+
+def part_mask(f: PacketInt) -> tuple[int, int]:
+    """The bits that constant parts take, and what they must be."""
+    mask = bits = 0
+    for part in constant_parts(f):
+        mask |= ((1 << part.bits) - 1) << part.shift
+        bits |= (part.const or 0) << part.shift
+    return mask, bits
+
+
+def part_rule(f: PacketInt) -> tuple[str, str]:
+    """What a fault about constant parts names and demands: the part, or the field if there are
+    several, since a byte may break more than one of them."""
+    parts = constant_parts(f)
+    if len(parts) == 1:
+        return f"{f.name}.{parts[0].name}", f"= {parts[0].const}"
+    return f.name, ", ".join(f"{part.name} = {part.const}" for part in parts)
+
+
+def bounds_of(f: PacketInt, value: str) -> str:
+    """The condition under which a value breaks its bounds; empty if it cannot."""
     signed = f"(int{_storage(f.bits)}_t){value}" if f.signed else value
     least = -(2 ** (f.bits - 1)) if f.signed else 0
     most = 2 ** (f.bits - (1 if f.signed else 0)) - 1
-    suffix = "" if f.signed else "u"
+    kind = f"{'i' if f.signed else 'u'}{_storage(f.bits)}"
     bounds = []
     if f.lo is not None and f.lo > least:
-        bounds.append(f"{signed} < {f.lo}{suffix}")
+        bounds.append(f"{signed} < {int_literal(kind, f.lo)}")
     if f.hi is not None and f.hi < most:
-        bounds.append(f"{signed} > {f.hi}{suffix}")
-    if bounds:
-        shown = None if is_refused_early(f) else value
-        refuse(" || ".join(bounds), "NP_ERR_RANGE", where, bounds_rule(f), shown)
+        bounds.append(f"{signed} > {int_literal(kind, f.hi)}")
+    return " || ".join(bounds)
 
 
 def is_refused_early(f: PacketInt) -> bool:
@@ -227,7 +269,7 @@ def is_refused_early(f: PacketInt) -> bool:
 
 
 def bounds_rule(f: PacketInt) -> str:
-    if f.lo is not None and f.hi is not None and f.lo != 0:
+    if f.lo is not None and f.hi is not None and (f.signed or f.lo != 0):
         return f"range {f.lo}..{f.hi}"
     return f"max {f.hi}" if f.hi is not None else f"min {f.lo}"
 

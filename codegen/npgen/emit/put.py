@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..model import Array, List, Map, Option, Ref, Scalar, Text, Type, Unit
 from ..names import member, upper
 from .code import Code
-from .common import LOOP_VARIABLES, Context, is_plain_enum, lazy_target, zero
-from .layout import Fields, Items, Maybe, Member, Record, UnionRecord
+from .common import Context, is_plain_enum, lazy_target, loop_variable, zero
+from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, by_version
 from .shapes import Place, c_type, is_leaf, is_versioned, leaf_word, scalar_width
 
 
@@ -40,8 +40,7 @@ class Put:
     def _body(self, record: Record) -> None:
         c = self._c
         if isinstance(record, Fields):
-            for since in sorted({m.since for m in record.members}):
-                group = [m for m in record.members if m.since == since]
+            for since, group in by_version(record.members):
                 if since == 1:
                     self._group(group)
                 else:
@@ -126,7 +125,7 @@ class Put:
         if isinstance(t.item, Scalar) and t.item.kind in ("u8", "i8"):
             self._c(f"p = np_put_raw(p, {expr}, {t.count});")
             return
-        i = LOOP_VARIABLES[self._loops]
+        i = loop_variable(self._loops)
         self._loops += 1
         with self._c.block(f"for (size_t {i} = 0; {i} < {t.count}; {i}++) {{"):
             inner = f"{expr}[{i}].items" if isinstance(t.item, Array) else f"{expr}[{i}]"
@@ -144,7 +143,7 @@ class Put:
             return
         with c.block(f"if ({expr}.items == NULL) {{"):
             c(f"p = np_put_raw(p, {expr}.wire.data, {expr}.wire.len);")
-        i = LOOP_VARIABLES[self._loops]
+        i = loop_variable(self._loops)
         self._loops += 1
         with c.block(f"for (size_t {i} = 0; {expr}.items != NULL && {i} < {expr}.count; {i}++) {{"):
             self.value(t.item, at.item(), f"{expr}.items[{i}]")

@@ -9,6 +9,7 @@ schema. Recursive types are machines of their own, which the others call.
 from __future__ import annotations
 
 import subprocess
+from itertools import groupby
 from pathlib import Path
 
 from ..model import (
@@ -88,12 +89,12 @@ class Machine:
         tops: dict[str, list[str]] = {"message": [], "reply": []}
         for i, m in enumerate(messages):
             at = place_of(m)
-            self._choices[f"is_{at.path}"] = FIRST_CHOICE + i
+            self._choices[f"IS_{at.path}"] = FIRST_CHOICE + i
             self._defined[at.path] = self._fields(at, m.fields, None, None)
-            tops["message"].append(f"is_{at.path} {at.path}")
+            tops["message"].append(f"IS_{at.path} {at.path}")
             if m.reply is not None:
                 expr = self._type(Ref(m.reply), at, None, None)
-                tops["reply"].append(f"is_{at.path} {expr}")
+                tops["reply"].append(f"IS_{at.path} {expr}")
         with c.block("%%{", "}%%"):
             c(f"machine {p.name}_parser;")
             c("alphtype int;")
@@ -120,7 +121,7 @@ class Machine:
             for name, expr in self._defined.items():
                 self._definition(name, expr)
             for name in self._called:
-                c(f"{name} := {name}_body RETURN >~return @leave;")
+                c(f"{name} := {name}__body RETURN >~return @leave;")
             for top, alternatives in tops.items():
                 if alternatives:
                     self._definition(top, "\n| ".join(alternatives), ":=")
@@ -164,13 +165,13 @@ class Machine:
         self, at: Place, fields: tuple[Field, ...], inside: str | None, via: str | None
     ) -> str:
         lines: list[str] = []
-        for since in sorted({f.since for f in fields}):
+        numbered = enumerate(fields)
+        for since, together in groupby(numbered, key=lambda pair: pair[1].since):
             group = [
                 self._type(
                     f.type, at.field(f), inside, None if via is None else f"{via}[{i}].type"
                 )
-                for i, f in enumerate(fields)
-                if f.since == since
+                for i, f in together
             ]
             if since == 1:
                 lines += group
@@ -185,8 +186,8 @@ class Machine:
         if isinstance(t, Ref):
             where = place_of(self._p.types[t.name]).where
         descriptor = via or f"&{type_name(self._p, t, at)}"
-        self._actions[at.path] = f"{call}(parser, {descriptor}, {quote(where)});"
-        return at.path
+        self._actions[at.unique] = f"{call}(parser, {descriptor}, {quote(where)});"
+        return at.unique
 
     def _type(self, t: Type, at: Place, inside: str | None, via: str | None) -> str:
         def within(member: str) -> str | None:
@@ -232,7 +233,7 @@ class Machine:
         )
         if name not in self._called:
             self._called.append(name)
-            self._defined[f"{name}_body"] = self._decl(decl, t.name)
+            self._defined[f"{name}__body"] = self._decl(decl, t.name)
         return f"CALL >~{action} @call_{name} BACK"
 
     def _decl(self, decl: Decl, inside: str | None) -> str:
@@ -244,12 +245,12 @@ class Machine:
         lines: list[str] = []
         for i, v in enumerate(decl.variants):
             place = at.variant(v)
-            self._choices[f"is_{place.path}"] = FIRST_CHOICE + i
+            self._choices[f"IS_{place.unique}"] = FIRST_CHOICE + i
             via = f"{at.path}_type.variants[{i}].fields" if foreign else None
             fields = self._fields(place, v.fields, inside, via).replace("\n", " ")
             fields = fields if v.fields else ""
-            lines.append(f"is_{place.path} {fields}".strip())
-        due = self._due(Ref(decl.name), Place(f"{at.path}_tag", at.where), None)
+            lines.append(f"IS_{place.unique} {fields}".strip())
+        due = self._due(Ref(decl.name), at.tag(), None)
         return "( " + "\n| ".join(lines) + f"\n) >~{due}"
 
 

@@ -13,7 +13,6 @@ from ..model import Array, List, Map, Option, Ref, Scalar, Text, Type, Unit
 from ..names import member, upper
 from .code import Code, quote, rule_literal
 from .common import (
-    LOOP_VARIABLES,
     Context,
     default_value,
     got_of,
@@ -21,13 +20,14 @@ from .common import (
     key_order,
     key_where,
     lazy_target,
+    loop_variable,
     not_finite,
     out_of_range,
     prefix_width,
     zero,
 )
 from .nesting import is_raw_bytes
-from .layout import Fields, Items, Maybe, Member, Record, UnionRecord
+from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, by_version
 from .shapes import SCALAR_C, Place, c_type, is_leaf, leaf_word, raw_width, rule_of, scalar_width
 
 
@@ -148,8 +148,7 @@ class Read:
     def _fields(self, record: Fields) -> None:
         if not record.members:
             self._c("v->nothing = (np_unit){0};")
-        for since in sorted({m.since for m in record.members}):
-            group = [m for m in record.members if m.since == since]
+        for since, group in by_version(record.members):
             if since == 1:
                 self._group(group)
                 continue
@@ -299,7 +298,7 @@ class Read:
         width = raw_width(t.item) or 0
         if width == 0:
             return
-        i = LOOP_VARIABLES[self._loops]
+        i = loop_variable(self._loops)
         self._loops += 1
         with c.block(f"for (size_t {i} = 0; {i} < {t.count}; {i}++) {{"):
             inner = f"{step.expr}[{i}]" + (".items" if isinstance(t.item, Array) else "")
@@ -313,7 +312,7 @@ class Read:
             return
         assert isinstance(t, Array)
         width = raw_width(t.item) or 0
-        i = LOOP_VARIABLES[self._loops]
+        i = loop_variable(self._loops)
         self._loops += 1
         with self._c.block(f"for (size_t {i} = 0; {i} < {t.count}; {i}++) {{"):
             inner = f"{expr}[{i}]" + (".items" if isinstance(t.item, Array) else "")
@@ -328,7 +327,7 @@ class Read:
         elif isinstance(t, Text):
             self._text(t, at, expr)
         elif isinstance(t, Array):
-            i = LOOP_VARIABLES[self._loops]
+            i = loop_variable(self._loops)
             self._loops += 1
             with c.block(f"for (size_t {i} = 0; {i} < {t.count}; {i}++) {{"):
                 inner = f"{expr}[{i}]" + (".items" if isinstance(t.item, Array) else "")
@@ -422,16 +421,16 @@ class Read:
                 c(f"{expr}.wire = (np_wire){{r->p, 0, r->version}};")
             return
         with c.block("{"):
-            c("const uint8_t *from = r->p;")
-            c(f"{_item_type(t.item)} item = {zero(self._p, t.item)};")
+            c("const uint8_t *first = r->p;")
+            c(f"{_item_type(t.item)} each = {zero(self._p, t.item)};")
             c()
-            i = LOOP_VARIABLES[self._loops]
+            i = loop_variable(self._loops)
             self._loops += 1
             with c.block(f"for (size_t {i} = 0; {i} < {expr}.count; {i}++) {{"):
-                self.value(t.item, at.item(), "item")
+                self.value(t.item, at.item(), "each")
                 self._flush()
             self._loops -= 1
-            c(f"{expr}.wire = np_read_wire(r, from);")
+            c(f"{expr}.wire = np_read_wire(r, first);")
 
     def _fail(self, error: str, where: str, rule: str | None, got: str, value: str) -> None:
         args = ["r", error, quote(where), rule_literal(rule), "r->p", got, value]

@@ -198,7 +198,7 @@ def _run(p: Protocol, c: Code, m: Message) -> None:
     at = place_of(m)
     handler = f"h->on_{snake(m.name)}"
     args = [f"const {p.name}_handlers *h", *_dispatch_args()[1:]]
-    with c.function(f"static np_err run_{snake(m.name)}", args):
+    with c.function(f"static np_err {at.path}_run", args):
         c(f"{at.path} msg;")
         c()
         with c.block(f"if ({handler} == NULL) {{"):
@@ -230,7 +230,7 @@ def _table(p: Protocol, c: Code, messages: list[Message]) -> None:
         for i, m in enumerate(messages):
             id_ = f"{upper(place_of(m).path)}_ID"
             place = (f"{id_} - {first}u" if first else id_) if dense else str(i)
-            c(f"[{place}] = run_{snake(m.name)},")
+            c(f"[{place}] = {place_of(m).path}_run,")
     c()
     with c.function(f"np_err {p.name}_dispatch", _dispatch_args()):
         count = f"sizeof {p.name}_dispatch_table / sizeof {p.name}_dispatch_table[0]"
@@ -269,7 +269,7 @@ def _call(p: Protocol, c: Code, m: Message) -> None:
         "void *user",
         "np_fault *fault",
     ]
-    with c.function(f"static np_err take_{snake(m.name)}", args):
+    with c.function(f"static np_err {at.path}_take", args):
         c(f"{reply} answer;")
         c()
         with c.block("if (err == NP_OK) {"):
@@ -281,10 +281,9 @@ def _call(p: Protocol, c: Code, m: Message) -> None:
             c(f"(({at.path}_done *)done)(conn, err, err == NP_OK ? &answer : NULL, user, fault);")
         c("return err;")
     with c.function(f"np_err {at.path}_call", _call_args(m)):
-        take = f"take_{snake(m.name)}"
         c.call(
             "return np_conn_call_typed",
-            ["conn", message, "msg", take, "(np_any_fn *)done", "user", "fault"],
+            ["conn", message, "msg", f"{at.path}_take", "(np_any_fn *)done", "user", "fault"],
         )
     with c.function(f"np_err {at.path}_call_wait", _wait_args(p, m)):
         c.call("return np_client_call_typed_wait", ["client", message, "msg", "arena", "answer", "fault"])

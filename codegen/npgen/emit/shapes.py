@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterator, Union
 
+from ..bounds import narrower
 from ..model import (
     INT_BITS,
     Array,
@@ -42,35 +43,48 @@ SCALAR_C = {
 
 @dataclass(frozen=True)
 class Place:
-    """A value's place in the schema: the stem of its C names, and its name for people."""
+    """A value's place in the schema: the stem of its C names, and its name for people.
+
+    Two places may have one path (field ``id`` of ``JoinRoom``, field ``room_id`` of ``Join``); where
+    both get a C type of that name, npgen refuses them. What every place has, such as a descriptor,
+    is named by ``unique``, whose parts stand apart by ``__``, which no name of a schema contains.
+    """
 
     path: str  # "chat_person_tags"
+    unique: str  # "chat_person__tags"
     where: str  # "chat.Person.tags"
 
     def field(self, f: Field) -> "Place":
-        return Place(f"{self.path}_{snake(f.name)}", f"{self.where}.{f.name}")
+        return self._inner(snake(f.name), f".{f.name}")
 
     def variant(self, v: Variant) -> "Place":
-        return Place(f"{self.path}_{snake(v.name)}", f"{self.where}.{v.name}")
+        return self._inner(snake(v.name), f".{v.name}")
+
+    def tag(self) -> "Place":
+        return self._inner("tag", "")
 
     def item(self) -> "Place":
-        return Place(f"{self.path}_item", f"{self.where}[]")
+        return self._inner("item", "[]")
 
     def key(self) -> "Place":
-        return Place(f"{self.path}_key", f"{self.where}.key")
+        return self._inner("key", ".key")
 
     def value(self) -> "Place":
-        return Place(f"{self.path}_value", f"{self.where}.value")
+        return self._inner("value", ".value")
 
     def some(self) -> "Place":
-        return Place(f"{self.path}_value", self.where)
+        return self._inner("value", "")
 
     def position(self, i: int) -> "Place":
-        return Place(f"{self.path}_{i}", f"{self.where}.{i}")
+        return self._inner(str(i), f".{i}")
+
+    def _inner(self, name: str, where: str) -> "Place":
+        return Place(f"{self.path}_{name}", f"{self.unique}__{name}", self.where + where)
 
 
 def place_of(decl: Union[Struct, Enum, Message]) -> Place:
-    return Place(f"{decl.origin}_{snake(decl.name)}", f"{decl.origin}.{decl.name}")
+    path = f"{decl.origin}_{snake(decl.name)}"
+    return Place(path, path, f"{decl.origin}.{decl.name}")
 
 
 def is_leaf(t: Type) -> bool:
@@ -166,7 +180,7 @@ def _bound(value: int | float | None) -> str:
 def raw_width(t: Type) -> int | None:
     """Bytes of a type that any bytes are a valid value of, so that it needs no check; or None."""
     if isinstance(t, Scalar):
-        if t.kind in ("bool", "char") or t.lo is not None or t.hi is not None or t.finite:
+        if t.kind in ("bool", "char") or narrower(t, Scalar(t.kind)):
             return None
         return scalar_width(t)
     if isinstance(t, Unit):

@@ -40,7 +40,7 @@ def type_name(p: Protocol, t: Type, at: Place) -> str:
         return f"np_type_{t.kind}"
     if isinstance(t, Ref):
         return f"{ref_name(p, t)}_type"
-    return f"{at.path}_type"
+    return f"{at.unique}_type"
 
 
 def inner_types(t: Type, at: Place) -> Iterator[tuple[Type, Place]]:
@@ -61,7 +61,7 @@ def _all_types(p: Protocol, t: Type, at: Place) -> Iterator[tuple[Type, Place]]:
     """A type and what is inside it, inner ones first, without those that have names."""
     for inner, place in inner_types(t, at):
         yield from _all_types(p, inner, place)
-    if type_name(p, t, at) == f"{at.path}_type":
+    if type_name(p, t, at) == f"{at.unique}_type":
         yield t, at
 
 
@@ -78,12 +78,11 @@ def _groups(p: Protocol) -> Iterator[tuple[Place, tuple[Field, ...]]]:
 
 
 def nameless_types(p: Protocol) -> list[tuple[Type, Place]]:
-    found: dict[str, tuple[Type, Place]] = {}
+    found: list[tuple[Type, Place]] = []
     for at, fields in _groups(p):
         for f in fields:
-            for t, place in _all_types(p, f.type, at.field(f)):
-                found.setdefault(place.path, (t, place))
-    return list(found.values())
+            found += _all_types(p, f.type, at.field(f))
+    return found
 
 
 # --------------------------------------------------------------------------------------------
@@ -102,7 +101,7 @@ def emit_tables_header(p: Protocol) -> str:
     c("#include <netproto/parser.h>")
     c()
     for _, at in nameless_types(p):
-        c(f"NP_HIDDEN extern const np_type {at.path}_type;")
+        c(f"NP_HIDDEN extern const np_type {at.unique}_type;")
     c()
     c("/* The incremental parser's machine, from Ragel. */")
     c(f"NP_HIDDEN void {p.name}_parser_step(np_parser *parser, int token);")
@@ -134,7 +133,7 @@ def emit_tables(p: Protocol) -> str:
         at = place_of(m)
         _fields(p, c, at, m.fields)
         rows = [".kind = NP_KIND_STRUCT", f".name = {quote(at.where)}", *_field_rows(at, m.fields)]
-        _table(c, f"static const np_type {at.path}_type", rows)
+        _table(c, f"static const np_type {at.unique}_type", rows)
     _messages(p, c, messages)
     _protocol(p, c, messages)
     return banner(p, f"{p.name}_schema.c - the {p.name} schema as constant tables.") + c.text()
@@ -152,8 +151,8 @@ def _nameless(p: Protocol, c: Code, t: Type, at: Place) -> None:
     rule = rule_of(t)
     if isinstance(t, Scalar):
         if t.lo is not None or t.hi is not None:
-            _table(c, f"static const np_range {at.path}_range", _range_rows(t))
-            rows.append(f".range = &{at.path}_range")
+            _table(c, f"static const np_range {at.unique}_range", _range_rows(t))
+            rows.append(f".range = &{at.unique}_range")
         rows.insert(0, f".kind = NP_KIND_{t.kind.upper()}")
         if t.finite:
             rows.append(".finite = true")
@@ -176,21 +175,21 @@ def _nameless(p: Protocol, c: Code, t: Type, at: Place) -> None:
         rows += [".kind = NP_KIND_OPTION", f".item = &{type_name(p, t.item, at.some())}"]
     else:
         assert isinstance(t, Tuple)
-        with c.block(f"static const np_field {at.path}_fields[] = {{", "};"):
+        with c.block(f"static const np_field {at.unique}_fields[] = {{", "};"):
             for i, item in enumerate(t.items):
                 _field_row(p, c, str(i), at.position(i), item, 1)
         c()
-        rows += [".kind = NP_KIND_STRUCT", f".fields = {at.path}_fields"]
+        rows += [".kind = NP_KIND_STRUCT", f".fields = {at.unique}_fields"]
         rows.append(f".field_count = {len(t.items)}")
     if rule is not None:
         rows.append(f".rule = {quote(rule)}")
-    _table(c, f"const np_type {at.path}_type", rows)
+    _table(c, f"const np_type {at.unique}_type", rows)
 
 
 def _range_rows(t: Scalar) -> list[str]:
     if t.kind in ("f32", "f64"):
-        lo = "-__builtin_inf()" if t.lo is None else float_literal("f64", float(t.lo))
-        hi = "__builtin_inf()" if t.hi is None else float_literal("f64", float(t.hi))
+        lo = "-__builtin_inf()" if t.lo is None else float_literal(t.kind, float(t.lo))
+        hi = "__builtin_inf()" if t.hi is None else float_literal(t.kind, float(t.hi))
         return [f".lo = {{.f = {lo}}}", f".hi = {{.f = {hi}}}"]
     least = 0 if t.kind == "char" else INT_MIN[t.kind]
     most = 0x10FFFF if t.kind == "char" else INT_MAX[t.kind]
@@ -211,7 +210,7 @@ def _field_row(p: Protocol, c: Code, name: str, at: Place, t: Type, since: int) 
 def _fields(p: Protocol, c: Code, at: Place, fields: tuple[Field, ...]) -> None:
     if not fields:
         return
-    with c.block(f"static const np_field {at.path}_fields[] = {{", "};"):
+    with c.block(f"static const np_field {at.unique}_fields[] = {{", "};"):
         for f in fields:
             _field_row(p, c, f.name, at.field(f), f.type, f.since)
     c()
@@ -220,7 +219,7 @@ def _fields(p: Protocol, c: Code, at: Place, fields: tuple[Field, ...]) -> None:
 def _field_rows(at: Place, fields: tuple[Field, ...]) -> list[str]:
     if not fields:
         return []
-    return [f".fields = {at.path}_fields", f".field_count = {len(fields)}"]
+    return [f".fields = {at.unique}_fields", f".field_count = {len(fields)}"]
 
 
 def _declared(p: Protocol, c: Code, decl: Decl) -> None:
@@ -235,7 +234,7 @@ def _declared(p: Protocol, c: Code, decl: Decl) -> None:
         with c.block(f"static const np_variant {at.path}_variants[] = {{", "};"):
             for v in decl.variants:
                 place = at.variant(v)
-                fields = f"{place.path}_fields, {len(v.fields)}" if v.fields else "NULL, 0"
+                fields = f"{place.unique}_fields, {len(v.fields)}" if v.fields else "NULL, 0"
                 c(f"{{{quote(v.name)}, {v.index}, {v.since}, {fields}}},")
         c()
         rows = [".kind = NP_KIND_ENUM", *rows, f".variants = {at.path}_variants"]
@@ -243,7 +242,7 @@ def _declared(p: Protocol, c: Code, decl: Decl) -> None:
     if decl.depth is not None:
         rows += [f".depth = {decl.depth}", f".max_len = {decl.max_len}"]
         rows.append(f".rule = {quote(f'max {decl.max_len}')}")
-    _table(c, f"const np_type {at.path}_type", rows)
+    _table(c, f"const np_type {at.unique}_type", rows)
 
 
 def _messages(p: Protocol, c: Code, messages: list[Message]) -> None:

@@ -1,0 +1,220 @@
+/* Generated services without handlers, and the words about what went wrong. */
+#include "support/demo_service.h"
+
+#include <talk_service.h>
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+typedef struct seen {
+    np_conn *conn;
+    bool opened, closed, joined, answered;
+    np_err answer;
+    np_failure failure;
+} seen;
+
+typedef struct world {
+    np_loop *loop;
+    np_daemon *daemon;
+    np_client *client;
+    seen server, user;
+} world;
+
+static void on_open(np_conn *conn, void *user)
+{
+    seen *s = user;
+
+    s->conn = conn;
+    s->opened = true;
+}
+
+static void on_close(np_conn *conn, const np_failure *failure, void *user)
+{
+    seen *s = user;
+
+    (void)conn;
+    s->closed = true;
+    s->failure = *failure;
+}
+
+static void on_failed(np_client *client, const np_failure *failure, void *user)
+{
+    (void)client;
+    on_close(NULL, failure, user);
+}
+
+static np_err on_join(np_conn *conn, const talk_join *msg, void *user)
+{
+    seen *s = user;
+
+    (void)conn;
+    (void)msg;
+    s->joined = true;
+    return NP_OK;
+}
+
+static void on_found(np_conn *conn, np_err err, const talk_person *answer, void *user,
+                     const np_fault *fault)
+{
+    seen *s = user;
+
+    (void)conn;
+    (void)answer;
+    (void)fault;
+    s->answered = true;
+    s->answer = err;
+}
+
+/* A daemon with these handlers, and a client that has none. */
+static void start(world *w, const talk_handlers *handlers)
+{
+    const char *addresses[] = {"tcp://127.0.0.1:0"};
+    np_daemon_options daemon = np_daemon_options_default();
+    np_client_options client = np_client_options_default();
+    np_failure failure;
+
+    demo_must(np_loop_new(&w->loop, NULL), NULL);
+    daemon.addresses = addresses;
+    daemon.address_count = 1;
+    daemon.service = talk_service(handlers);
+    daemon.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->server};
+    demo_must(np_daemon_start(&w->daemon, w->loop, &daemon, &failure), &failure);
+    client.address = np_daemon_address(w->daemon, 0);
+    client.service = talk_service(NULL);
+    client.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->user};
+    demo_must(np_client_new(&w->client, w->loop, &client, &failure), &failure);
+    demo_must(np_client_connect_wait(w->client, &failure), &failure);
+    demo_run(w->loop, &w->server.opened);
+}
+
+static void join(world *w)
+{
+    talk_join join = {.name = np_str_from("ann")};
+
+    demo_must(talk_join_send(np_client_conn(w->client), &join, NULL), NULL);
+}
+
+static void end(world *w)
+{
+    np_client_free(w->client);
+    np_daemon_free(w->daemon);
+    np_loop_free(w->loop);
+}
+
+/* A client that only calls: what it did not ask for is refused, requests and messages alike. */
+static void test_client_without_handlers(void **state)
+{
+    world w = {.loop = NULL};
+    const talk_handlers handlers = {.on_join = on_join, .user = &w.server};
+    talk_find find = {.name = np_str_from("ann")};
+    talk_say say = {.text = np_str_from("nobody asked")};
+
+    (void)state;
+    start(&w, &handlers);
+    join(&w);
+    demo_run(w.loop, &w.server.joined);
+    demo_must(talk_find_call(w.server.conn, &find, on_found, &w.server, NULL), NULL);
+    demo_run(w.loop, &w.server.answered);
+    assert_int_equal(w.server.answer, NP_ERR_FAILED);
+    assert_non_null(np_client_conn(w.client)); /* a request costs the connection nothing */
+    demo_must(talk_say_send(w.server.conn, &say, NULL), NULL);
+    demo_run(w.loop, &w.user.closed);
+    demo_run(w.loop, &w.server.closed);
+    assert_int_equal(w.user.failure.err, NP_ERR_UNKNOWN_MESSAGE);
+    assert_false(w.user.failure.by_peer);
+    assert_string_equal(w.user.failure.text, "message: unknown message");
+    assert_int_equal(w.server.failure.err, NP_ERR_FAILED);
+    assert_true(w.server.failure.by_peer);
+    end(&w);
+}
+
+/* A daemon that takes nothing, whoever says it. */
+static void test_daemon_without_handlers(void **state)
+{
+    static const talk_handlers none = {.on_join = NULL};
+    const talk_handlers *tables[] = {NULL, &none};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        world w = {.loop = NULL};
+        start(&w, tables[i]);
+        join(&w);
+        demo_run(w.loop, &w.server.closed);
+        demo_run(w.loop, &w.user.closed);
+        assert_int_equal(w.server.failure.err, NP_ERR_UNKNOWN_MESSAGE);
+        assert_int_equal(w.user.failure.err, NP_ERR_FAILED);
+        end(&w);
+    }
+}
+
+/* What is no netproto at all answers: the failure names the field, and says nothing twice. */
+static void test_words_about_a_stranger(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof at;
+    np_client_options options = np_client_options_default();
+    np_loop *loop = NULL;
+    np_client *client = NULL;
+    seen user = {.opened = false};
+    char address[64];
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = -1;
+
+    (void)state;
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+    (void)snprintf(address, sizeof address, "tcp://127.0.0.1:%u", (unsigned)ntohs(at.sin_port));
+    demo_must(np_loop_new(&loop, NULL), NULL);
+    options.address = address;
+    options.service = talk_service(NULL);
+    options.conn.close_timeout_ms = 50; /* the stranger will not hang up */
+    options.on_failed = on_failed;
+    options.user = &user;
+    demo_must(np_client_new(&client, loop, &options, NULL), NULL);
+    assert_string_equal(np_client_failure(client)->text, "");
+    demo_must(np_client_connect(client), NULL);
+    fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    assert_int_equal(send(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28, MSG_NOSIGNAL), 28);
+    demo_run(loop, &user.closed);
+    assert_int_equal(user.failure.err, NP_ERR_CONST);
+    assert_string_equal(user.failure.text, "hello: base.frame.magic: a constant has the wrong "
+                                           "value, rule: = 0xDEADBEEF at byte 0");
+    assert_string_equal(np_client_failure(client)->text, user.failure.text);
+    (void)close(fd);
+    (void)close(listener);
+    np_client_free(client);
+    np_loop_free(loop);
+}
+
+/* Where np_client_new has failed there is something to print all the same. */
+static void test_words_about_no_client(void **state)
+{
+    const np_failure *failure = np_client_failure(NULL);
+
+    (void)state;
+    assert_int_equal(failure->stage, NP_STAGE_NONE);
+    assert_int_equal(failure->err, NP_ERR_ARG);
+    assert_int_equal(failure->reason, NP_CONN_NO_REASON);
+    assert_string_equal(failure->text, "no client");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_client_without_handlers),
+        cmocka_unit_test(test_daemon_without_handlers),
+        cmocka_unit_test(test_words_about_a_stranger),
+        cmocka_unit_test(test_words_about_no_client),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
