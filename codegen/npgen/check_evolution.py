@@ -6,10 +6,26 @@ order of their versions.
 
 from __future__ import annotations
 
-from typing import Iterator, Sequence
+from typing import Iterator, Optional, Sequence
 
 from .diagnostics import Reporter
-from .model import Decl, Enum, Field, Message, Protocol, Span, Struct
+from .model import (
+    INT_BITS,
+    Decl,
+    Enum,
+    Field,
+    List,
+    Map,
+    Message,
+    Option,
+    Protocol,
+    Ref,
+    Scalar,
+    Span,
+    Struct,
+    Text,
+    Type,
+)
 from .recursion import edges_of
 
 
@@ -17,9 +33,9 @@ def check_evolution(protocol: Protocol, reporter: Reporter) -> None:
     """All rules about ``since``."""
     for decl in protocol.types.values():
         if isinstance(decl, Struct):
-            _check_fields(decl.fields, 1, decl.name, reporter)
+            _check_fields(protocol, decl, decl.fields, 1, reporter)
         else:
-            _check_variants(decl, reporter)
+            _check_variants(protocol, decl, reporter)
     for message in protocol.messages:
         fields = message.fields
         if message.stream and fields:  # new fields go to the end of the head, before the body
@@ -28,31 +44,80 @@ def check_evolution(protocol: Protocol, reporter: Reporter) -> None:
             if body.since > 1:
                 text = "the body of a stream is always there and takes no 'since'"
                 reporter.error(body.span, "since-range", text)
-        _check_fields(fields, message.since, message.name, reporter)
+        _check_fields(protocol, message, fields, message.since, reporter)
     _check_imported(protocol, reporter)
 
 
-def _check_fields(fields: Sequence[Field], owner: int, name: str, reporter: Reporter) -> None:
+def _check_fields(
+    protocol: Protocol,
+    decl: Struct | Enum | Message,
+    fields: Sequence[Field],
+    owner: int,
+    reporter: Reporter,
+    variant: str = "",
+) -> None:
+    """The fields of a declaration, or of a variant of it, which exists since ``owner``."""
     newest = owner
-    for field in fields:
+    before = ""  # the first field of that version
+    for i, field in enumerate(fields):
+        if field.since < 1:  # its 'since' was refused already
+            continue
         if 1 < field.since <= owner:
-            text = f"'{name}' itself exists only since {owner}; remove the field's 'since'"
+            text = f"'{variant or decl.name}' itself exists only since {owner}"
+            text += "; remove the field's 'since'"
             reporter.error(field.span, "since-range", text)
+        elif max(field.since, owner) < newest and not field.dated:
+            last = not any(later.dated for later in fields[i:])
+            version = protocol.version if last and protocol.own(decl) else newest
+            example = _example(protocol, field.type, version)
+            if example is None:
+                hint = f"write 'option<...> since {version} = none'"
+            else:
+                hint = f"write 'since {version} = {example}'"
+            text = f"'{field.name}' has no 'since', so it counts as there from the start"
+            hint = f"is it new? {hint}; if not, move it above '{before}'"
+            reporter.error(field.span, "since-order", f"{text}; {hint}")
         elif max(field.since, owner) < newest:
             text = f"field '{field.name}' is older than the field before it (since {newest})"
             hint = "add new fields at the end"
             reporter.error(field.span, "since-order", f"{text}; {hint}")
+        if field.since > owner and not before:
+            before = field.name
         newest = max(newest, field.since)
 
 
-def _check_variants(enum: Enum, reporter: Reporter) -> None:
+def _example(protocol: Protocol, type_: Type, version: int) -> Optional[str]:
+    """A default that a field of this type could have; None if there is none that is obvious."""
+    if isinstance(type_, Scalar):
+        if type_.kind == "bool":
+            return "false"
+        least, greatest = type_.lo, type_.hi
+        if type_.kind == "char":
+            return "' '" if not least and (greatest is None or greatest >= 32) else None
+        value = max(0, 0 if least is None else least)
+        value = value if greatest is None else min(value, greatest)
+        return str(int(value)) if type_.kind in INT_BITS else str(float(value))
+    if isinstance(type_, Text):
+        return "empty" if type_.min == 0 else '"..."'
+    if isinstance(type_, (List, Map)):
+        return "empty" if type_.min == 0 else None
+    if isinstance(type_, Option):
+        return "none"
+    decl = protocol.types.get(type_.name) if isinstance(type_, Ref) else None
+    variants = decl.variants if isinstance(decl, Enum) else ()
+    plain = (v.name for v in variants if not v.fields and v.since <= version)
+    return next(plain, None)
+
+
+def _check_variants(protocol: Protocol, enum: Enum, reporter: Reporter) -> None:
     newest = 1
     for variant in enum.variants:
-        if variant.since < newest:
+        if 0 < variant.since < newest:
             text = f"variant '{variant.name}' is older than one with a lower index (since {newest})"
             reporter.error(variant.span, "since-order", f"{text}; give new variants higher indices")
         newest = max(newest, variant.since)
-        _check_fields(variant.fields, variant.since, variant.name, reporter)
+        owner = max(1, variant.since)
+        _check_fields(protocol, enum, variant.fields, owner, reporter, variant.name)
 
 
 # --------------------------------------------------------------------------------------------

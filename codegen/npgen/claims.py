@@ -116,7 +116,7 @@ def _message(message: Message) -> Iterator[Claim]:
     words = ("", *CODEC_WORDS, *MESSAGE_WORDS)
     owner = f"{'request' if message.reply else 'message'} '{message.name}'"
     yield from _all(path, words, owner, message.span, message.name)
-    yield from _all(upper(path), ("ID", "MAX_LEN", "MESSAGE"), owner, message.span)
+    yield from _all(upper(path), ("ID", "MAX_LEN", "MESSAGE", "SINCE"), owner, message.span)
     yield from _fields(path, message.fields, message.name)
 
 

@@ -10,13 +10,14 @@ import argparse
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from . import GENERATOR_VERSION
 from .diagnostics import Reporter, format_all
 from .format import format_source
-from .lint import lint
+from .lint import lint, lint_unmentioned
 from .load import Result, load_result
 from .model import Protocol
 from .rules import BREAKS, LINTS
@@ -138,6 +139,15 @@ def _print(reporter: Reporter) -> bool:
     return reporter.failed
 
 
+def _warn(result: Result) -> None:
+    """Print what is legal, but surely not meant, about a schema without errors."""
+    if result.protocol is None or result.unit is None:
+        return
+    lint_unmentioned(result.protocol, result.unit, result.reporter)
+    found = result.reporter.in_order()
+    sys.stderr.write(format_all(replace(d, rule=f"warning: {d.rule}") for d in found))
+
+
 def _gen(arguments: argparse.Namespace) -> int:
     from .emit import RagelMissing, generate, outputs  # the other commands need no emitter
 
@@ -147,6 +157,8 @@ def _gen(arguments: argparse.Namespace) -> int:
         failed |= _print(result.reporter)
         if result.protocol is None:
             continue
+        if not arguments.list_outputs:
+            _warn(result)
         other = protocols.setdefault(result.protocol.name, result.protocol)
         if other is not result.protocol:
             what = f"{other.source} and {result.protocol.source}"
@@ -169,8 +181,13 @@ def _gen(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    failed = [_print(result.reporter) for result in _load(arguments)]
-    return FAILED if any(failed) else OK
+    status = OK
+    for result in _load(arguments):
+        if _print(result.reporter):
+            status = FAILED
+        else:
+            _warn(result)
+    return status
 
 
 def _fmt(arguments: argparse.Namespace) -> int:

@@ -50,6 +50,14 @@ def lint(protocol: Protocol, unit: Unit, reporter: Reporter) -> None:
         pass  # the first hundreds are enough to begin with
 
 
+def lint_unmentioned(protocol: Protocol, unit: Unit, reporter: Reporter) -> None:
+    """Only the warning that ``check`` and ``gen`` give too: a message that can never be sent."""
+    try:
+        _Linter(protocol, unit, reporter).unmentioned()
+    except TooManyErrors:
+        pass
+
+
 class _Linter:
     def __init__(self, protocol: Protocol, unit: Unit, reporter: Reporter) -> None:
         self.protocol = protocol
@@ -76,7 +84,7 @@ class _Linter:
         self._id_order()
         for conversation in self.protocol.conversations:
             self._stuck(conversation)
-        self._unmentioned()
+        self.unmentioned()
 
     # -- declarations -------------------------------------------------------------------------
 
@@ -167,7 +175,8 @@ class _Linter:
                 text = f"nothing can be said in state '{state.name}'; write 'final {state.name};'"
                 self.warn(state.span, "state-stuck", text)
 
-    def _unmentioned(self) -> None:
+    def unmentioned(self) -> None:
+        """Messages that no conversation mentions, although there is one."""
         rules = [r for c in self.protocol.conversations for s in c.states for r in s.rules]
         if not rules or any(rule.wildcard for rule in rules):
             return

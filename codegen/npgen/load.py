@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from .check import check
+from .cursor import did_you_mean
 from .diagnostics import Diagnostic, Reporter, TooManyErrors
 from .freshness import inputs_digest
 from .lexer import lex
@@ -19,7 +20,14 @@ from .model import Protocol
 from .parser import parse
 from .resolve import resolve
 from .scope import Unit
-from .source import Source, check_characters, find_import, make_source, read_source
+from .source import (
+    Source,
+    builtin_imports,
+    check_characters,
+    find_import,
+    make_source,
+    read_source,
+)
 from .syntax import ImportNode, Schema
 
 MAX_IMPORT_DEPTH = 32
@@ -133,7 +141,12 @@ class _Loader:
         found = find_import(source, node.path, self.import_dirs)
         if found is None:
             text = f'"{node.path}" is neither beside this file nor in an import folder'
-            self.reporter.error(node.span, "import-missing", f"{text}; see --import-dir")
+            known = builtin_imports()
+            name = node.path.rpartition("/")[2]
+            same = next((path for path in known if path.rpartition("/")[2] == name), None)
+            hint = f'; did you mean "{same}"?' if same else did_you_mean(node.path, known)
+            text += hint or "; see --import-dir"
+            self.reporter.error(node.span, "import-missing", text)
             return None
         path, display = found
         identity = _identity(path)

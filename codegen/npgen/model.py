@@ -157,9 +157,10 @@ class Field:
     type: Type
     doc: tuple[str, ...]
     span: Span
-    since: int = 1
+    since: int = 1  # 0 after an error: no rule about the order of versions looks at it
     default: Value = None
     deprecated: Optional[str] = None
+    dated: bool = field(default=False, compare=False)  # whether a 'since' is written
 
 
 @dataclass(frozen=True)

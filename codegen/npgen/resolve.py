@@ -46,6 +46,9 @@ MAX_INDEX = (1 << 31) - 1
 
 MAX_DEPTH = 64
 
+NO_SINCE = 0
+"""Stands for the version of a field or variant whose ``since`` is invalid."""
+
 NO_ID = -1
 """Stands for an id or index that could not be evaluated; no rule about ids looks at it."""
 
@@ -157,10 +160,6 @@ class _UnitResolver:
         what = "a protocol's version"
         return self._number(header.version, what, "version-range", 1, MAX_VERSION, MAX_VERSION)
 
-    def _since(self, expr: Optional[Expr]) -> int:
-        """The version of a ``since``; 1 if there is none, or no valid one."""
-        return self._checked_since(expr) or 1
-
     def _checked_since(self, expr: Optional[Expr]) -> Optional[int]:
         """The version of a ``since``, 1 if there is none; None after an error."""
         if expr is None:
@@ -170,6 +169,10 @@ class _UnitResolver:
             return None
         if not 1 <= value <= self.version:
             text = f"'since' is 1 to {self.version}, the protocol's version, not {value}"
+            header = self.unit.schema.header
+            if header is not None and self.version < value <= MAX_VERSION:
+                hint = f"for something new, raise the protocol's version to {value}"
+                text += f"; {hint} (line {header.version.span.line})"
             self.reporter.error(expr.span, "since-range", text)
             return None
         return value
@@ -230,7 +233,7 @@ class _UnitResolver:
             self._fields(node.fields),
             node.doc,
             node.name.span,
-            self._since(node.since),
+            self._checked_since(node.since) or NO_SINCE,
             node.deprecated,
         )
 
@@ -280,7 +283,14 @@ class _UnitResolver:
             text = f"field '{name}' is since {since}: say what older peers mean by '= ...'"
             self.reporter.error(node.name.span, "default-missing", text)
         return Field(
-            node.name.text, type_, node.doc, node.name.span, since, default, node.deprecated
+            node.name.text,
+            type_,
+            node.doc,
+            node.name.span,
+            NO_SINCE if checked is None else since,
+            default,
+            node.deprecated,
+            node.since is not None,
         )
 
     # -- messages -----------------------------------------------------------------------------
@@ -295,7 +305,7 @@ class _UnitResolver:
             span=node.name.span,
             stream=node.stream,
             secret=node.secret,
-            since=self._since(node.since),
+            since=self._checked_since(node.since) or 1,
             deprecated=node.deprecated,
             reply=self._reply(node.reply),
             timeout_ms=self._duration(node.timeout),

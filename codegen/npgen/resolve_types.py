@@ -49,6 +49,7 @@ MAX_F32 = 3.4028234663852886e38
 MAX_CHAR = 0x10FFFF
 
 GENERICS = {"list": 1, "option": 1, "map": 2}
+GENERIC_FORMS = {"list": "list<T>", "option": "option<T>", "map": "map<K, V>"}
 TYPE_WORDS = (*INT_BITS, *FLOATS, "bool", "char", "string", "bytes", *GENERICS)
 
 HARMLESS = Scalar("u8")
@@ -64,8 +65,17 @@ FOREIGN_WORDS = {
     "int16_t": "i16", "int32_t": "i32", "int64_t": "i64", "int8": "i8", "int16": "i16",
     "int32": "i32", "int64": "i64", "uint8": "u8", "uint16": "u16", "uint32": "u32",
     "uint64": "u64", "void": "()", "unit": "()",
+    "long": "i64", "short": "i16", "ulong": "u64", "ushort": "u16", "sbyte": "i8",
+    "unsigned": "u32", "signed": "i32", "integer": "i32", "size_t": "u64", "ssize_t": "i64",
+    "int128": "i128", "uint128": "u128", "sint32": "i32", "sint64": "i64", "fixed32": "u32",
+    "fixed64": "u64", "sfixed32": "i32", "sfixed64": "i64", "float32": "f32", "float64": "f64",
+    "number": "f64", "wchar_t": "char", "rune": "char", "blob": "bytes", "binary": "bytes",
+    "uuid": "u8[16]", "vector": "list<T>", "slice": "list<T>", "sequence": "list<T>",
+    "repeated": "list<T>", "VecDeque": "list<T>", "dict": "map<K, V>", "dictionary": "map<K, V>",
+    "maybe": "option<T>", "nullable": "option<T>", "tuple": "(A, B)",
 }  # fmt: skip
-"""What people write who come from Rust, C or Protobuf, and the word to use here."""
+"""What people write who come from other languages, and the word to use here. A word that differs
+only in capitals is found too."""
 
 
 def int_limits(kind: str) -> tuple[int, int]:
@@ -96,7 +106,9 @@ class TypeResolver:
         if node.args:
             text = f"'{node.name}' takes no items in '<>'; list, map and option do"
             rule = "type-arity"
-            if node.name in FOREIGN_WORDS:
+            if node.name not in TYPE_WORDS and node.name not in self.scope.symbols:
+                if self.scope.is_broken(self.unit, node.name):
+                    return HARMLESS
                 rule, text = "type-unknown", self._unknown_text(node.name)
             self.error(node.span, rule, text)
             return HARMLESS
@@ -178,7 +190,7 @@ class TypeResolver:
         items = [self.resolve(arg) for arg in node.args]
         wanted = GENERICS[node.name]
         if len(items) != wanted:
-            form = {"list": "list<T>", "option": "option<T>", "map": "map<K, V>"}[node.name]
+            form = GENERIC_FORMS[node.name]
             text = f"'{node.name}' has {wanted} in its '<>', not {len(items)}; write '{form}'"
             self.error(node.span, "type-arity", text)
             return HARMLESS
@@ -295,11 +307,14 @@ class TypeResolver:
         return Ref(node.name)
 
     def _unknown_text(self, name: str, span: Optional[Span] = None) -> str:
-        if name in FOREIGN_WORDS:
-            return f"no type '{name}'; here it is '{FOREIGN_WORDS[name]}'"
         known = self.scope.type_names(self.unit)
         if span is not None and name in self.scope.symbols:
             return self.scope.why_unknown(self.unit, Name(name, span), "struct or enum", known)
+        word = name.lower()
+        here = FOREIGN_WORDS.get(name) or GENERIC_FORMS.get(word)
+        here = here or (word if word in TYPE_WORDS else FOREIGN_WORDS.get(word))
+        if here is not None:
+            return f"no type '{name}'; here it is '{here}'"
         return f"no type '{name}'{did_you_mean(name, [*TYPE_WORDS, *known])}"
 
 

@@ -93,6 +93,13 @@ def builtin_dir() -> Optional[Path]:
     return None
 
 
+def builtin_imports() -> list[str]:
+    """How to import each of the schemas that come with npgen."""
+    folder = builtin_dir()
+    names = [] if folder is None else sorted(path.name for path in folder.glob("*.np"))
+    return [BUILTIN_PREFIX + name for name in names]
+
+
 def find_import(
     importer: Source, path: str, import_dirs: Sequence[Path]
 ) -> Optional[tuple[Path, str]]:

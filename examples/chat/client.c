@@ -53,6 +53,15 @@ __attribute__((format(printf, 1, 2))) static void show(const char *format, ...)
     (void)fflush(stdout);
 }
 
+/* Why something was not sent: the field that was wrong, if it was one. */
+static void show_not_sent(np_err err, const np_fault *fault)
+{
+    char text[160];
+
+    show("* not sent: %s",
+         fault->err != NP_OK ? np_fault_format(fault, text, sizeof text) : np_err_text(err));
+}
+
 static const char *presence_text(const chat_presence *presence, char *out, size_t cap)
 {
     time_t since = 0;
@@ -138,7 +147,6 @@ static void on_found(np_conn *conn, np_err err, const chat_person *answer, void 
     char room[200];
     char presence[64];
 
-    (void)fault;
     t->asking--;
     if (err == NP_OK) {
         show("* found %s in %s, %s, has said %u", shown(answer->name, name, sizeof name),
@@ -146,6 +154,8 @@ static void on_found(np_conn *conn, np_err err, const chat_person *answer, void 
              presence_text(&answer->presence, presence, sizeof presence), (unsigned)answer->says);
     } else if (failure != NULL) {
         show("* not found: %s", shown(failure->text, room, sizeof room));
+    } else if (fault->where != NULL) { /* an answer with a field that is wrong */
+        show("* not found: %s", np_fault_format(fault, room, sizeof room));
     } else {
         show("* not found: %s", np_err_text(err));
     }
@@ -154,7 +164,7 @@ static void on_found(np_conn *conn, np_err err, const chat_person *answer, void 
 
 /* Input ------------------------------------------------------------------------------------ */
 
-static np_err say(np_conn *conn, const char *text)
+static np_err say(np_conn *conn, const char *text, np_fault *fault)
 {
     size_t len = strlen(text);
     chat_say msg = {.text = {text, len}};
@@ -164,19 +174,19 @@ static np_err say(np_conn *conn, const char *text)
     } else if (len >= 2 && strcmp(text + len - 2, ":(") == 0) {
         msg.mood = 2;
     }
-    return chat_say_send(conn, &msg, NULL);
+    return chat_say_send(conn, &msg, fault);
 }
 
-static np_err find(talker *t, np_conn *conn, const char *name)
+static np_err find(talker *t, np_conn *conn, const char *name, np_fault *fault)
 {
     chat_find msg = {.name = np_str_from(name)};
-    np_err err = chat_find_call(conn, &msg, on_found, t, NULL);
+    np_err err = chat_find_call(conn, &msg, on_found, t, fault);
 
     t->asking += err == NP_OK;
     return err;
 }
 
-static np_err set_presence(const talker *t, np_conn *conn, bool away)
+static np_err set_presence(const talker *t, np_conn *conn, bool away, np_fault *fault)
 {
     chat_news news = {.presence = {.tag = CHAT_PRESENCE_ONLINE}};
 
@@ -184,11 +194,11 @@ static np_err set_presence(const talker *t, np_conn *conn, bool away)
         news.presence.tag = CHAT_PRESENCE_AWAY;
         news.presence.away.since_ms = np_loop_now(t->loop).wall_ms;
     }
-    return chat_news_send(conn, &news, NULL);
+    return chat_news_send(conn, &news, fault);
 }
 
 /* Sends a file without having it in memory twice: piece by piece. */
-static np_err send_file(np_conn *conn, const char *path)
+static np_err send_file(np_conn *conn, const char *path, np_fault *fault)
 {
     const char *slash = strrchr(path, '/');
     chat_blob blob = {.file = np_str_from(slash != NULL ? slash + 1 : path)};
@@ -207,7 +217,7 @@ static np_err send_file(np_conn *conn, const char *path)
         return NP_OK;
     }
     rewind(file);
-    err = chat_blob_begin(conn, &blob, (uint64_t)size, &body, NULL);
+    err = chat_blob_begin(conn, &blob, (uint64_t)size, &body, fault);
     if (err == NP_OK) {
         while (err == NP_OK && (got = fread(piece, 1, sizeof piece, file)) > 0) {
             err = np_conn_body_write(body, piece, got);
@@ -221,7 +231,8 @@ static np_err send_file(np_conn *conn, const char *path)
     return err;
 }
 
-static np_err do_line(talker *t, const char *line)
+/* *fault: the field that was wrong, if it was one. */
+static np_err do_line(talker *t, const char *line, np_fault *fault)
 {
     np_conn *conn = np_client_conn(t->client);
 
@@ -229,16 +240,16 @@ static np_err do_line(talker *t, const char *line)
         return NP_OK;
     }
     if (*line != '/') {
-        return say(conn, line);
+        return say(conn, line, fault);
     }
     if (strncmp(line, "/find ", 6) == 0) {
-        return find(t, conn, line + 6);
+        return find(t, conn, line + 6, fault);
     }
     if (strncmp(line, "/send ", 6) == 0) {
-        return send_file(conn, line + 6);
+        return send_file(conn, line + 6, fault);
     }
     if (strcmp(line, "/away") == 0 || strcmp(line, "/back") == 0) {
-        return set_presence(t, conn, line[1] == 'a');
+        return set_presence(t, conn, line[1] == 'a', fault);
     }
     if (strcmp(line, "/quit") == 0) {
         t->quit = true;
@@ -254,10 +265,11 @@ static void do_lines(talker *t)
     char *end = NULL;
 
     while (!t->quit && (end = memchr(t->line, '\n', t->len)) != NULL) {
+        np_fault fault = {.err = NP_OK};
         np_err err = NP_OK;
         size_t used = (size_t)(end - t->line) + 1;
         *end = '\0';
-        err = do_line(t, t->line);
+        err = do_line(t, t->line, &fault);
         if (err == NP_ERR_FULL) {
             *end = '\n';
             t->blocked = true;
@@ -265,7 +277,7 @@ static void do_lines(talker *t)
             return;
         }
         if (err != NP_OK) {
-            show("* not sent: %s", np_err_text(err));
+            show_not_sent(err, &fault);
         }
         memmove(t->line, t->line + used, t->len - used);
         t->len -= used;
@@ -305,12 +317,11 @@ static void on_open(np_conn *conn, void *user)
 {
     talker *t = user;
     chat_join join = {.name = np_str_from(t->name), .room = np_str_from(t->room)};
-    np_fault fault;
-    char text[160];
+    np_fault fault = {.err = NP_OK};
     np_err err = chat_join_send(conn, &join, &fault);
 
     if (err != NP_OK) {
-        show("* %s", np_fault_format(&fault, text, sizeof text));
+        show_not_sent(err, &fault);
         t->status = 1;
         np_client_close(t->client);
         return;

@@ -37,15 +37,16 @@ typedef struct server {
     bool stopping;
 } server;
 
-static void log_member(server *s, np_log_level level, const char *event, const member *m)
+/* err: NP_OK for an event that is no error. */
+static void log_member(server *s, np_log_level level, const char *event, const member *m,
+                       np_err err)
 {
     np_log_field fields[] = {
-        np_log_unsigned("conn", np_conn_id(m->conn)),
-        np_log_text("name", m->name),
-        np_log_text("room", m->room),
+        np_log_unsigned("conn", np_conn_id(m->conn)), np_log_text("name", m->name),
+        np_log_text("room", m->room), np_log_err("err", err), /* written as np_err_name(err) */
     };
 
-    np_log_write(&s->log, np_loop_now(s->loop), level, event, fields, 3);
+    np_log_write(&s->log, np_loop_now(s->loop), level, event, fields, err == NP_OK ? 3 : 4);
 }
 
 /* Rooms ------------------------------------------------------------------------------------ */
@@ -60,8 +61,8 @@ static member *find_member(const server *s, np_str name)
     return m;
 }
 
-/* Sends a message to all in the room of `from`, but for `except`. Who does not take what is sent
- * has to go, so that one slow reader costs the others nothing. */
+/* Sends a message to all in the room of `from`, but for `except`. What goes wrong with one of them
+ * must not reach a handler's return value: that would end the connection of who speaks. */
 static void tell_room(server *s, const member *from, const member *except,
                       const np_message *message, const void *value)
 {
@@ -71,9 +72,17 @@ static void tell_room(server *s, const member *from, const member *except,
             continue;
         }
         err = np_conn_send(m->conn, message, value, NULL);
-        if (err != NP_OK && err != NP_ERR_CLOSED) {
-            log_member(s, NP_LOG_WARN, "chat.too_slow", m);
+        switch (err) {
+        case NP_OK:
+        case NP_ERR_CLOSED: /* about to go */
+        case NP_ERR_NEWER:  /* speaks an older version, which does not know this */
+            break;
+        case NP_ERR_FULL: /* has to go, so that one slow reader costs the others nothing */
+            log_member(s, NP_LOG_WARN, "chat.too_slow", m, err);
             np_conn_close(m->conn, BASE_REASON_LIMIT, "you do not keep up");
+            break;
+        default:
+            log_member(s, NP_LOG_ERROR, "chat.not_sent", m, err);
         }
     }
 }
@@ -124,7 +133,7 @@ static np_err on_join(np_conn *conn, const chat_join *msg, void *user)
     m->next = s->members;
     s->members = m;
     np_conn_set_user(conn, m);
-    log_member(s, NP_LOG_INFO, "chat.joined", m);
+    log_member(s, NP_LOG_INFO, "chat.joined", m, NP_OK);
     tell_presence(s, m);
     return tell_newcomer(s, m);
 }
@@ -198,7 +207,7 @@ static void on_close(np_conn *conn, const np_failure *failure, void *user)
         link = &(*link)->next;
     }
     *link = m->next;
-    log_member(s, NP_LOG_INFO, "chat.left", m);
+    log_member(s, NP_LOG_INFO, "chat.left", m, NP_OK);
     m->presence.tag = CHAT_PRESENCE_OFFLINE;
     tell_presence(s, m);
     free(m);

@@ -4,7 +4,7 @@
  *     const char *addresses[] = {"tcp://127.0.0.1:7000", "unix:///run/chat.sock"};
  *     options.addresses = addresses;
  *     options.address_count = 2;
- *     options.service = (np_service){&chat_protocol, chat_service_dispatch, &handlers};
+ *     options.service = (np_service){&chat_protocol, chat_dispatch, &handlers};
  *     err = np_daemon_start(&daemon, loop, &options, &failure);
  *     err = np_loop_run(loop);
  *     np_daemon_free(daemon);

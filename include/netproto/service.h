@@ -3,7 +3,7 @@
  * A service is a protocol, its generated dispatcher, and the user's table of handlers:
  *
  *     static const chat_handlers handlers = {.on_find = on_find, .on_say = on_say, .user = &room};
- *     np_service service = {&chat_protocol, chat_service_dispatch, &handlers};
+ *     np_service service = {&chat_protocol, chat_dispatch, &handlers};
  *
  * The runtime checks, reassembles and decompresses what comes in and calls `dispatch` with one
  * np_incoming at a time; the dispatcher decodes that one message on its stack and calls the typed

@@ -268,6 +268,10 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
     if (count < 2 || count > 3) {
         return tool_usage(self, "it takes an address, a message and its JSON, or -");
     }
+    if (count == 2 && tool_is_name(argv[optind + 1])) {
+        return tool_usage(self, "the fields are missing: call %s %s '{...}'", argv[optind],
+                          argv[optind + 1]);
+    }
     options.link.address = argv[optind];
     tool_exit code = tool_link_open(&link, &options.link, on_incoming, &user);
     if (code == EXIT_CODE_OK && count == 3) {
@@ -303,7 +307,10 @@ const tool_command tool_call = {
         "Examples:\n\n"
         "  netproto call tcp://127.0.0.1:7000 Echo '{\"text\":\"hello\"}'\n"
         "  netproto call unix:///run/x.sock '{\"Ping\":{\"token\":1}}'\n"
-        "  netproto --protocol ./chat.so call tcp://localhost:7000 Find '{\"name\":\"bob\"}'\n"
-        "  netproto call tcp://localhost:7000 Echo - < texts.ndjson\n",
+        "  netproto call tcp://localhost:7000 Echo - < texts.ndjson\n\n"
+        "With examples/chat, whose conversation begins with Join:\n\n"
+        "  printf '%s\\n' '{\"Join\":{\"name\":\"ann\",\"room\":\"garden\"}}' \\\n"
+        "                '{\"Find\":{\"name\":\"ann\"}}' |\n"
+        "      netproto --protocol ./chat.so call tcp://127.0.0.1:7000 -\n",
     .run = run,
 };

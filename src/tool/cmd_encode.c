@@ -97,6 +97,9 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
     if (count < 1 || count > 2) {
         return tool_usage(self, "it takes a message and its JSON, or -");
     }
+    if (count == 1 && tool_is_name(argv[optind])) {
+        return tool_usage(self, "the fields are missing: encode %s '{...}'", argv[optind]);
+    }
     tool_exit code = tool_protocol_open(&p, options.protocol, (uint32_t)options.version);
     if (code == EXIT_CODE_OK && count == 2) {
         message = tool_protocol_message(&p, argv[optind]);

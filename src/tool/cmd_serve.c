@@ -31,12 +31,13 @@ static int read_options(const tool_command *self, int argc, char **argv, serve_o
         {"memory", required_argument, NULL, 'm'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
+        {"protocol", required_argument, NULL, 'p'}, /* to say that there is none */
         {NULL, 0, NULL, 0},
     };
     bool good = true;
     int c;
 
-    while (good && (c = getopt_long(argc, argv, "c:m:vh", longs, NULL)) != -1) {
+    while (good && (c = getopt_long(argc, argv, "c:m:vhp:", longs, NULL)) != -1) {
         switch (c) {
         case 'c':
             good = tool_number(self, "--connections", optarg, 1, UINT32_MAX,
@@ -51,6 +52,9 @@ static int read_options(const tool_command *self, int argc, char **argv, serve_o
         case 'h':
             tool_print_help(self, stdout);
             return 0;
+        case 'p':
+            (void)tool_usage(self, "serve speaks the base protocol only");
+            return -1;
         default:
             (void)tool_usage(self, "see above");
             return -1;

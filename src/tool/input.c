@@ -6,6 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool tool_is_name(const char *text)
+{
+    if (!isalpha((unsigned char)text[0])) {
+        return false;
+    }
+    while (isalnum((unsigned char)*text) || *text == '_' || *text == '.') {
+        text++;
+    }
+    return *text == '\0';
+}
+
 bool tool_bytes_add(tool_bytes *bytes, const void *data, size_t len, size_t max)
 {
     if (len > max - bytes->len) {

@@ -77,7 +77,14 @@ tool_exit tool_link_open(tool_link *link, const tool_link_options *options,
     if (err == NP_OK) {
         err = np_client_connect_wait(link->client, &failure);
     }
-    return err == NP_OK ? EXIT_CODE_OK : tool_link_failed(&failure);
+    if (err == NP_OK) {
+        return EXIT_CODE_OK;
+    }
+    code = tool_link_failed(&failure);
+    if (failure.err == NP_ERR_VERSION && options->protocol == NULL) {
+        tool_complain("give --protocol, the plugin of the protocol that is spoken there");
+    }
+    return code;
 }
 
 tool_exit tool_link_close(tool_link *link, tool_exit code)

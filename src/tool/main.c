@@ -108,7 +108,8 @@ static void move_protocol(int argc, char **argv)
 {
     int at = 1;
 
-    if (argc > 1 && strncmp(argv[1], "--protocol=", 11) == 0) {
+    if (argc > 1 && (strncmp(argv[1], "--protocol=", 11) == 0 ||
+                     (strncmp(argv[1], "-p", 2) == 0 && argv[1][2] != '\0'))) {
         at = 2;
     } else if (argc > 2 && (strcmp(argv[1], "--protocol") == 0 || strcmp(argv[1], "-p") == 0)) {
         at = 3;
@@ -118,6 +119,19 @@ static void move_protocol(int argc, char **argv)
         memmove(&argv[2], &argv[1], (size_t)(at - 1) * sizeof *argv);
         argv[1] = name;
     }
+}
+
+static tool_exit no_command(const char *name)
+{
+    if (strncmp(name, "--protocol", 10) == 0 || strncmp(name, "-p", 2) == 0) {
+        tool_complain("a command is missing behind --protocol FILE");
+    } else if (name[0] == '-') {
+        tool_complain("options other than --protocol stand behind the command");
+    } else {
+        tool_complain("there is no command \"%s\"", name);
+    }
+    (void)fputs("Try: netproto --help\n", stderr);
+    return EXIT_CODE_USAGE;
 }
 
 /* A full disk or a closed pipe is no success. */
@@ -153,9 +167,7 @@ int main(int argc, char **argv)
     }
     const tool_command *command = find(name);
     if (command == NULL) {
-        tool_complain("there is no command \"%s\"", name);
-        print_usage(stderr);
-        return EXIT_CODE_USAGE;
+        return no_command(name);
     }
     return finish(command->run(command, argc - 1, argv + 1));
 }

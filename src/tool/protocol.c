@@ -182,6 +182,22 @@ tool_exit tool_print_payload(const tool_protocol *p, uint32_t version, np_json_w
     return EXIT_CODE_OK;
 }
 
+/* JSON that names no message: says how one looks. The fields of a message that was named need no
+ * such hint. */
+static void show_form(const tool_protocol *p, np_err err, np_str json)
+{
+    const char *name = p->protocol->messages[0].name;
+    const char *dot = strrchr(name, '.');
+    size_t at = 0;
+
+    while (at < json.len && strchr(" \t\r\n", json.data[at]) != NULL && json.data[at] != '\0') {
+        at++;
+    }
+    if (err == NP_ERR_UNKNOWN_MESSAGE || at == json.len || json.data[at] != '{') {
+        tool_complain("a line is {\"%s\": {...}}", dot != NULL ? dot + 1 : name);
+    }
+}
+
 tool_exit tool_build_payload(const tool_protocol *p, uint32_t version, const np_message *message,
                              np_str json, np_bytes *payload)
 {
@@ -200,5 +216,8 @@ tool_exit tool_build_payload(const tool_protocol *p, uint32_t version, const np_
         return EXIT_CODE_OK;
     }
     tool_complain("%s", error.text);
+    if (message == NULL) {
+        show_form(p, err, json);
+    }
     return np_err_class_of(err) == NP_CLASS_SYSTEM ? EXIT_CODE_GENERIC : EXIT_CODE_JSON;
 }

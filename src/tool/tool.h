@@ -78,6 +78,9 @@ typedef struct tool_bytes {
     size_t len, cap;
 } tool_bytes;
 
+/* Whether an argument is a message's name, "Join" or "chat.Join", and no JSON. */
+bool tool_is_name(const char *text);
+
 /* Appends; complains and returns false where memory or max is out. */
 bool tool_bytes_add(tool_bytes *bytes, const void *data, size_t len, size_t max);
 void tool_bytes_free(tool_bytes *bytes);

@@ -186,6 +186,9 @@ static void test_encode(void **state)
     expect_words(RUN("encode", "Echo", "{\"text\":"), 12, "JSON line 1, column");
     expect_words(RUN("encode", "Nix", "{}"), 12, "there is no message \"Nix\"");
     expect_words(RUN("encode"), 2, "usage: netproto encode");
+    expect_words(RUN("encode", "Echo"), 2, "the fields are missing: encode Echo '{...}'");
+    expect_words(RUN_IN("[1]\n", "encode", "-p", plugin, "-"), 12, "a line is {\"Join\": {...}}");
+    expect_words(RUN_IN("{\"text\":\"t\"}\n", "encode", "-"), 12, "a line is {\"Ping\": {...}}");
     expect_words(RUN("encode", "--at", "9", "Echo", "{}"), 2, "has versions 1 to 1");
     expect_words(RUN("encode", "--at", "x", "Echo", "{}"), 2, "--at takes a number");
 }
@@ -260,7 +263,12 @@ static void test_help(void **state)
     (void)state;
 
     expect_words(RUN("nix"), 2, "there is no command \"nix\"");
-    const result *r = RUN("--help");
+    expect_words(RUN("-p", plugin, "--at", "2", "encode"), 2, "stand behind the command");
+    expect_words(RUN("-p", plugin), 2, "a command is missing");
+    const result *r = RUN("nix");
+    expect(r, 2, NULL);
+    assert_null(strstr(r->err, "usage:"));
+    r = RUN("--help");
     expect(r, 0, NULL);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char usage[64];
@@ -375,6 +383,8 @@ static void test_stages(void **state)
     expect_words(RUN("ping", "unix:///nonexistent/x.sock"), 4, "connect");
     expect_words(RUN("serve", "unix:///nonexistent/x.sock"), 11, "listen");
     expect_words(RUN("serve"), 2, "at least one address");
+    expect_words(RUN("-p", plugin, "serve", "x"), 2, "serve speaks the base protocol only");
+    expect_words(RUN("call", "x", "Echo"), 2, "the fields are missing: call x Echo '{...}'");
     expect_words(RUN("encode", "-p", "/nonexistent.so", "X", "{}"), 13, "cannot load");
     expect_words(RUN("encode", "-p", "libm.so.6", "X", "{}"), 13, "cannot load");
     expect_words(RUN("bench", "-d", "0", "tcp://127.0.0.1:1"), 2, "--depth takes a number");
@@ -443,6 +453,7 @@ static void test_plugin(void **state)
                  8, "talk.Find: the deadline has passed");
     expect_words(RUN_LOOP(loop, "", "-p", plugin, "call", at, "Find", "{\"name\":\"bob\"}"), 7,
                  "the conversation does not allow");
+    expect_words(RUN_LOOP(loop, "", "ping", at), 5, "give --protocol");
     expect(RUN("encode", "--protocol", plugin, "--at", "1", "Say", "{\"text\":\"t\"}"), 0,
            "01010000010000000000000074\n");
     expect(RUN("decode", "--protocol", plugin, "--at", "1", "01010000010000000000000074"), 0,

@@ -418,9 +418,18 @@ class Breaking(unittest.TestCase):
         (break_,) = compare(old, new)
         self.assertEqual(
             break_.message,
-            "field 'a' of 'S' is new, and version 3 is released; write 'since 4' and raise the"
-            " protocol's version to 4; breaks old and new peers, both ways (demo.np:2)",
+            "field 'a' of 'S' is new, and version 3 is released; raise the protocol's"
+            " version to 4 and write 'since 4'; breaks old and new peers, both ways (demo.np:2)",
         )
+
+    def test_something_new_without_a_version_is_told_both_steps(self) -> None:
+        old = protocol_of(SIMPLE)
+        (break_,) = compare(old, protocol_of(SIMPLE + " message N = 2 {}"))
+        text = "message 'N' is new; raise the protocol's version to 4 and write 'since 4'"
+        self.assertIn(text, break_.message)
+        raised = protocol_of(SIMPLE + " message N = 2 {}", "protocol demo version 4;\n")
+        (break_,) = compare(old, raised)
+        self.assertIn("message 'N' is new; write 'since 4'", break_.message)
 
     def test_text_and_places(self) -> None:
         old = protocol_of("message Say = 1 {\n    text: string max 4KiB;\n}\n")

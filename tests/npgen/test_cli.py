@@ -49,6 +49,18 @@ class Cli(unittest.TestCase):
                          " write for example 'string max 64'")
         self.assertIn("none.np:1:1: unreadable", err)
 
+    def test_a_message_that_no_conversation_mentions(self) -> None:
+        """check and gen warn, and are content all the same."""
+        text = RIGHT + "message N = 2 {}\nconversation c { start s; state s { client M; } }\n"
+        Path("talk.np").write_text(text, encoding="utf-8")
+        warning = "talk.np:5:9: warning: unmentioned: no conversation mentions 'N'"
+        emit = mock.MagicMock(generate=lambda protocol, out: [])
+        with mock.patch.dict(sys.modules, {"npgen.emit": emit}):
+            for arguments in (("check", "talk.np"), ("gen", "talk.np", "--out", "made")):
+                status, out, err = self.run_cli(*arguments)
+                self.assertEqual((status, out), (0, ""))
+                self.assertTrue(err.startswith(warning), err)
+
     def test_usage_errors(self) -> None:
         wrong = ([], ["check"], ["gen", "right.np"], ["frobnicate"], ["lint", "--allow", "x"])
         for arguments in wrong:

@@ -20,8 +20,8 @@ def blocks() -> list[str]:
 
 class Readme(unittest.TestCase):
     def test_the_schema_loads(self) -> None:
-        (schema,) = [b for b in blocks() if b.startswith("/// Chat")]
-        protocol, found = load_text(schema, "chat.np", [ROOT / "schema"])
+        (schema,) = [b for b in blocks() if b.startswith("/// Talk")]
+        protocol, found = load_text(schema, "talk.np", [ROOT / "schema"])
         self.assertIsNotNone(protocol, "\n".join(map(str, found)))
 
     def test_the_other_examples_load(self) -> None:

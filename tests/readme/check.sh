@@ -90,6 +90,7 @@ expect "the server says: hi there" "$work/echo/build/client" "unix://$work/echo.
 stop
 for patch in "$work/echo"/*.patch; do
     quietly patch --directory "$work/echo" --strip 1 --fuzz 0 --input "$patch"
+    ! grep -q offset "$work/log" || fail "line numbers of $patch"
 done
 compile "$work/echo"
 rm -f "$work/echo.sock"

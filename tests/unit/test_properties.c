@@ -125,6 +125,52 @@ static void check_other_versions(const target *t, const make_payload *payload, u
     }
 }
 
+/* Encodes a value at a version; free the result. */
+static uint8_t *encode(const np_message *message, const np_codec *codec, const void *value,
+                       uint32_t version, size_t *len)
+{
+    np_fault fault = {0};
+    np_meter m = {4, version, 0, &fault};
+
+    if (codec->measure(&m, value) != NP_OK) {
+        char text[256];
+        tell_case();
+        fail_msg("does not encode: %s", np_fault_format(&fault, text, sizeof text));
+    }
+    uint8_t *data = malloc(m.len);
+    assert_non_null(data);
+    *len = (size_t)(codec->put(np_put_u32(data, message->id), value, version) - data);
+    assert_int_equal(*len, m.len);
+    return data;
+}
+
+/* What an old peer sent has defaults for what is newer: it encodes at the newest version, and comes
+ * back from there as it was. */
+static void check_defaults(const target *t, const make_payload *payload)
+{
+    const np_codec *codec = t->reply ? t->message->reply_codec : t->message->codec;
+    uint32_t newest = t->protocol->version;
+    void *value = malloc(codec->c_size), *newer = malloc(codec->c_size);
+    size_t len = 0, again_len = 0;
+
+    assert_non_null(value);
+    assert_non_null(newer);
+    memset(value, 0xA5, codec->c_size);
+    memset(newer, 0xA5, codec->c_size);
+    np_reader r = np_reader_start(payload->data + 4, payload->len - 4, t->version, NULL);
+    assert_int_equal(codec->read(&r, value), NP_OK);
+    uint8_t *data = encode(t->message, codec, value, newest, &len);
+    r = np_reader_start(data + 4, len - 4, newest, NULL);
+    assert_int_equal(codec->read(&r, newer), NP_OK);
+    uint8_t *again = encode(t->message, codec, newer, t->version, &again_len);
+    assert_int_equal(again_len, payload->len);
+    assert_memory_equal(again, payload->data, again_len);
+    free(again);
+    free(data);
+    free(newer);
+    free(value);
+}
+
 /* A tenth of the payloads are long; the rest are short, where more ways to cut them fit in. */
 static size_t pick_budget(make_rng *rng)
 {
@@ -142,6 +188,7 @@ static void run_case(uint64_t seed, bool pairs, size_t mutants)
     make_valid(&valid, &rng, t->message, t->version, t->reply, budget);
     make_valid(&other, &rng, t->message, t->version, t->reply, 40);
     check_valid(t, &valid, seed, pairs);
+    check_defaults(t, &valid);
     check_other_versions(t, &valid, seed);
     for (size_t i = 0; i < mutants; i++) {
         make_mutant(&mutant, &rng, &valid, &other);

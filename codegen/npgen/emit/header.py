@@ -61,6 +61,13 @@ def _constants(p: Protocol, c: Code) -> None:
         for m in messages:
             c(f"#define {upper(place_of(m).path)}_ID {m.id}u")
         c()
+        later = [m for m in messages if m.since > 1]
+        if later:
+            c("/* The version that brought a message: to peers of an older version sending it gives")
+            c(" * NP_ERR_NEWER. Compare with np_conn_version(conn). */")
+            for m in later:
+                c(f"#define {upper(place_of(m).path)}_SINCE {m.since}u")
+            c()
         c("/* Greatest encoded size of each message in bytes, id included. */")
         for m in messages:
             c(f"#define {upper(place_of(m).path)}_MAX_LEN {message_max_len(p, m)}u")

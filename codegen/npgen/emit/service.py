@@ -17,8 +17,9 @@ Fill in the handlers that you care about and give them to a daemon or client:
     options.service = X_service(&handlers);
 
 A handler gets the decoded message, whose strings, bytes and lists live until it returns. What it
-returns other than NP_OK closes the connection with that error. A request is answered by X_reply or
-np_call_fail, now or later. A message without a handler is refused as unknown.
+returns other than NP_OK closes the connection with that error. A message without a handler is
+refused as unknown. A request is answered, now or later, by np_call_fail or its own function:
+REPLY
 """.strip()
 
 
@@ -26,7 +27,7 @@ def emit_service_header(p: Protocol) -> str:
     c = Code()
     guard = f"{upper(p.name)}_SERVICE_GENERATED_H"
     c("/*")
-    for line in INTRO.replace("X_", f"{p.name}_", 3).split("\n"):
+    for line in _intro(p).split("\n"):
         c(f" * {line}".rstrip())
     c(" */")
     c(f"#ifndef {guard}")
@@ -52,6 +53,12 @@ def emit_service_header(p: Protocol) -> str:
     c()
     c("#endif")
     return banner(p, f"{p.name}_service.h - handlers of the {p.name} protocol.") + c.text()
+
+
+def _intro(p: Protocol) -> str:
+    requests = [place_of(m).path for m in own_messages(p) if m.reply is not None]
+    reply = f"for example {requests[0]}_reply." if requests else "NAME_reply (here is none)."
+    return INTRO.replace("X_", f"{p.name}_").replace("REPLY", reply)
 
 
 def _handlers(p: Protocol, c: Code, messages: list[Message]) -> None:

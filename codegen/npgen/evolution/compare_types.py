@@ -70,13 +70,14 @@ class TypeComparison:
     def added(self, rule: str, hurts: Hurts, since: int, spans: Spans, what: str) -> None:
         """Something new that is no newer than the release."""
         later = self.version + 1
+        hint = f"write 'since {later}'"
+        if self.new.version <= self.version:
+            hint = f"raise the protocol's version to {later} and {hint}"
         if since > 1:
-            text = f"{what} is new, and version {since} is released; write 'since {later}'"
-            if self.new.version <= self.version:
-                text += f" and raise the protocol's version to {later}"
+            text = f"{what} is new, and version {since} is released; {hint}"
             self.report.add("version-not-raised", hurts, spans, text)
             return
-        self.report.add(rule, hurts, spans, f"{what} is new; write 'since {later}'")
+        self.report.add(rule, hurts, spans, f"{what} is new; {hint}")
 
     # -- declarations -------------------------------------------------------------------------
 
