@@ -28,13 +28,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     data++;
     err = np_framing_read(&head, data, NP_FRAMING_HEAD_MAX, &rules, &done, &need, &fault);
     assert(done == (err == NP_OK));
-    assert(err == NP_OK || (fault.err == err && fault.where != NULL &&
-                            fault.offset < NP_FRAMING_HEAD_MAX));
+    assert(err == NP_OK ||
+           (fault.err == err && fault.where != NULL && fault.offset < NP_FRAMING_HEAD_MAX));
     for (size_t len = 0; len < NP_FRAMING_HEAD_MAX; len++) {
         size_t part_need = 0;
         bool part_done = false;
-        np_err part = np_framing_read(&part_head, data, len, &rules, &part_done, &part_need,
-                                      &part_fault);
+        np_err part =
+            np_framing_read(&part_head, data, len, &rules, &part_done, &part_need, &part_fault);
         if (part != NP_OK) {
             assert(part == err && part_fault.offset == fault.offset);
             assert(strcmp(part_fault.where, fault.where) == 0);

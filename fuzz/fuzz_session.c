@@ -122,10 +122,10 @@ static void feed(run *r, const uint8_t *data, size_t size, size_t piece)
 
 /* The opening that the other side would send. */
 static const uint8_t hello[] = {
-    0xDE, 0xAD, 0xBE, 0xEF, 1, 0, 0, 0, 0, 64,          /* frame */
-    9,    0,    0,    0,                                /* Hello */
+    0xDE, 0xAD, 0xBE, 0xEF, 1, 0, 0, 0, 0,   64,            /* frame */
+    9,    0,    0,    0,                                    /* Hello */
     4,    0,    0,    0,    0, 0, 0, 0, 'd', 'e', 'm', 'o', /* protocol */
-    1,    0,    0,    0,    2, 0, 0, 0,                 /* versions */
+    1,    0,    0,    0,    2, 0, 0, 0,                     /* versions */
 };
 
 static void open_session(run *r, np_session_role role)

@@ -39,7 +39,7 @@ CODEC_WORDS = (
 )  # fmt: skip
 """Functions and tables of every type."""
 
-MESSAGE_WORDS = ("send", "begin", "call", "call_wait", "reply", "done", "run", "take")
+MESSAGE_WORDS = ("send", "begin", "call", "call_wait", "reply", "done", "run", "run_pieces", "take")
 """Functions and types of every message on top of that."""
 
 PROTOCOL_WORDS = (
@@ -117,6 +117,8 @@ def _message(message: Message) -> Iterator[Claim]:
     owner = f"{'request' if message.reply else 'message'} '{message.name}'"
     yield from _all(path, words, owner, message.span, message.name)
     yield from _all(upper(path), ("ID", "MAX_LEN", "MESSAGE", "SINCE"), owner, message.span)
+    pieces = ("begin", "data", "end") if message.stream else ()
+    yield from _all(f"on_{snake(message.name)}", ("", *pieces), owner, message.span)
     yield from _fields(path, message.fields, message.name)
 
 

@@ -30,6 +30,8 @@ typedef struct talker {
     bool ended;      /* no more input */
     bool quit;       /* close as soon as nothing is asked */
     bool blocked;    /* the queue is full: read no more input until it has room */
+    FILE *file;      /* being sent, or NULL */
+    np_body body;    /* its */
     int status;      /* of the program */
 } talker;
 
@@ -132,7 +134,7 @@ static np_err on_news(np_conn *conn, const chat_news *msg, void *user)
 
 static void quit_if_asked_for(talker *t)
 {
-    if (t->quit && t->asking == 0) {
+    if (t->quit && t->asking == 0 && t->file == NULL) {
         np_client_close(t->client);
     }
 }
@@ -197,37 +199,62 @@ static np_err set_presence(const talker *t, np_conn *conn, bool away, np_fault *
     return chat_news_send(conn, &news, fault);
 }
 
-/* Sends a file without having it in memory twice: piece by piece. */
-static np_err send_file(np_conn *conn, const char *path, np_fault *fault)
+/* Sends as much of the file as there is room for; on_writable goes on. No more of it is in memory
+ * than one piece, and what is queued. */
+static void send_more(talker *t)
+{
+    char piece[16384];
+    size_t got = 0;
+    size_t taken = 0;
+    np_err err = NP_OK;
+
+    while (err == NP_OK && (got = fread(piece, 1, sizeof piece, t->file)) > 0) {
+        err = np_conn_body_write(t->body, piece, got, &taken);
+        if (err == NP_OK && taken < got) {
+            err = NP_ERR_FULL;
+        }
+        if (err == NP_ERR_FULL && fseek(t->file, (long)taken - (long)got, SEEK_CUR) != 0) {
+            err = NP_ERR_IO;
+        }
+    }
+    err = err == NP_OK ? np_conn_body_end(t->body) : err;
+    if (err == NP_ERR_FULL) {
+        return;
+    }
+    if (err != NP_OK) {
+        show("* the file was not sent: %s", np_err_text(err));
+        np_conn_body_abort(t->body);
+    }
+    (void)fclose(t->file);
+    t->file = NULL;
+    quit_if_asked_for(t);
+}
+
+static np_err send_file(talker *t, np_conn *conn, const char *path, np_fault *fault)
 {
     const char *slash = strrchr(path, '/');
     chat_blob blob = {.file = np_str_from(slash != NULL ? slash + 1 : path)};
-    char piece[16384];
-    size_t got = 0;
     long size = -1;
-    np_body body;
-    np_err err = NP_ERR_IO;
-    FILE *file = fopen(path, "rb");
+    np_err err = NP_OK;
 
-    if (file == NULL || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0) {
+    if (t->file != NULL) {
+        return NP_ERR_FULL; /* one after the other */
+    }
+    t->file = fopen(path, "rb");
+    if (t->file == NULL || fseek(t->file, 0, SEEK_END) != 0 || (size = ftell(t->file)) < 0) {
         show("* %s cannot be read", path);
-        if (file != NULL) {
-            (void)fclose(file);
-        }
-        return NP_OK;
-    }
-    rewind(file);
-    err = chat_blob_begin(conn, &blob, (uint64_t)size, &body, fault);
-    if (err == NP_OK) {
-        while (err == NP_OK && (got = fread(piece, 1, sizeof piece, file)) > 0) {
-            err = np_conn_body_write(body, piece, got);
-        }
-        err = err == NP_OK ? np_conn_body_end(body) : err;
-        if (err != NP_OK) {
-            np_conn_body_abort(body); /* with NP_ERR_FULL, the line is tried again as a whole */
+    } else {
+        rewind(t->file);
+        err = chat_blob_begin(conn, &blob, (uint64_t)size, &t->body, fault);
+        if (err == NP_OK) {
+            send_more(t);
+            return NP_OK;
         }
     }
-    (void)fclose(file);
+    if (t->file != NULL) {
+        (void)fclose(t->file);
+        t->file = NULL;
+    }
     return err;
 }
 
@@ -246,7 +273,7 @@ static np_err do_line(talker *t, const char *line, np_fault *fault)
         return find(t, conn, line + 6, fault);
     }
     if (strncmp(line, "/send ", 6) == 0) {
-        return send_file(conn, line + 6, fault);
+        return send_file(t, conn, line + 6, fault);
     }
     if (strcmp(line, "/away") == 0 || strcmp(line, "/back") == 0) {
         return set_presence(t, conn, line[1] == 'a', fault);
@@ -335,6 +362,9 @@ static void on_writable(np_conn *conn, void *user)
     talker *t = user;
 
     (void)conn;
+    if (t->file != NULL) {
+        send_more(t);
+    }
     if (t->blocked && !t->quit) {
         t->blocked = false;
         if (!t->ended) {
@@ -388,6 +418,9 @@ static np_err talk(talker *t, const char *address, bool old, np_failure *failure
         err = np_loop_run(t->loop);
     }
     np_client_free(t->client);
+    if (t->file != NULL) {
+        (void)fclose(t->file);
+    }
     return err;
 }
 

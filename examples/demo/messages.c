@@ -202,6 +202,24 @@ static void show_refusal(guest *g)
     demo_row(ok, "Sum of nothing", (double)(demo_now_ns() - begin) / 1e3, "request; %s", g->text);
 }
 
+/* A body takes what its part of the queue has room for; on_writable says when to go on. */
+static np_err write_all(guest *g, np_body body, const uint8_t *data, size_t len)
+{
+    size_t taken = 0;
+    np_err err = NP_OK;
+
+    while (err == NP_OK && len > 0) {
+        g->writable = false;
+        err = np_conn_body_write(body, data, len, &taken);
+        data += taken;
+        len -= taken;
+        if ((err == NP_OK && len > 0) || err == NP_ERR_FULL) {
+            err = np_loop_run_until(g->loop, &g->writable, DEMO_PATIENCE_MS);
+        }
+    }
+    return err;
+}
+
 /* Sends the body in pieces; *sum is what the daemon should answer. */
 static np_err send_body(guest *g, uint64_t *sum)
 {
@@ -218,7 +236,7 @@ static np_err send_body(guest *g, uint64_t *sum)
             (void)np_put_u64(piece + i, (at + i) * UINT64_C(0x9E3779B97F4A7C15));
         }
         *sum = demo_checksum(*sum, piece, PIECE_LEN);
-        err = np_conn_body_write(body, piece, PIECE_LEN);
+        err = write_all(g, body, piece, PIECE_LEN);
     }
     if (err == NP_OK) {
         err = np_conn_body_end(body);

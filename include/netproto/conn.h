@@ -63,11 +63,14 @@ typedef struct np_conn_options {
     const np_conversation *conversation; /* [NULL: the schema's first, if it has one] */
     bool any_order;     /* [false] messages in any order, whatever conversation the schema states */
     size_t queue_max;   /* [1 MiB] bytes of output queued */
-    size_t message_max; /* [16 MiB] greatest message taken, where the schema allows more */
+    size_t message_max; /* [16 MiB] greatest message taken whole, where the schema allows more */
     uint32_t calls_max; /* [1024] our requests that wait for an answer */
     uint32_t serve_max; /* [1024] the peer's requests that wait for ours */
+    uint32_t bodies_max; /* [16] bodies under way, ours and the peer's each; a peer that begins more
+                          * is turned out */
     uint32_t hello_timeout_ms; /* [5,000] from the connection to on_open, absolute */
-    uint32_t frame_timeout_ms; /* [30,000] for one frame, from its first byte, absolute */
+    uint32_t frame_timeout_ms; /* [30,000] for one frame, from its first byte, absolute; and for the
+                                * next byte of a body that comes in pieces */
     uint32_t stall_timeout_ms; /* [30,000] while the peer takes nothing of what is queued */
     uint32_t close_timeout_ms; /* [5,000] from np_conn_close to the end, absolute */
     uint32_t idle_timeout_ms;  /* [0: never] nothing came: a Ping; again nothing: the end */
@@ -85,7 +88,8 @@ typedef struct np_conn_handlers {
      * waited for an answer have been told before. Runs exactly once for each on_open; connections
      * that end before on_open are reported by a client's done function or a daemon's log. */
     void (*on_close)(np_conn *conn, const np_failure *failure, void *user);
-    /* After a send returned NP_ERR_FULL: the queue is half empty again. */
+    /* After a send returned NP_ERR_FULL: the queue is half empty again. Or after a body's write
+     * took less than all: there is room for more. */
     void (*on_writable)(np_conn *conn, void *user);
     void *user;
 } np_conn_handlers;
@@ -115,28 +119,28 @@ typedef struct np_peer {
 NP_API NP_MUST_CHECK np_err np_conn_send(np_conn *conn, const np_message *message,
                                          const void *value, np_fault *fault);
 
-/* A body that is being put together: a value, stale once it was ended or its connection is gone. */
-typedef struct np_body {
-    np_loop *loop;
-    uint64_t conn;
-    uint32_t number;
-} np_body;
-
-/* Sends a `stream` message whose body comes in pieces. begin takes the fields before the body
- * (`value`, whose body must be empty) and announces `total` bytes; write adds pieces, which are
- * copied; end sends the message. Memory grows with the bytes written, never with total. Several
- * bodies may be under way at once. What was begun must be ended or aborted; the end of the
- * connection does that too.
+/* Sends a `stream` message whose body comes in pieces; neither side ever holds all of it.
  *
- * Errors of begin: as np_conn_send but NP_ERR_FULL; NP_ERR_TOO_LONG if total exceeds the schema's
- * bound, NP_ERR_ARG for a message without a body, NP_ERR_LIMIT with 16 bodies under way. write:
- * NP_ERR_CLOSED, NP_ERR_TOO_LONG (more than announced; took nothing), NP_ERR_MEMORY. end:
- * NP_ERR_TOO_SHORT (less than announced), NP_ERR_FULL (call it again after on_writable), else as
- * np_conn_send; after TOO_SHORT and FULL the body is still there, else it is gone. */
+ * begin takes the fields before the body (`value`, whose body must be empty) and announces `total`
+ * bytes. write adds bytes, copying them: *taken says how many, from the front; where that is less
+ * than len, go on with the rest after on_writable. end sends what is left. Bodies fill 128 KiB of
+ * the connection's queue at most, or a quarter of its bound, so that other messages find room
+ * beside them; several bodies may be under way at once. Fewer bytes than 1 KiB wait for more, or
+ * for the end, before they are sent, and the message counts, in the conversation too, when its
+ * first bytes are. What was begun must be ended or aborted; the end of the connection does that
+ * too. abort tells the peer, whose handler gets NP_ERR_CANCELED.
+ *
+ * Errors of begin: as np_conn_send but NP_ERR_FULL; NP_ERR_TOO_LONG or _TOO_SHORT if total is out
+ * of the schema's bounds, NP_ERR_ARG for a message without a body or a value with one, NP_ERR_LIMIT
+ * with bodies_max under way. write: NP_ERR_FULL (took nothing; again after on_writable),
+ * NP_ERR_CLOSED (stale), NP_ERR_TOO_LONG (more than announced; took nothing), NP_ERR_UNEXPECTED
+ * (the conversation has moved on since begin), NP_ERR_MEMORY. end: NP_ERR_TOO_SHORT (less than
+ * announced), else as write; the body is still there then. */
 NP_API NP_MUST_CHECK np_err np_conn_body_begin(np_conn *conn, const np_message *message,
                                                const void *value, uint64_t total, np_body *body,
                                                np_fault *fault);
-NP_API NP_MUST_CHECK np_err np_conn_body_write(np_body body, const void *data, size_t len);
+NP_API NP_MUST_CHECK np_err np_conn_body_write(np_body body, const void *data, size_t len,
+                                               size_t *taken);
 NP_API NP_MUST_CHECK np_err np_conn_body_end(np_body body);
 NP_API void np_conn_body_abort(np_body body);
 

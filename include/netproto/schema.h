@@ -207,6 +207,14 @@ NP_API NP_MUST_CHECK np_err np_message_decode_reply(const np_message *message, v
                                                     uint32_t version, const uint8_t *data,
                                                     size_t len, np_fault *fault);
 
+/* Decodes what stands before the body of a `stream` message: its id, the fields, and the body's u64
+ * length, as np_incoming brings them when a body begins. `out` is the C struct; its body is left
+ * empty, the rest points into data. Errors as X_decode; NP_ERR_ARG if the message is no `stream`
+ * one. */
+NP_API NP_MUST_CHECK np_err np_message_decode_head(const np_message *message, void *out,
+                                                   uint32_t version, const uint8_t *data,
+                                                   size_t len, np_fault *fault);
+
 /* Finds a message by id, or by name with or without the protocol's ("Say", "chat.Say"). */
 NP_API const np_message *np_protocol_message(const np_protocol *protocol, uint32_t id);
 NP_API const np_message *np_protocol_message_named(const np_protocol *protocol, const char *name);

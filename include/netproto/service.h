@@ -43,18 +43,47 @@ typedef struct np_call {
     uint32_t stream;           /* id of the request's stream */
 } np_call;
 
-/* One message for the dispatcher, whole and unpacked. */
+/* The body of a `stream` message that is under way, ours (conn.h) or the peer's: a value to keep as
+ * long as one likes. It is stale once the body has ended or its connection is gone. It must not be
+ * used after its loop was freed. */
+typedef struct np_body {
+    np_loop *loop;
+    uint64_t conn;   /* id of the connection, generation included */
+    uint32_t stream; /* id of the body's stream; 0: of the message that is being dispatched */
+} np_body;
+
+/* A pointer of the user's to keep with a body; NULL at first, and where the body is stale. It can
+ * still be read in the handler that is told the body's end. */
+NP_API void np_body_set_user(np_body body, void *user);
+NP_API void *np_body_user(np_body body);
+
+typedef enum np_incoming_kind {
+    NP_INCOMING_MESSAGE,    /* a whole message or request */
+    NP_INCOMING_BODY_BEGIN, /* a `stream` message that comes in pieces: what stands before the body,
+                             * for np_message_decode_head */
+    NP_INCOMING_BODY_DATA,  /* the next bytes of its body */
+    NP_INCOMING_BODY_END    /* the last that is heard of it */
+} np_incoming_kind;
+
+/* One thing for the dispatcher: a message, whole and unpacked, or a part of one. */
 typedef struct np_incoming {
     uint32_t id;            /* of the message */
-    const uint8_t *payload; /* from the u32 id on; not decoded yet */
-    size_t len;             /* bytes of payload, at least 4 */
+    const uint8_t *payload; /* from the u32 id on, not decoded yet; BODY_DATA: the bytes */
+    size_t len;             /* bytes of payload: of a message at least 4 */
     uint32_t version;       /* of the protocol, as agreed with the peer; of base for its messages */
     np_call call;           /* requests: how to answer; else all zero */
+    np_incoming_kind kind;
+    np_body body;   /* `stream` messages, also whole ones */
+    uint64_t total; /* BODY_BEGIN: bytes of the body */
+    np_err err;     /* BODY_END: NP_OK, all has come; else NP_ERR_CANCELED, or the end's cause */
+    bool *whole;    /* BODY_BEGIN: set it, and the message comes once more, whole, at its end */
 } np_incoming;
 
 /* Decodes one message and calls its handler. Returns NP_OK, the decoder's error with *fault
  * filled in, NP_ERR_UNKNOWN_MESSAGE for an id that has no message or no handler, or what the
- * handler returned. */
+ * handler returned. A BODY_BEGIN that gives an error is the last that is heard of the body; one
+ * that gives NP_OK is followed by one BODY_END, unless *whole was set. A dispatcher that takes no
+ * pieces answers BODY_BEGIN by *in->whole = true. */
 typedef np_err np_dispatch_fn(const void *handlers, np_conn *conn, const np_incoming *in,
                               np_fault *fault);
 
@@ -63,6 +92,15 @@ typedef struct np_service {
     np_dispatch_fn *dispatch;
     const void *handlers; /* the protocol's handler table, e.g. a const chat_handlers * */
 } np_service;
+
+/* What takes a body in pieces, after the function that is told its beginning. */
+typedef np_err np_body_data_fn(np_conn *conn, np_body body, np_bytes piece, void *user);
+typedef np_err np_body_end_fn(np_conn *conn, np_body body, np_err err, void *user);
+
+/* For generated code: hands on BODY_DATA and BODY_END, and the body of a whole message (`piece`)
+ * whose beginning has been told. The functions may be NULL. Returns the first error of theirs. */
+NP_API np_err np_body_deliver(np_conn *conn, const np_incoming *in, np_bytes piece,
+                              np_body_data_fn *on_data, np_body_end_fn *on_end, void *user);
 
 /* Answers a request. `answer` is the C struct of the request's reply type; it is encoded before
  * the function returns. Errors: NP_ERR_CLOSED (stale call), NP_ERR_FULL (the connection's queue;

@@ -3,23 +3,27 @@
  * Data flows one way: gather (bytes of one value) -> check (by its descriptor) -> tell (an event)
  * -> step (a token to the machine, whose to-state actions say what is due next).
  */
-#include "parser_private.h"
+#include "core/parser_head.h"
+#include "core/parser_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* Life ----------------------------------------------------------------------------------------- */
 
-np_parser *np_parser_new(const np_protocol *protocol, uint32_t version, bool reply)
+size_t np__parser_size(const np_protocol *protocol)
 {
+    return sizeof(np_parser) + protocol->parser_levels * sizeof(np_level) +
+           protocol->parser_calls * (sizeof(np_open_call) + sizeof(int)) + protocol->parser_keys;
+}
+
+np_parser *np__parser_place(void *memory, const np_protocol *protocol, uint32_t version, bool reply)
+{
+    np_parser *parser = memory;
     size_t levels = protocol->parser_levels * sizeof(np_level);
     size_t calls = protocol->parser_calls * sizeof(np_open_call);
     size_t stack = protocol->parser_calls * sizeof(int);
-    np_parser *parser = calloc(1, sizeof *parser + levels + calls + stack + protocol->parser_keys);
 
-    if (parser == NULL) {
-        return NULL;
-    }
     parser->protocol = protocol;
     parser->levels = (np_level *)(void *)(parser + 1);
     parser->calls = (np_open_call *)(void *)((uint8_t *)(parser + 1) + levels);
@@ -27,6 +31,13 @@ np_parser *np_parser_new(const np_protocol *protocol, uint32_t version, bool rep
     parser->keys = (uint8_t *)(parser + 1) + levels + calls + stack;
     np_parser_reset(parser, version, reply);
     return parser;
+}
+
+np_parser *np_parser_new(const np_protocol *protocol, uint32_t version, bool reply)
+{
+    void *memory = calloc(1, np__parser_size(protocol));
+
+    return memory != NULL ? np__parser_place(memory, protocol, version, reply) : NULL;
 }
 
 void np_parser_free(np_parser *parser)

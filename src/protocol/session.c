@@ -17,6 +17,7 @@ np_session_options np_session_options_default(const np_protocol *protocol)
         .message_max = NP_FRAMING_PAYLOAD_MAX,
         .calls_max = 1024,
         .serve_max = 1024,
+        .bodies_max = 16,
         .hello_ms = 5000,
         .frame_ms = 30000,
         .stall_ms = 30000,
@@ -75,6 +76,7 @@ void np_session_fini(np_session *s)
     np__session_drop_input(s);
     np_outq_clear(&s->out, s->pool);
     np_calls_clear(&s->calls, s->pool);
+    np_bodies_clear(&s->bodies, s->pool);
     if (s->end != NULL) {
         np_pool_give(s->pool, s->end, s->end->cap);
         s->end = NULL;
@@ -179,6 +181,7 @@ void np__session_closing(np_session *s)
     s->frame_deadline = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;
     s->writable_wanted = false;
+    s->body_wanted = false;
     s->calls_due = false;
     s->paused = false;
     np__session_settle(s);
@@ -341,6 +344,9 @@ uint64_t np_session_deadline(const np_session *s)
     if (s->phase == NP_PHASE_OPEN && !s->calls_due) {
         deadline = np_time_earlier(deadline, s->calls.deadline_ms);
     }
+    if (np__session_bodies_timed(s)) {
+        deadline = np_time_earlier(deadline, s->bodies->deadline_ms);
+    }
     return deadline;
 }
 
@@ -394,7 +400,9 @@ void np_session_tick(np_session *s, np_time now)
             np__session_closed(s);
         }
     }
-    if (now.mono_ms >= s->frame_deadline) {
+    if (now.mono_ms >= s->frame_deadline ||
+        (np__session_bodies_timed(s) && now.mono_ms >= s->bodies->deadline_ms &&
+         np_bodies_late(s->bodies, now.mono_ms))) {
         fault = np_session_late("session.frame_ms", s->options->frame_ms);
         np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
     }
@@ -417,6 +425,7 @@ void np_session_hold(np_session *s, bool hold, np_time now)
         s->frame_deadline = NP_TIME_NEVER;
     } else {
         s->starved = false; /* so that the next look at a split frame starts its deadline afresh */
+        np__session_body_resume(s);
     }
     if (s->phase == NP_PHASE_OPEN) {
         s->idle_deadline = np__session_after(s, s->options->idle_ms);

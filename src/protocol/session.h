@@ -48,6 +48,7 @@
 #include <netproto/schema.h>
 #include <netproto/time.h>
 
+#include "protocol/bodies.h"
 #include "protocol/calls.h"
 #include "protocol/outq.h"
 #include "util/pool.h"
@@ -83,15 +84,17 @@ typedef struct np_session_options {
     const np_conversation *conversation; /* NULL: every message is allowed; see converse.h */
     uint32_t version_min;                /* 0: the protocol's own range */
     uint32_t version_max;
-    size_t queue_max;   /* bytes of output queued; default 1 MiB */
-    size_t message_max; /* greatest message received, where the schema allows more; 16 MiB */
-    uint32_t calls_max; /* requests of ours that may wait for answers; default 1024 */
-    uint32_t serve_max; /* requests of the peer's that may wait for ours; default 1024 */
-    uint32_t hello_ms;  /* from init to OPEN, absolute; default 5,000 */
-    uint32_t frame_ms;  /* a frame, from its first byte, absolute; default 30,000 */
-    uint32_t stall_ms;  /* the peer takes nothing of what is queued; default 30,000 */
-    uint32_t close_ms;  /* from the close to the end, absolute; default 5,000 */
-    uint32_t idle_ms;   /* nothing came: send a Ping; nothing again: the end; default 0, off */
+    size_t queue_max;    /* bytes of output queued; default 1 MiB */
+    size_t message_max;  /* greatest message received, where the schema allows more; 16 MiB */
+    uint32_t calls_max;  /* requests of ours that may wait for answers; default 1024 */
+    uint32_t serve_max;  /* requests of the peer's that may wait for ours; default 1024 */
+    uint32_t bodies_max; /* bodies under way, of ours and of the peer's each; default 16 */
+    uint32_t hello_ms;   /* from init to OPEN, absolute; default 5,000 */
+    uint32_t frame_ms;   /* a frame, from its first byte, absolute; and the next byte of a body of
+                          * the peer's; default 30,000 */
+    uint32_t stall_ms;   /* the peer takes nothing of what is queued; default 30,000 */
+    uint32_t close_ms;   /* from the close to the end, absolute; default 5,000 */
+    uint32_t idle_ms;    /* nothing came: send a Ping; nothing again: the end; default 0, off */
 } np_session_options;
 
 np_session_options np_session_options_default(const np_protocol *protocol);
@@ -107,11 +110,21 @@ typedef enum np_session_event_kind {
                                 * the peer sent them; else NP_ERR_DEADLINE, or the end's cause */
     NP_SESSION_EVENT_CANCEL,   /* the peer does not want the answer to a request any more: stream. A
                                 * reply would give NP_ERR_CLOSED. */
-    NP_SESSION_EVENT_UNKNOWN,  /* a message without a descriptor at this version: id, len. For the
-                                * log; a request has been answered with reason unknown_message
-                                * already. */
-    NP_SESSION_EVENT_WRITABLE, /* a send was refused with NP_ERR_FULL and the queue is half empty
-                                  again */
+    NP_SESSION_EVENT_BODY_BEGIN, /* a `stream` message that comes in pieces: id, message, stream,
+                                  * total (bytes of body), payload and len: what stands before the
+                                  * body, for np_message_decode_head. The conversation has moved. */
+    NP_SESSION_EVENT_BODY_DATA,  /* its next bytes: the same, with the bytes in payload and len > 0;
+                                  * and user, as np_session_body_set_user gave it */
+    NP_SESSION_EVENT_BODY_END,   /* the last that is heard of it, once after each BODY_BEGIN: err is
+                                  * NP_OK, and all bytes have come; NP_ERR_CANCELED, the peer gave it
+                                  * up; or the cause of the session's end, NP_ERR_CLOSED where that
+                                  * is in order. Also id, message, stream and user. */
+    NP_SESSION_EVENT_UNKNOWN,    /* a message without a descriptor at this version: id, len. For the
+                                  * log; a request has been answered with reason unknown_message
+                                  * already. */
+    NP_SESSION_EVENT_WRITABLE,   /* a send was refused with NP_ERR_FULL and the queue is half empty
+                                  * again; or a body's write took less than all, and its part of the
+                                  * queue is half empty again */
     NP_SESSION_EVENT_CLOSED /* the last event: err (NP_OK: orderly), stage, by_peer, reason, fault,
                              * text. Every request of ours has had its event before. */
 } np_session_event_kind;
@@ -128,6 +141,7 @@ typedef struct np_session_event {
     const np_message *message;
     const uint8_t *payload; /* from the u32 id on; not decoded yet */
     size_t len;             /* bytes of payload, at least 4, at most the message's greatest */
+    uint64_t total;         /* BODY_BEGIN */
     void *user;             /* as given to np_session_request */
     np_err err;
     uint32_t reason; /* number of base.Reason, or NP_SESSION_NO_REASON */
@@ -188,7 +202,14 @@ typedef struct np_session {
     bool eof : 1;             /* the end of its bytes */
     bool by_peer : 1;         /* of the cause */
     bool pinged : 1;          /* idle_ms has passed once */
+    bool body_frame : 1;      /* within a frame that brings a piece of a body, or just behind it */
+    bool body_more : 1;       /* it is not the last piece */
+    bool body_given : 1;      /* the last event was about body_stream: tidy it before going on */
+    bool body_wanted : 1;     /* a body's write took less than all */
 
+    uint32_t body_stream; /* of the current piece; where body_given, of the last event */
+    uint32_t body_left;   /* bytes that the current frame still brings */
+    np_bodies *bodies;    /* NULL: none */
     np_outq out;
     np_calls calls;
 
@@ -290,7 +311,8 @@ void np_session_tick(np_session *s, np_time now);
  *
  * `message` is one of the session's protocol or of the base protocol. fault may be NULL. */
 
-/* A message that is no request. `stream` messages are sent whole by this function. */
+/* A message that is no request. `stream` messages are sent whole by this function; the peer's
+ * application sees no difference to one that came in pieces. */
 NP_MUST_CHECK np_err np_session_send(np_session *s, const np_message *message, const void *value,
                                      np_fault *fault);
 
@@ -333,6 +355,54 @@ bool np_session_serving(const np_session *s, uint32_t stream);
 /* Asks for a sign of life. The Pong comes as a MESSAGE with id BASE_PONG_ID. Token UINT64_MAX is
  * the keepalive's own: NP_ERR_ARG. */
 NP_MUST_CHECK np_err np_session_ping(np_session *s, uint64_t token);
+
+/* Bodies ------------------------------------------------------------------------------------
+ *
+ * A `stream` message in pieces, so that neither side ever holds all of it; bodies.h has the wire.
+ * What is under way of our own and its end are the caller's to keep track of: a session that ends
+ * drops it without an event.
+ *
+ * Bodies fill no more than 128 KiB of the queue, or a quarter of its bound where that is less, so
+ * that other messages find room and do not wait for long. */
+
+/* Begins one. `value` has the fields before the body, and an empty body; total is the number of
+ * bytes that will be written. Nothing is sent before the first 1,024 bytes of the message are
+ * there, or its end; only then does the conversation move, though it is asked here too. On NP_OK
+ * *stream names the body. Errors: those of np_session_send but NP_ERR_FULL; NP_ERR_ARG also for a
+ * message that is no `stream` one and for a body that is not empty; NP_ERR_TOO_LONG and _TOO_SHORT
+ * with *fault for a total out of the schema's bounds; NP_ERR_LIMIT with bodies_max under way. */
+NP_MUST_CHECK np_err np_session_body_begin(np_session *s, const np_message *message,
+                                           const void *value, uint64_t total, uint32_t *stream,
+                                           np_fault *fault);
+
+/* Adds bytes, copying them: *taken tells how many, from the front; where it is less than len,
+ * WRITABLE will come. Errors: NP_ERR_FULL (took none), NP_ERR_CLOSED (no such body, or the session
+ * is ending), NP_ERR_TOO_LONG (more than was announced; took none), NP_ERR_UNEXPECTED (the
+ * conversation has moved on since the begin), NP_ERR_LIMIT, NP_ERR_MEMORY. The body stays, and what
+ * *taken says was taken, whatever the error. */
+NP_MUST_CHECK np_err np_session_body_write(np_session *s, uint32_t stream, const void *data,
+                                           size_t len, size_t *taken);
+
+/* Sends what is left and ends the body. Errors: NP_ERR_TOO_SHORT (less was written than announced),
+ * NP_ERR_FULL (again after WRITABLE), else as write; the body stays then. */
+NP_MUST_CHECK np_err np_session_body_end(np_session *s, uint32_t stream);
+
+/* Gives up one of ours; the peer is told where it knows of it. Does nothing if there is none. */
+void np_session_body_abort(np_session *s, uint32_t stream);
+
+/* Right after BODY_BEGIN, instead of pieces: the message comes whole, in one MESSAGE, if it comes
+ * at all. Memory grows with the bytes that come. Errors: NP_ERR_CLOSED (no such body), NP_ERR_STATE
+ * (bytes of it have come), NP_ERR_TOO_LONG (above message_max). */
+NP_MUST_CHECK np_err np_session_body_whole(np_session *s, uint32_t stream);
+
+/* Throws away what still comes of one of the peer's; there will be no event. It is checked all the
+ * same. */
+void np_session_body_ignore(np_session *s, uint32_t stream);
+
+/* A pointer to keep with a body, ours or the peer's, until its END; NULL at first, and for a body
+ * that is none. */
+void np_session_body_set_user(np_session *s, uint32_t stream, void *user);
+void *np_session_body_user(const np_session *s, uint32_t stream);
 
 /* Ending ------------------------------------------------------------------------------------ */
 

@@ -7,8 +7,7 @@
 
 /* Descriptors ------------------------------------------------------------------------------- */
 
-/* The message of an id at the version agreed on, or NULL. */
-static const np_message *np_session_message(const np_session *s, uint32_t id)
+const np_message *np__session_message(const np_session *s, uint32_t id)
 {
     const np_protocol *protocol = id < 256 ? &base_protocol : s->options->protocol;
     uint32_t version = id < 256 ? BASE_VERSION : s->version;
@@ -64,7 +63,7 @@ static uint32_t np_session_bound(const np_session *s, size_t len)
 static np_err np_session_judge_id(const np_session *s, const np_framing_head *head, uint32_t id,
                                   uint32_t *bound, np_fault *fault)
 {
-    const np_message *message = np_session_message(s, id);
+    const np_message *message = np__session_message(s, id);
     bool request = head->kind == NP_FRAMING_REQUEST;
 
     if (s->phase == NP_PHASE_HELLO && id >= 256) {
@@ -108,7 +107,7 @@ np_err np__session_judge(const np_session *s, const np_framing_head *head, const
 
     *bound = np_session_bound(s, NP_FRAMING_PAYLOAD_MAX);
     if (head->kind != NP_FRAMING_NO_STREAM) {
-        if (np_unlikely(head->kind == NP_FRAMING_DATA || head->kind == NP_FRAMING_WINDOW)) {
+        if (np_unlikely(head->kind == NP_FRAMING_WINDOW)) {
             return np_fault_set(fault, NP_ERR_STREAM, "base.stream_header.kind", "not agreed on",
                                 NP_FRAMING_HEADER_LEN + 4, head->kind);
         }
@@ -289,10 +288,9 @@ static bool np_session_own_pong(const uint8_t *payload, size_t len)
 
 /* Messages ---------------------------------------------------------------------------------- */
 
-static np__session_step np_session_deliver(np_session *s, np_session_event_kind kind,
-                                           const np_message *message, uint32_t stream,
-                                           const uint8_t *payload, size_t len,
-                                           np_session_event *event)
+np__session_step np__session_deliver(np_session *s, np_session_event_kind kind,
+                                     const np_message *message, uint32_t stream,
+                                     const uint8_t *payload, size_t len, np_session_event *event)
 {
     event->kind = kind;
     event->id = message->id;
@@ -316,7 +314,7 @@ static np__session_step np_session_take_message(np_session *s, const uint8_t *pa
                                                 np_session_event *event)
 {
     uint32_t id = np_get_u32(payload);
-    const np_message *message = np_session_message(s, id);
+    const np_message *message = np__session_message(s, id);
     np_fault fault;
     np_err err;
     int place = 0;
@@ -348,7 +346,7 @@ static np__session_step np_session_take_message(np_session *s, const uint8_t *pa
         return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, &fault);
     }
     np__session_converse_move(s, place);
-    return np_session_deliver(s, NP_SESSION_EVENT_MESSAGE, message, 0, payload, len, event);
+    return np__session_deliver(s, NP_SESSION_EVENT_MESSAGE, message, 0, payload, len, event);
 }
 
 static np__session_step np_session_take_request(np_session *s, uint32_t stream,
@@ -356,7 +354,7 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
                                                 np_session_event *event)
 {
     uint32_t id = np_get_u32(payload);
-    const np_message *message = np_session_message(s, id);
+    const np_message *message = np__session_message(s, id);
     np_call_entry entry = {stream, message, NP_TIME_NEVER, NULL};
     np_str none = {NULL, 0};
     np_fault fault;
@@ -366,7 +364,7 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
     if (np__session_congested(s)) {
         return NP_STEP_PAUSED;
     }
-    if (np_calls_find(&s->calls, stream) != NULL) {
+    if (np_calls_find(&s->calls, stream) != NULL || np_bodies_find(s->bodies, stream) != NULL) {
         err = np_fault_set(&fault, NP_ERR_STREAM, "base.stream_header.stream",
                            "not one that is in use", NP_FRAMING_HEADER_LEN, stream);
         return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
@@ -388,7 +386,7 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
                             : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
     }
     np_calls_add(&s->calls, &entry);
-    return np_session_deliver(s, NP_SESSION_EVENT_REQUEST, message, stream, payload, len, event);
+    return np__session_deliver(s, NP_SESSION_EVENT_REQUEST, message, stream, payload, len, event);
 }
 
 static np__session_step np_session_take_response(np_session *s, uint32_t stream,
@@ -411,7 +409,7 @@ static np__session_step np_session_take_response(np_session *s, uint32_t stream,
     }
     event->user = entry->user;
     np_calls_remove(&s->calls, s->pool, entry);
-    return np_session_deliver(s, NP_SESSION_EVENT_RESPONSE, message, stream, payload, len, event);
+    return np__session_deliver(s, NP_SESSION_EVENT_RESPONSE, message, stream, payload, len, event);
 }
 
 static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
@@ -449,7 +447,11 @@ static np__session_step np_session_take_cancel(np_session *s, uint32_t stream,
                                                np_session_event *event)
 {
     np_call_entry *entry = np_calls_find(&s->calls, stream);
+    np_body_entry *body = np_bodies_find(s->bodies, stream);
 
+    if (body != NULL) {
+        return np__session_body_canceled(s, body, event);
+    }
     if (entry == NULL) {
         return NP_STEP_AGAIN; /* answered meanwhile */
     }

@@ -3,7 +3,8 @@
  * Whole frames are taken where they lie. The tail of a split one moves into `carry`, and the next
  * read lands behind it. The body of a large split frame, and of every fragment, moves into `whole`
  * instead, and reads go straight there; so a large body is copied once at most, and `carry` holds
- * no more than a head and a small body that is incomplete.
+ * no more than a head and a small body that is incomplete. Frames with a piece of a stream's body
+ * are handed on as their bytes come; see session_body_input.c.
  */
 #include <assert.h>
 #include <string.h>
@@ -27,6 +28,9 @@ void np__session_drop_input(np_session *s)
     s->whole_body = false;
     s->whole_given = false;
     s->whole_left = 0;
+    s->body_frame = false;
+    s->body_left = 0;
+    np__session_body_drop(s);
 }
 
 /* The last event's payload is not needed any more. */
@@ -35,6 +39,10 @@ static void np_session_release_given(np_session *s)
     if (s->whole_given) {
         s->whole_given = false;
         np_buf_release(s->pool, &s->whole);
+    }
+    if (s->body_given) {
+        s->body_given = false;
+        np__session_body_release(s);
     }
 }
 
@@ -160,19 +168,24 @@ static np_err np_session_park_window(np_session *s)
     return NP_OK;
 }
 
-/* Room in `whole` for `more` bytes and then some, within twice what has come and within what the
- * current message may still bring. */
-static np_err np_session_whole_reserve(np_session *s, size_t more)
+np_err np__session_grow(np_session *s, np_buf *buf, size_t more, size_t most)
 {
-    size_t need = s->whole.len + more;
-    size_t most = s->whole_more ? s->whole_max : (size_t)s->whole.len + s->whole_left;
+    size_t need = buf->len + more;
     size_t cap = need < NP_SESSION_DIRECT_MIN ? 2 * NP_SESSION_DIRECT_MIN : 2 * need;
 
-    if (need <= s->whole.cap) {
+    if (need <= buf->cap) {
         return NP_OK;
     }
     cap = cap < most ? cap : most;
-    return np_buf_reserve(s->pool, &s->whole, cap > need ? cap : need);
+    return np_buf_reserve(s->pool, buf, cap > need ? cap : need);
+}
+
+/* Room in `whole`, within what the current message may still bring. */
+static np_err np_session_whole_reserve(np_session *s, size_t more)
+{
+    size_t most = s->whole_more ? s->whole_max : (size_t)s->whole.len + s->whole_left;
+
+    return np__session_grow(s, &s->whole, more, most);
 }
 
 void np_session_park(np_session *s)
@@ -216,12 +229,12 @@ static np__session_step np_session_refused(np_session *s, np_err err, const np_f
     return NP_STEP_ENDED;
 }
 
-/* More input is needed: `need` bytes from the window's start. */
-static np__session_step np_session_starve(np_session *s, size_t need)
+np__session_step np__session_starve(np_session *s, size_t need)
 {
     s->starved = true;
     s->in_need = (uint32_t)need;
-    if (s->frame_deadline == NP_TIME_NEVER && (s->in != s->in_end || s->whole_busy)) {
+    if (s->frame_deadline == NP_TIME_NEVER &&
+        (s->in != s->in_end || s->whole_busy || s->body_frame)) {
         s->frame_deadline = np__session_after(s, s->options->frame_ms);
     }
     return NP_STEP_STARVED;
@@ -246,7 +259,7 @@ static np__session_step np_session_step_whole(np_session *s, np_session_event *e
         s->in += n;
     }
     if (s->whole_left > 0) {
-        return np_session_starve(s, 0);
+        return np__session_starve(s, 0);
     }
     s->frame_deadline = NP_TIME_NEVER;
     if (s->whole_more) {
@@ -318,9 +331,13 @@ static np__session_step np_session_step_frame(np_session *s, np_session_event *e
         return np_session_refused(s, err, &fault);
     }
     if (np_unlikely(!done)) {
-        return np_session_starve(s, need);
+        return np__session_starve(s, need);
     }
     there = n - head.head_len;
+    if (np_unlikely(head.kind == NP_FRAMING_DATA)) {
+        return np__session_body_frame(
+            s, &head, there >= 4 && head.body_len >= 4 ? s->in + head.head_len : NULL);
+    }
     err = np_unlikely(s->whole_busy)
               ? np_session_judge_next(s, &head, &fault)
               : np_session_judge_first(s, &head, s->in + head.head_len, there, &fault);
@@ -337,11 +354,11 @@ static np__session_step np_session_step_frame(np_session *s, np_session_event *e
         return step;
     }
     if (!head.more && !s->whole_busy && (head.body_len < NP_SESSION_DIRECT_MIN || there < 4)) {
-        return np_session_starve(
+        return np__session_starve(
             s, head.head_len + (head.body_len < NP_SESSION_DIRECT_MIN ? (size_t)head.body_len : 4));
     }
     if (!s->whole_busy && there < 4) {
-        return np_session_starve(s, head.head_len + 4); /* a first fragment: its id decides */
+        return np__session_starve(s, head.head_len + 4); /* a first fragment: its id decides */
     }
     s->whole_busy = true;
     s->whole_body = true;
@@ -379,7 +396,8 @@ static bool np_session_event_closed(np_session *s, np_session_event *event)
     if (!s->closed_due) {
         return false;
     }
-    if (np_session_event_failure(s, NP_TIME_NEVER, err != NP_OK ? err : NP_ERR_CLOSED, event)) {
+    if (np_session_event_failure(s, NP_TIME_NEVER, err != NP_OK ? err : NP_ERR_CLOSED, event) ||
+        np__session_body_cut_off(s, err != NP_OK ? err : NP_ERR_CLOSED, event)) {
         return true;
     }
     s->closed_due = false;
@@ -406,8 +424,9 @@ static bool np_session_event_due(np_session *s, np_session_event *event)
         }
         s->calls_due = false;
     }
-    if (s->writable_wanted && s->phase == NP_PHASE_OPEN && !np__session_congested(s)) {
-        s->writable_wanted = false;
+    if (np__session_writable(s)) {
+        s->writable_wanted = s->writable_wanted && np__session_congested(s);
+        s->body_wanted = s->body_wanted && s->out.queued > np__session_body_bound(s) / 2;
         event->kind = NP_SESSION_EVENT_WRITABLE;
         return true;
     }
@@ -430,8 +449,13 @@ static void np_session_input_ended(np_session *s)
 static bool np_session_event_input(np_session *s, np_session_event *event)
 {
     while (s->phase < NP_PHASE_CLOSING && !s->held && !s->starved) {
-        np__session_step step =
-            s->whole_body ? np_session_step_whole(s, event) : np_session_step_frame(s, event);
+        np__session_step step = s->whole_body   ? np_session_step_whole(s, event)
+                                : s->body_frame ? np__session_step_body(s, event)
+                                                : np_session_step_frame(s, event);
+        if (s->paused && step != NP_STEP_PAUSED) {
+            s->paused = false;
+            np__session_body_resume(s);
+        }
         s->paused = step == NP_STEP_PAUSED;
         if (step == NP_STEP_EVENT) {
             return true;
@@ -474,7 +498,7 @@ bool np_session_pending(const np_session *s)
     if (s->phase >= NP_PHASE_CLOSING) {
         return false;
     }
-    if (s->writable_wanted && s->phase == NP_PHASE_OPEN && !np__session_congested(s)) {
+    if (np__session_writable(s)) {
         return true;
     }
     if (s->held || s->starved) {
@@ -483,5 +507,5 @@ bool np_session_pending(const np_session *s)
     if (s->paused) {
         return !np__session_congested(s);
     }
-    return s->in != s->in_end || s->whole_body || s->eof;
+    return s->in != s->in_end || s->whole_body || s->body_frame || s->eof;
 }

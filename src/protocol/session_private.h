@@ -1,9 +1,11 @@
 /* session_private.h - what the files of the session share.
  *
- *   session.c        life: init, deadlines, output, the end
- *   session_input.c  bytes to frames to whole payloads
- *   session_event.c  a whole payload to an event
- *   session_send.c   messages, requests and replies to bytes
+ *   session.c             life: init, deadlines, output, the end
+ *   session_input.c       bytes to frames to whole payloads
+ *   session_event.c       a whole payload to an event
+ *   session_send.c        messages, requests and replies to bytes
+ *   session_body.c        bodies of ours to bytes
+ *   session_body_input.c  pieces of the peer's bodies to events
  */
 #ifndef NP_PROTOCOL_SESSION_PRIVATE_H
 #define NP_PROTOCOL_SESSION_PRIVATE_H
@@ -51,6 +53,30 @@ static inline bool np__session_congested(const np_session *s)
     return s->out.queued > s->options->queue_max / 2;
 }
 
+/* How much of the queue's bound bodies may fill: two pieces, so that the transport always has
+ * something to write, and what else is to be sent gets through. */
+static inline size_t np__session_body_bound(const np_session *s)
+{
+    size_t two = 2 * ((size_t)NP_FRAMING_HEAD_MAX + NP_FRAMING_FRAGMENT_MAX);
+    size_t part = s->options->queue_max / 4;
+
+    return two < part ? two : part;
+}
+
+/* Whether WRITABLE is due. */
+static inline bool np__session_writable(const np_session *s)
+{
+    return s->phase == NP_PHASE_OPEN &&
+           ((s->writable_wanted && !np__session_congested(s)) ||
+            (s->body_wanted && s->out.queued <= np__session_body_bound(s) / 2));
+}
+
+/* Whether the peer has to go on with its bodies: not while it is we who do not read. */
+static inline bool np__session_bodies_timed(const np_session *s)
+{
+    return s->bodies != NULL && s->phase == NP_PHASE_OPEN && !s->held && !s->paused;
+}
+
 /* session.c --------------------------------------------------------------------------------- */
 
 /* Keeps the cause, if there is none yet. reason: of base.Reason or NP_SESSION_NO_REASON. */
@@ -83,6 +109,9 @@ size_t np__session_cut(const char *text, size_t len, size_t max);
 /* Gives the buffers of input back; the window is empty then. */
 void np__session_drop_input(np_session *s);
 
+/* Room in buf for `more` bytes and then some, within twice what has come and within `most`. */
+NP_MUST_CHECK np_err np__session_grow(np_session *s, np_buf *buf, size_t more, size_t most);
+
 /* session_event.c --------------------------------------------------------------------------- */
 
 /* What became of a payload. */
@@ -93,6 +122,17 @@ typedef enum np__session_step {
     NP_STEP_PAUSED, /* not now: the output queue is too full; nothing was done */
     NP_STEP_ENDED   /* the session is at its end */
 } np__session_step;
+
+/* More input is needed: `need` bytes from the window's start. */
+np__session_step np__session_starve(np_session *s, size_t need);
+
+/* The message of an id at the version agreed on, or NULL. */
+const np_message *np__session_message(const np_session *s, uint32_t id);
+
+/* An event about a message. */
+np__session_step np__session_deliver(np_session *s, np_session_event_kind kind,
+                                     const np_message *message, uint32_t stream,
+                                     const uint8_t *payload, size_t len, np_session_event *event);
 
 /* A message's head and, where they have come, the first 4 bytes of its body (else NULL): whether
  * it may come at all, and in *bound how long its payload may be. Errors: with *fault. */
@@ -110,6 +150,7 @@ typedef struct np__session_outgoing {
     uint8_t kind; /* np_framing_kind */
     bool urgent;  /* the session's own: the queue's bound does not count */
     bool has_id;  /* false for failures and cancels */
+    bool more;    /* a piece of a body that is not the last */
     uint32_t stream;
     uint32_t id;
     uint32_t version;
@@ -117,10 +158,19 @@ typedef struct np__session_outgoing {
     const void *value;
     const uint8_t *encoded; /* id included */
     size_t encoded_len;
+    const uint8_t *rest; /* of a piece: follows `encoded` */
+    size_t rest_len;
 } np__session_outgoing;
 
 NP_MUST_CHECK np_err np__session_emit(np_session *s, const np__session_outgoing *out,
                                       np_fault *fault);
+
+/* What every send asks first; also tells the version that the message is encoded at. */
+NP_MUST_CHECK np_err np__session_may_send(const np_session *s, const np_message *message,
+                                          bool request, uint32_t *version);
+
+/* The id for the next stream of ours. */
+uint32_t np__session_next_stream(const np_session *s);
 
 /* Queues a message of the base protocol, whatever the queue's bound. */
 NP_MUST_CHECK np_err np__session_emit_base(np_session *s, uint32_t id, const void *value);
@@ -131,5 +181,31 @@ NP_MUST_CHECK np_err np__session_emit_failure(np_session *s, uint32_t stream, ui
 
 /* Tells the peer that the answer is not wanted any more. */
 void np__session_emit_cancel(np_session *s, uint32_t stream);
+
+/* session_body_input.c ---------------------------------------------------------------------- */
+
+/* A frame that brings a piece of a body: judges its head and, of a first piece, the id (NULL: not
+ * there yet), and makes it the current one. The window stands at the body then. */
+np__session_step np__session_body_frame(np_session *s, const np_framing_head *head,
+                                        const uint8_t *id);
+
+/* The next part of the current piece. */
+np__session_step np__session_step_body(np_session *s, np_session_event *event);
+
+/* Tidies what the last event was about. */
+void np__session_body_release(np_session *s);
+
+/* A cancel for a body. */
+np__session_step np__session_body_canceled(np_session *s, np_body_entry *body,
+                                           np_session_event *event);
+
+/* One that the session's end cuts off; false if there is none. */
+bool np__session_body_cut_off(np_session *s, np_err err, np_session_event *event);
+
+/* Gives back the memory of all of them. */
+void np__session_body_drop(np_session *s);
+
+/* Reading goes on: their deadlines start afresh. */
+void np__session_body_resume(np_session *s);
 
 #endif

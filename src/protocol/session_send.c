@@ -7,7 +7,8 @@
 static void np_session_write(uint8_t *p, const np__session_outgoing *out)
 {
     if (out->codec == NULL) {
-        np_put_raw(p, out->encoded, out->encoded_len);
+        p = np_put_raw(p, out->encoded, out->encoded_len);
+        np_put_raw(p, out->rest, out->rest_len);
         return;
     }
     if (out->has_id) {
@@ -19,7 +20,7 @@ static void np_session_write(uint8_t *p, const np__session_outgoing *out)
 /* One frame. */
 static np_err np_session_emit_whole(np_session *s, const np__session_outgoing *out, size_t len)
 {
-    np_framing_head head = np_framing_make(out->kind, out->stream, len, false);
+    np_framing_head head = np_framing_make(out->kind, out->stream, len, out->more);
     uint8_t *room = NULL;
     np_err err = np_outq_reserve(&s->out, s->pool, head.head_len + len, &room);
 
@@ -55,7 +56,7 @@ static np_err np_session_emit_pieces(np_session *s, const np__session_outgoing *
 
 np_err np__session_emit(np_session *s, const np__session_outgoing *out, np_fault *fault)
 {
-    size_t len = out->encoded_len;
+    size_t len = out->encoded_len + out->rest_len;
     size_t wire;
 
     if (out->codec != NULL) {
@@ -121,9 +122,8 @@ void np__session_emit_cancel(np_session *s, uint32_t stream)
     s->writable_wanted = wanted;
 }
 
-/* What every send asks first; also tells the version that the message is encoded at. */
-static np_err np_session_may_send(np_session *s, const np_message *message, bool request,
-                                  uint32_t *version)
+np_err np__session_may_send(const np_session *s, const np_message *message, bool request,
+                            uint32_t *version)
 {
     const np_protocol *protocol = message->id < 256 ? &base_protocol : s->options->protocol;
 
@@ -142,7 +142,7 @@ static np_err np_session_may_send(np_session *s, const np_message *message, bool
 static np_err np_session_send_any(np_session *s, const np_message *message,
                                   np__session_outgoing *out, np_fault *fault)
 {
-    np_err err = np_session_may_send(s, message, false, &out->version);
+    np_err err = np__session_may_send(s, message, false, &out->version);
     int place = 0;
 
     if (err == NP_OK) {
@@ -186,13 +186,13 @@ np_err np_session_ping(np_session *s, uint64_t token)
 
 /* Requests ---------------------------------------------------------------------------------- */
 
-/* The id for the next stream of ours. Ids go round after 2^31 requests; one that is still in use
- * then is left out. */
-static uint32_t np_session_next_stream(const np_session *s)
+/* Ids go round after 2^31 streams; one that is still in use then is left out. */
+uint32_t np__session_next_stream(const np_session *s)
 {
     uint32_t stream = s->next_stream;
 
-    while (stream == 0 || np_calls_find(&s->calls, stream) != NULL) {
+    while (stream == 0 || np_calls_find(&s->calls, stream) != NULL ||
+           np_bodies_find(s->bodies, stream) != NULL) {
         stream += 2;
     }
     return stream;
@@ -202,7 +202,7 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
                                      np__session_outgoing *out, np_call_entry *entry,
                                      uint32_t *stream, np_fault *fault)
 {
-    np_err err = np_session_may_send(s, message, true, &out->version);
+    np_err err = np__session_may_send(s, message, true, &out->version);
     int place = 0;
 
     if (err == NP_OK && s->calls.count[np__session_parity(s)] >= s->options->calls_max) {
@@ -218,7 +218,7 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
         out->kind = NP_FRAMING_REQUEST;
         out->has_id = true;
         out->id = message->id;
-        out->stream = np_session_next_stream(s);
+        out->stream = np__session_next_stream(s);
         err = np__session_emit(s, out, fault);
     }
     if (err != NP_OK) {

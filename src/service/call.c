@@ -124,7 +124,8 @@ np_err np_conn_call_typed(np_conn *conn, const np_message *message, const void *
 static void take_answer(np_conn *conn, const np_pending *pending, np_err err,
                         const np_session_event *event, np_fault *fault)
 {
-    np_incoming in = {event->id, event->payload, event->len, event->version, {0}};
+    np_incoming in = {
+        .id = event->id, .payload = event->payload, .len = event->len, .version = event->version};
     np_err taken =
         pending->take(conn, err, err == NP_OK ? &in : NULL, pending->done, pending->user, fault);
 

@@ -69,8 +69,7 @@ static void refuse_request(np_conn *conn, const np_session_event *event)
     }
 }
 
-/* A message did not decode, has no handler, or its handler failed. */
-static void on_dispatch_error(np_conn *conn, const np_session_event *event, np_err err,
+void np__conn_dispatch_failed(np_conn *conn, const np_session_event *event, np_err err,
                               const np_fault *fault)
 {
     bool decoding = fault->err != NP_OK;
@@ -89,25 +88,35 @@ static void on_dispatch_error(np_conn *conn, const np_session_event *event, np_e
                  fault->err != NP_OK ? fault : NULL);
 }
 
+np_err np__conn_dispatch(np_conn *conn, const np_incoming *in, np_fault *fault)
+{
+    const np_service *service = service_for(conn->group, in->id);
+    np_err err = NP_ERR_UNKNOWN_MESSAGE;
+
+    if (service->dispatch != NULL) {
+        conn->dispatching = true;
+        err = service->dispatch(service->handlers, conn, in, fault);
+        conn->dispatching = false;
+    }
+    return err;
+}
+
 static void on_message(np_conn *conn, const np_session_event *event)
 {
-    np_group *group = conn->group;
-    const np_service *service = service_for(group, event->id);
     np_fault fault = {.err = NP_OK};
-    np_err err = NP_ERR_UNKNOWN_MESSAGE;
+    np_err err = NP_OK;
     np_incoming in = {
         .id = event->id, .payload = event->payload, .len = event->len, .version = event->version};
 
     if (event->kind == NP_SESSION_EVENT_REQUEST) {
-        in.call = (np_call){group->loop, conn->id, event->message, event->stream};
+        in.call = (np_call){conn->group->loop, conn->id, event->message, event->stream};
+    } else if (event->message->kind == NP_MESSAGE_STREAM) {
+        in.body = (np_body){conn->group->loop, conn->id, 0};
+        conn->body_user = NULL;
     }
-    if (service->dispatch != NULL) {
-        conn->dispatching = true;
-        err = service->dispatch(service->handlers, conn, &in, &fault);
-        conn->dispatching = false;
-    }
+    err = np__conn_dispatch(conn, &in, &fault);
     if (err != NP_OK) {
-        on_dispatch_error(conn, event, err, &fault);
+        np__conn_dispatch_failed(conn, event, err, &fault);
     }
 }
 
@@ -156,6 +165,11 @@ static void on_event(np_link *link, const np_session_event *event)
     case NP_SESSION_EVENT_REQUEST:
         on_message(conn, event);
         break;
+    case NP_SESSION_EVENT_BODY_BEGIN:
+    case NP_SESSION_EVENT_BODY_DATA:
+    case NP_SESSION_EVENT_BODY_END:
+        np__conn_on_body(conn, event);
+        break;
     case NP_SESSION_EVENT_RESPONSE:
     case NP_SESSION_EVENT_FAILURE:
         conn->dispatching = true;
@@ -192,7 +206,6 @@ static void on_closed(np_link *link, const np_session_event *event)
     np_failure failure;
 
     np__failure_from_event(&failure, conn, event);
-    np__conn_free_bodies(conn);
     conn->ended = true;
     if (conn->opened && group->handlers.on_close != NULL) {
         group->handlers.on_close(conn, &failure, group->handlers.user);
@@ -227,6 +240,7 @@ np_conn_options np_conn_options_default(void)
         .message_max = (size_t)16 << 20,
         .calls_max = 1024,
         .serve_max = 1024,
+        .bodies_max = 16,
         .hello_timeout_ms = 5000,
         .frame_timeout_ms = 30000,
         .stall_timeout_ms = 30000,
@@ -262,6 +276,7 @@ np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
     group->session.message_max = options->message_max;
     group->session.calls_max = options->calls_max;
     group->session.serve_max = options->serve_max;
+    group->session.bodies_max = options->bodies_max;
     group->session.hello_ms = options->hello_timeout_ms;
     group->session.frame_ms = options->frame_timeout_ms;
     group->session.stall_ms = options->stall_timeout_ms;

@@ -47,8 +47,6 @@ struct np_group {
     void (*on_gone)(np_group *group, np_conn *conn);
 };
 
-typedef struct np_body_state np_body_state;
-
 struct np_conn {
     np_link link;
     np_group *group;
@@ -56,7 +54,7 @@ struct np_conn {
     np_conn **prev; /* what points to us */
     uint64_t id;
     void *user;
-    np_body_state *bodies;
+    void *body_user; /* of the whole `stream` message that is being dispatched */
     union {
         uint8_t ip[16];
         struct {
@@ -101,8 +99,15 @@ NP_MUST_CHECK np_err np__conn_room(np_conn *conn);
 /* After a session's sending function: notes NP_ERR_FULL, or has the output written. */
 np_err np__conn_sent(np_conn *conn, np_err err);
 
-/* Frees the bodies under way; body.c. */
-void np__conn_free_bodies(np_conn *conn);
+/* A part of a body has come; body.c. */
+void np__conn_on_body(np_conn *conn, const np_session_event *event);
+
+/* Hands something to the dispatcher whose message it is. Returns what that returned. */
+NP_MUST_CHECK np_err np__conn_dispatch(np_conn *conn, const np_incoming *in, np_fault *fault);
+
+/* A message did not decode, has no handler, or its handler failed. */
+void np__conn_dispatch_failed(np_conn *conn, const np_session_event *event, np_err err,
+                              const np_fault *fault);
 
 /* Failures; failure.c. Each fills in *failure (may be NULL) and returns err. */
 np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_error,

@@ -113,8 +113,17 @@ static void weigh(np_link *link, size_t before)
 /* Whether what an event's handler sends is an answer to input. */
 static bool is_input(const np_session_event *event)
 {
-    return event->kind == NP_SESSION_EVENT_MESSAGE || event->kind == NP_SESSION_EVENT_REQUEST ||
-           event->kind == NP_SESSION_EVENT_RESPONSE;
+    switch (event->kind) {
+    case NP_SESSION_EVENT_MESSAGE:
+    case NP_SESSION_EVENT_REQUEST:
+    case NP_SESSION_EVENT_RESPONSE:
+    case NP_SESSION_EVENT_BODY_BEGIN:
+    case NP_SESSION_EVENT_BODY_DATA:
+    case NP_SESSION_EVENT_BODY_END:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* Hands out events, as many as the link may have of a turn. */

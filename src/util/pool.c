@@ -99,8 +99,8 @@ void np_pool_give(np_pool *pool, void *block, size_t cap)
     }
     assert(cap <= pool->live);
     pool->live -= cap;
-    if (class < NP_POOL_CLASSES && np_pool_sizes[class] == cap &&
-        cap <= pool->options.cache_max && pool->cached <= pool->options.cache_max - cap) {
+    if (class < NP_POOL_CLASSES && np_pool_sizes[class] == cap && cap <= pool->options.cache_max &&
+        pool->cached <= pool->options.cache_max - cap) {
         memcpy(block, &pool->spare[class], sizeof pool->spare[class]);
         pool->spare[class] = block;
         pool->cached += cap;

@@ -88,6 +88,9 @@ void wire_drain(wire *w, wire_end *end)
     while (!end->stop && np_session_next_event(&end->s, &event)) {
         assert_false(end->closed);
         keep(end, &event);
+        if (end->on_event != NULL) {
+            end->on_event(end, &event);
+        }
     }
 }
 
@@ -178,7 +181,8 @@ void wire_run(wire *w)
         moved = wire_read(w, &w->server);
         moved = wire_read(w, &w->client) || moved;
         moved = moved || before != w->client.event_count + w->server.event_count;
-        moved = moved || queued != np_session_queued(&w->client.s) + np_session_queued(&w->server.s);
+        moved =
+            moved || queued != np_session_queued(&w->client.s) + np_session_queued(&w->server.s);
     }
 }
 

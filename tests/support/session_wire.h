@@ -10,13 +10,15 @@
 
 /* What an event was, kept beyond it. */
 typedef struct wire_event {
-    np_session_event event;   /* pointers into the copies below */
+    np_session_event event; /* pointers into the copies below */
     np_fault fault;
     uint8_t *payload;
     char text[300];
 } wire_event;
 
-typedef struct wire_end {
+typedef struct wire_end wire_end;
+
+struct wire_end {
     np_session s;
     np_session_options options;
     np_pool pool;
@@ -24,11 +26,12 @@ typedef struct wire_end {
     size_t event_count;
     size_t taken; /* by wire_next */
     bool closed;
-    bool stop; /* do not drain events: backpressure */
+    bool stop;      /* do not drain events: backpressure */
     uint8_t *bytes; /* on their way to it */
     size_t byte_count;
     bool bytes_end; /* the other side shut its direction down */
-} wire_end;
+    void (*on_event)(wire_end *end, const np_session_event *event); /* as it comes; or NULL */
+};
 
 /* How reads are cut: 0 means as much as there is. The n-th read (from 0) of an end gets at most
  * cut(user, n) bytes. */

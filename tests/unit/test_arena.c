@@ -115,10 +115,8 @@ static void test_copies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alignment),
-        cmocka_unit_test(test_pieces_do_not_overlap),
-        cmocka_unit_test(test_bound),
-        cmocka_unit_test(test_reset_keeps_one_block),
+        cmocka_unit_test(test_alignment), cmocka_unit_test(test_pieces_do_not_overlap),
+        cmocka_unit_test(test_bound),     cmocka_unit_test(test_reset_keeps_one_block),
         cmocka_unit_test(test_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,7 @@ typedef struct catcher {
     const char *name;
 } catcher;
 
-static void catch(void *user, const np_log_event *event)
+static void catch (void *user, const np_log_event *event)
 {
     catcher *c = user;
     c->count++;
@@ -147,10 +147,14 @@ static void test_levels(void **state)
 static void test_lines(void **state)
 {
     np_log_field fields[] = {
-        np_log_text("peer", "tcp://192.0.2.1:80"), np_log_text("text", "two words\n"),
-        np_log_unsigned("bytes", UINT64_MAX),      np_log_signed("diff", -5),
-        np_log_bool("open", true),                 np_log_err("cause", NP_ERR_EOF),
-        np_log_bytes("id", "\x01\xfe", 2),         np_log_text("none", NULL),
+        np_log_text("peer", "tcp://192.0.2.1:80"),
+        np_log_text("text", "two words\n"),
+        np_log_unsigned("bytes", UINT64_MAX),
+        np_log_signed("diff", -5),
+        np_log_bool("open", true),
+        np_log_err("cause", NP_ERR_EOF),
+        np_log_bytes("id", "\x01\xfe", 2),
+        np_log_text("none", NULL),
     };
     np_log_event event = {{0, 1767323045678u}, NP_LOG_INFO, "conn.closed", fields, 8, 3};
     char line[NP_LOG_LINE_MAX];
@@ -224,10 +228,14 @@ static void test_short_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escapes),    cmocka_unit_test(test_escapes_are_cut),
-        cmocka_unit_test(test_escapes_of_garbage), cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_levels),     cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_dates),      cmocka_unit_test(test_short_lines),
+        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_escapes_are_cut),
+        cmocka_unit_test(test_escapes_of_garbage),
+        cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_short_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -309,9 +309,9 @@ static void converse_cut(cutter *c, size_t total)
     wire_init(&w);
     wire_open(&w);
     assert_int_equal(say(&w.client.s, "one", 3), NP_OK);
-    assert_int_equal(np_session_request(&w.client.s, demo_message_find, &find, NP_TIME_NEVER, &w,
-                                        &stream, NULL),
-                     NP_OK);
+    assert_int_equal(
+        np_session_request(&w.client.s, demo_message_find, &find, NP_TIME_NEVER, &w, &stream, NULL),
+        NP_OK);
     assert_int_equal(say(&w.client.s, "", 0), NP_OK);
     assert_int_equal(np_session_queued(&w.client.s), total);
     w.cut = cut_at;
@@ -523,12 +523,11 @@ static void test_request_and_reply(void **state)
     assert_int_equal(np_session_reply(&w.server.s, second, &answer, NULL), NP_ERR_CLOSED);
     assert_int_equal(np_session_reply(&w.server.s, 77, &answer, NULL), NP_ERR_CLOSED);
     assert_int_equal(np_session_reply(&w.client.s, first, &answer, NULL), NP_ERR_CLOSED);
-    assert_int_equal(np_session_refuse(&w.server.s, first, BASE_REASON_REFUSED, 17,
-                                       np_str_from("not you")),
-                     NP_OK);
-    assert_int_equal(np_session_refuse(&w.client.s, reverse, BASE_REASON_INTERNAL, 18,
-                                       np_str_from("")),
-                     NP_OK);
+    assert_int_equal(
+        np_session_refuse(&w.server.s, first, BASE_REASON_REFUSED, 17, np_str_from("not you")),
+        NP_OK);
+    assert_int_equal(
+        np_session_refuse(&w.client.s, reverse, BASE_REASON_INTERNAL, 18, np_str_from("")), NP_OK);
     wire_run(&w);
     event = wire_expect(&w.client, NP_SESSION_EVENT_RESPONSE);
     assert_int_equal(event->event.stream, second);
@@ -631,9 +630,9 @@ static void test_call_limits(void **state)
     for (int i = 0; i < 300; i++) {
         ask(&w.client.s, NP_TIME_NEVER, NULL);
     }
-    assert_int_equal(np_session_request(&w.client.s, demo_message_find, &find, NP_TIME_NEVER, NULL,
-                                        NULL, NULL),
-                     NP_ERR_LIMIT);
+    assert_int_equal(
+        np_session_request(&w.client.s, demo_message_find, &find, NP_TIME_NEVER, NULL, NULL, NULL),
+        NP_ERR_LIMIT);
     wire_run(&w);
     for (int i = 0; i < 100; i++) {
         event = wire_expect(&w.client, NP_SESSION_EVENT_FAILURE);
@@ -642,9 +641,9 @@ static void test_call_limits(void **state)
     }
     for (uint32_t i = 0; i < 200; i++) {
         assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_REQUEST)->event.stream, 1 + 2 * i);
-        assert_int_equal(np_session_refuse(&w.server.s, 1 + 2 * i, BASE_REASON_INTERNAL, i,
-                                           np_str_from("")),
-                         NP_OK);
+        assert_int_equal(
+            np_session_refuse(&w.server.s, 1 + 2 * i, BASE_REASON_INTERNAL, i, np_str_from("")),
+            NP_OK);
     }
     wire_run(&w);
     for (int i = 0; i < 200; i++) {

@@ -86,10 +86,9 @@ static void test_other_protocols(void **state)
 
 static void test_wrong_first_messages(void **state)
 {
-    static const uint32_t ids[] = {BASE_PING_ID,    BASE_SECURE_HANDSHAKE_INIT_ID,
-                                   BASE_WELCOME_ID, BASE_ECHO_ID,
-                                   DEMO_SAY_ID,     77,
-                                   100000};
+    static const uint32_t ids[] = {
+        BASE_PING_ID, BASE_SECURE_HANDSHAKE_INIT_ID, BASE_WELCOME_ID, BASE_ECHO_ID, DEMO_SAY_ID, 77,
+        100000};
     wire w;
     (void)state;
 
@@ -162,9 +161,9 @@ static void test_silence(void **state)
     (void)state;
 
     wire_init(&w);
-    assert_int_equal(np_session_init(&w.server.s, &w.server.options, &w.server.pool,
-                                     NP_SESSION_SERVER, w.now),
-                     NP_OK);
+    assert_int_equal(
+        np_session_init(&w.server.s, &w.server.options, &w.server.pool, NP_SESSION_SERVER, w.now),
+        NP_OK);
     assert_int_equal(w.server.pool.live, 0);
     w.now.mono_ms += 4999;
     np_session_tick(&w.server.s, w.now);
@@ -313,17 +312,17 @@ static void test_wrong_streams(void **state)
         uint32_t id;
         np_err err;
     } rows[] = {
-        {NP_FRAMING_REQUEST, 2, DEMO_FIND_ID, NP_ERR_STREAM},    /* ours to give */
-        {NP_FRAMING_RESPONSE, 1, DEMO_FIND_ID, NP_ERR_STREAM},   /* theirs */
-        {NP_FRAMING_RESPONSE, 2, DEMO_FIND_ID, NP_ERR_STREAM},   /* never asked */
-        {NP_FRAMING_ERROR, 4, DEMO_FIND_ID, NP_ERR_STREAM},      /* never asked */
-        {NP_FRAMING_REQUEST, 1, DEMO_SAY_ID, NP_ERR_STREAM},     /* no request */
-        {NP_FRAMING_REQUEST, 1, BASE_PING_ID, NP_ERR_STREAM},    /* no request */
-        {NP_FRAMING_NO_STREAM, 0, DEMO_FIND_ID, NP_ERR_STREAM},  /* no stream */
-        {NP_FRAMING_DATA, 1, DEMO_SAY_ID, NP_ERR_STREAM},        /* not agreed on */
-        {NP_FRAMING_WINDOW, 1, DEMO_SAY_ID, NP_ERR_STREAM},      /* not agreed on */
-        {NP_FRAMING_CANCEL, 1, DEMO_SAY_ID, NP_ERR_TOO_LONG},    /* says nothing */
-        {NP_FRAMING_CANCEL, 2, DEMO_SAY_ID, NP_ERR_STREAM},      /* ours */
+        {NP_FRAMING_REQUEST, 2, DEMO_FIND_ID, NP_ERR_STREAM},   /* ours to give */
+        {NP_FRAMING_RESPONSE, 1, DEMO_FIND_ID, NP_ERR_STREAM},  /* theirs */
+        {NP_FRAMING_RESPONSE, 2, DEMO_FIND_ID, NP_ERR_STREAM},  /* never asked */
+        {NP_FRAMING_ERROR, 4, DEMO_FIND_ID, NP_ERR_STREAM},     /* never asked */
+        {NP_FRAMING_REQUEST, 1, DEMO_SAY_ID, NP_ERR_STREAM},    /* no request */
+        {NP_FRAMING_REQUEST, 1, BASE_PING_ID, NP_ERR_STREAM},   /* no request */
+        {NP_FRAMING_NO_STREAM, 0, DEMO_FIND_ID, NP_ERR_STREAM}, /* no stream */
+        {NP_FRAMING_DATA, 1, DEMO_SAY_ID, NP_ERR_STREAM},       /* not agreed on */
+        {NP_FRAMING_WINDOW, 1, DEMO_SAY_ID, NP_ERR_STREAM},     /* not agreed on */
+        {NP_FRAMING_CANCEL, 1, DEMO_SAY_ID, NP_ERR_TOO_LONG},   /* says nothing */
+        {NP_FRAMING_CANCEL, 2, DEMO_SAY_ID, NP_ERR_STREAM},     /* ours */
     };
     (void)state;
 
@@ -356,9 +355,9 @@ static void test_answer_to_another_question(void **state)
     (void)state;
 
     start(&w);
-    assert_int_equal(np_session_request(&w.server.s, demo_message_find, &find, NP_TIME_NEVER, NULL,
-                                        NULL, NULL),
-                     NP_OK);
+    assert_int_equal(
+        np_session_request(&w.server.s, demo_message_find, &find, NP_TIME_NEVER, NULL, NULL, NULL),
+        NP_OK);
     wire_run(&w);
     wire_expect(&w.client, NP_SESSION_EVENT_REQUEST);
     frame_id(&w.server, NP_FRAMING_RESPONSE, 2, DEMO_SAY_ID, "1234", 4);
@@ -374,9 +373,9 @@ static void test_broken_failure(void **state)
     (void)state;
 
     start(&w);
-    assert_int_equal(np_session_request(&w.server.s, demo_message_find, &find, NP_TIME_NEVER, NULL,
-                                        NULL, NULL),
-                     NP_OK);
+    assert_int_equal(
+        np_session_request(&w.server.s, demo_message_find, &find, NP_TIME_NEVER, NULL, NULL, NULL),
+        NP_OK);
     wire_run(&w);
     wire_expect(&w.client, NP_SESSION_EVENT_REQUEST);
     frame_id(&w.server, NP_FRAMING_ERROR, 2, 99, "1234", 4);

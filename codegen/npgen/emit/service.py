@@ -20,6 +20,13 @@ A handler gets the decoded message, whose strings, bytes and lists live until it
 returns other than NP_OK closes the connection with that error. A message without a handler is
 refused as unknown. A request is answered, now or later, by np_call_fail or its own function:
 REPLY
+
+A `stream` message has two ways to be taken; its sender's way does not matter. With on_Y it comes
+whole, in memory that grows with it. Without on_Y and with on_Y_begin it comes in pieces, as they
+arrive: on_Y_begin gets the fields before the body and the number of bytes to come, on_Y_data the
+bytes, of any number at a time, and on_Y_end the end, exactly once for each on_Y_begin that returned
+NP_OK: err is NP_OK if all has come, NP_ERR_CANCELED if the sender gave up, else the error that
+ended the connection. np_body_set_user keeps a pointer with the body meanwhile.
 """.strip()
 
 
@@ -66,6 +73,8 @@ def _handlers(p: Protocol, c: Code, messages: list[Message]) -> None:
     with c.block(f"typedef struct {p.name}_handlers {{", f"}} {p.name}_handlers;"):
         for m in messages:
             c.call(f"np_err (*on_{snake(m.name)})", _handler_args(m))
+            if m.stream:
+                _piece_handlers(c, m)
         c("void *user; /* handed to every handler */")
     c()
     c("/* Decodes one message and calls its handler; see np_dispatch_fn. */")
@@ -79,6 +88,16 @@ def _handlers(p: Protocol, c: Code, messages: list[Message]) -> None:
         c(f"np_service service = {{{', '.join(values)}}};")
         c("return service;")
     c()
+
+
+def _piece_handlers(c: Code, m: Message) -> None:
+    handler = f"on_{snake(m.name)}"
+    msg = f"const {place_of(m).path} *msg"
+    first = ["np_conn *conn", "np_body body"]
+    c("/* Or, without the one above, in pieces: */")
+    c.call(f"np_err (*{handler}_begin)", [*first, msg, "uint64_t total", "void *user"])
+    c.call(f"np_err (*{handler}_data)", [*first, "np_bytes piece", "void *user"])
+    c.call(f"np_err (*{handler}_end)", [*first, "np_err err", "void *user"])
 
 
 def _dispatch_args() -> list[str]:
@@ -205,11 +224,20 @@ def _run(p: Protocol, c: Code, m: Message) -> None:
     at = place_of(m)
     handler = f"h->on_{snake(m.name)}"
     args = [f"const {p.name}_handlers *h", *_dispatch_args()[1:]]
+    if m.stream:
+        _run_pieces(c, m, args)
     with c.function(f"static np_err {at.path}_run", args):
         c(f"{at.path} msg;")
         c()
-        with c.block(f"if ({handler} == NULL) {{"):
-            c("return NP_ERR_UNKNOWN_MESSAGE;")
+        if m.stream:
+            with c.block(f"if ({handler} == NULL) {{"):
+                c(f"return {at.path}_run_pieces(h, conn, in, fault);")
+            with c.block("if (in->kind == NP_INCOMING_BODY_BEGIN) {"):
+                c("*in->whole = true;")
+                c("return NP_OK;")
+        else:
+            with c.block(f"if ({handler} == NULL) {{"):
+                c("return NP_ERR_UNKNOWN_MESSAGE;")
         c.call(
             f"np_err err = {at.path}_decode_at",
             ["&msg", "in->version", "in->payload", "in->len", "fault"],
@@ -217,6 +245,35 @@ def _run(p: Protocol, c: Code, m: Message) -> None:
         c.bail()
         passed = ["conn", *(["in->call"] if m.reply is not None else []), "&msg", "h->user"]
         c(f"return {handler}({', '.join(passed)});")
+
+
+def _run_pieces(c: Code, m: Message, args: list[str]) -> None:
+    """For who takes the body in pieces, whether it came so or whole."""
+    at = place_of(m)
+    handler = f"h->on_{snake(m.name)}"
+    decode = ["&msg", "in->version", "in->payload", "in->len", "fault"]
+    rest = ["conn", "in", "piece", f"{handler}_data", f"{handler}_end", "h->user"]
+    body = f"msg.{m.fields[-1].name}"
+    with c.function(f"static np_err {at.path}_run_pieces", args):
+        c(f"{at.path} msg;")
+        c("np_bytes piece = {NULL, 0};")
+        c("np_err err = NP_OK;")
+        c()
+        with c.block(f"if ({handler}_begin == NULL) {{"):
+            c("return NP_ERR_UNKNOWN_MESSAGE;")
+        with c.block("if (in->kind == NP_INCOMING_BODY_BEGIN) {"):
+            c.call("err = np_message_decode_head", [f"{upper(at.path)}_MESSAGE", *decode])
+            begin = ["conn", "in->body", "&msg", "in->total", "h->user"]
+            c(f"return err != NP_OK ? err : {handler}_begin({', '.join(begin)});")
+        with c.block("if (in->kind == NP_INCOMING_MESSAGE) {"):
+            c.call(f"err = {at.path}_decode_at", decode)
+            c.bail()
+            c(f"piece = {body};")
+            c(f"{body} = (np_bytes){{NULL, 0}};")
+            begin = ["conn", "in->body", "&msg", "piece.len", "h->user"]
+            c(f"err = {handler}_begin({', '.join(begin)});")
+            c.bail()
+        c.call("return np_body_deliver", rest)
 
 
 def _table(p: Protocol, c: Code, messages: list[Message]) -> None:

@@ -1,0 +1,111 @@
+/* bodies.c - see bodies.h. */
+#include "protocol/bodies.h"
+
+#include <string.h>
+
+np_body_entry *np_bodies_find(np_bodies *bodies, uint32_t stream)
+{
+    /* There are few, and mostly one. */
+    for (uint32_t i = 0; bodies != NULL && i < bodies->count; i++) {
+        if (bodies->entries[i].stream == stream) {
+            return &bodies->entries[i];
+        }
+    }
+    return NULL;
+}
+
+uint32_t np_bodies_count(const np_bodies *bodies, uint32_t parity)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; bodies != NULL && i < bodies->count; i++) {
+        count += (bodies->entries[i].stream & 1) == parity;
+    }
+    return count;
+}
+
+/* A block with room for `room` entries or a few more, with what is in the old one. */
+static np_err np_bodies_grow(np_bodies **bodies, np_pool *pool, uint32_t room)
+{
+    np_bodies *old = *bodies;
+    np_bodies *fresh = NULL;
+    void *block = NULL;
+    size_t cap = 0;
+    np_err err = np_pool_take(pool, sizeof *fresh + room * sizeof fresh->entries[0], &block, &cap);
+
+    if (err != NP_OK) {
+        return err;
+    }
+    fresh = block;
+    fresh->block_cap = cap;
+    fresh->room = (uint32_t)((cap - sizeof *fresh) / sizeof fresh->entries[0]);
+    fresh->count = 0;
+    fresh->deadline_ms = NP_TIME_NEVER;
+    if (old != NULL) {
+        fresh->count = old->count;
+        fresh->deadline_ms = old->deadline_ms;
+        memcpy(fresh->entries, old->entries, old->count * sizeof old->entries[0]);
+        np_pool_give(pool, old, old->block_cap);
+    }
+    *bodies = fresh;
+    return NP_OK;
+}
+
+np_err np_bodies_add(np_bodies **bodies, np_pool *pool, uint32_t stream, np_body_entry **out)
+{
+    if (*bodies == NULL || (*bodies)->count == (*bodies)->room) {
+        np_err err = np_bodies_grow(bodies, pool, *bodies == NULL ? 1 : 2 * (*bodies)->room);
+        if (err != NP_OK) {
+            return err;
+        }
+    }
+    *out = &(*bodies)->entries[(*bodies)->count++];
+    memset(*out, 0, sizeof **out);
+    (*out)->stream = stream;
+    (*out)->deadline_ms = NP_TIME_NEVER;
+    return NP_OK;
+}
+
+void np_bodies_drop(np_pool *pool, np_body_entry *entry)
+{
+    np_buf_release(pool, &entry->bytes);
+    np_pool_give(pool, entry->parser, entry->parser_cap);
+    entry->parser = NULL;
+}
+
+void np_bodies_remove(np_bodies **bodies, np_pool *pool, np_body_entry *entry)
+{
+    np_bodies *b = *bodies;
+
+    np_bodies_drop(pool, entry);
+    b->count--;
+    *entry = b->entries[b->count]; /* their order means nothing */
+    if (b->count == 0) {
+        np_pool_give(pool, b, b->block_cap);
+        *bodies = NULL;
+    }
+}
+
+void np_bodies_clear(np_bodies **bodies, np_pool *pool)
+{
+    while (*bodies != NULL) {
+        np_bodies_remove(bodies, pool, &(*bodies)->entries[0]);
+    }
+}
+
+void np_bodies_expect(np_bodies *bodies, np_body_entry *entry, uint64_t deadline_ms)
+{
+    entry->deadline_ms = deadline_ms;
+    bodies->deadline_ms = np_time_earlier(bodies->deadline_ms, deadline_ms);
+}
+
+bool np_bodies_late(np_bodies *bodies, uint64_t now_ms)
+{
+    uint64_t earliest = NP_TIME_NEVER;
+
+    for (uint32_t i = 0; i < bodies->count; i++) {
+        earliest = np_time_earlier(earliest, bodies->entries[i].deadline_ms);
+    }
+    bodies->deadline_ms = earliest;
+    return earliest <= now_ms && earliest != NP_TIME_NEVER;
+}
