@@ -167,7 +167,7 @@ int main(int argc, char **argv)
     }
     const tool_command *command = find(name);
     if (command == NULL) {
-        return no_command(name);
+        return (int)no_command(name);
     }
     return finish(command->run(command, argc - 1, argv + 1));
 }
