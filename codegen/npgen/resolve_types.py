@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Callable, Optional, Union
 
+from .bounds import limits
 from .cursor import did_you_mean
 from .model import (
     INT_BITS,
@@ -204,6 +205,10 @@ class TypeResolver:
         if size is None:
             return HARMLESS
         if node.name == "map":
+            keys = _key_count(items[0])
+            if keys is not None and size[0] > keys:
+                text = f"a map has no {size[0]} different keys of a type with {keys} value"
+                self.error(node.span, "bound-range", text + ("" if keys == 1 else "s"))
             return Map(items[0], items[1], size[1], size[0])
         return List(items[0], size[1], size[0])
 
@@ -316,6 +321,14 @@ class TypeResolver:
         if here is not None:
             return f"no type '{name}'; here it is '{here}'"
         return f"no type '{name}'{did_you_mean(name, [*TYPE_WORDS, *known])}"
+
+
+def _key_count(key: Type) -> Optional[int]:
+    """How many values a key has; None where no map could hold them all anyway."""
+    if not isinstance(key, Scalar) or key.kind in FLOATS:
+        return None
+    low, high = limits(key)
+    return int(high) - int(low) + 1
 
 
 Number = Union[int, float]
