@@ -30,6 +30,9 @@ MAX_NESTING = 64
 MAX_STRUCT = 64 << 10
 """Bytes of a C struct: handlers have decoded messages on their stacks."""
 
+MAX_RECURSION = 256 << 10
+"""Bytes of stack that a peer may make a decoder take by nesting one recursive type."""
+
 MAX_EMPTY_ITEMS = 65536
 """Items of a list that take no bytes, so that 8 bytes do not keep a reader busy for long."""
 
@@ -55,7 +58,9 @@ def check_types(protocol: Protocol, reporter: Reporter) -> None:
         _check_recursive_size(protocol, decl, reporter)
         for field in fields_of(decl):
             _check_empty_items(protocol, field, field.type, reporter)
-        layout.check(decl.name, decl.span, fields_of(decl), layout.declare(decl), reporter)
+        size = layout.declare(decl)
+        layout.check(decl.name, decl.span, fields_of(decl), size, reporter)
+        _check_stack(decl, size, reporter)
     for message in protocol.messages:
         for field in message.fields:
             _check_empty_items(protocol, field, field.type, reporter)
@@ -71,6 +76,17 @@ def _check_recursive_size(protocol: Protocol, decl: Decl, reporter: Reporter) ->
     elif decl.max_len is not None and least > decl.max_len:
         text = f"'max {decl.max_len}' is below {least}, the least size of '{decl.name}'"
         reporter.error(decl.span, "bound-range", text)
+
+
+def _check_stack(decl: Decl, size: int, reporter: Reporter) -> None:
+    """Each level of a recursion takes room for one value on the decoder's stack."""
+    if decl.depth is not None and decl.depth * size > MAX_RECURSION:
+        text = (
+            f"'{decl.name}' takes about {size} bytes in C and nests {decl.depth} deep,"
+            f" {decl.depth * size} bytes of stack; the limit is {MAX_RECURSION} (256 KiB)"
+        )
+        hint = "lower 'depth' or use list<T> instead of large arrays"
+        reporter.error(decl.span, "struct-size", f"{text}; {hint}")
 
 
 def _check_empty_items(protocol: Protocol, field: Field, type_: Type, reporter: Reporter) -> None:
