@@ -124,7 +124,7 @@ void np_body_set_user(np_body body, void *user)
     np_conn *conn = conn_of_body(body);
 
     if (conn != NULL && body.stream == 0) {
-        conn->body_user = user;
+        conn->group->body_user = user;
     } else if (conn != NULL) {
         np_session_body_set_user(&conn->link.session, body.stream, user);
     }
@@ -137,6 +137,6 @@ void *np_body_user(np_body body)
     if (conn == NULL) {
         return NULL;
     }
-    return body.stream == 0 ? conn->body_user
+    return body.stream == 0 ? conn->group->body_user
                             : np_session_body_user(&conn->link.session, body.stream);
 }

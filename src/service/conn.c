@@ -112,7 +112,7 @@ static void on_message(np_conn *conn, const np_session_event *event)
         in.call = (np_call){conn->group->loop, conn->id, event->message, event->stream};
     } else if (event->message->kind == NP_MESSAGE_STREAM) {
         in.body = (np_body){conn->group->loop, conn->id, 0};
-        conn->body_user = NULL;
+        conn->group->body_user = NULL;
     }
     err = np__conn_dispatch(conn, &in, &fault);
     if (err != NP_OK) {

@@ -41,6 +41,7 @@ struct np_group {
     np_conn_list open;
     np_pending *spare;
     const np_call_failure *call_failure; /* while a done function runs */
+    void *body_user; /* of the whole `stream` message that is being dispatched */
     /* The connection has ended; opened tells whether on_open ran. */
     void (*on_end)(np_group *group, np_conn *conn, const np_failure *failure);
     /* It is about to be freed and in no list any more. */
@@ -54,7 +55,6 @@ struct np_conn {
     np_conn **prev; /* what points to us */
     uint64_t id;
     void *user;
-    void *body_user; /* of the whole `stream` message that is being dispatched */
     union {
         uint8_t ip[16];
         struct {
