@@ -84,26 +84,48 @@ NP_MUST_CHECK np_err np_framing_read_any(np_framing_head *out, const uint8_t *da
 #define NP_FRAMING_PLAIN UINT64_C(0x0001EFBEADDE)
 #define NP_FRAMING_PLAIN_MASK UINT64_C(0xFFFFFFFFFFFF)
 
+/* Whether the first `len` bytes begin a frame without flags whose payload, *payload_len bytes, is
+ * within payload_max. A false says nothing: np_framing_read tells why. */
+static inline bool np_framing_is_plain(const uint8_t *data, size_t len, uint32_t payload_max,
+                                       uint32_t *payload_len)
+{
+    if (np_unlikely(len < NP_FRAMING_HEADER_LEN ||
+                    (np_get_u64(data) & NP_FRAMING_PLAIN_MASK) != NP_FRAMING_PLAIN)) {
+        return false;
+    }
+    *payload_len =
+        (uint32_t)data[6] << 24 | (uint32_t)data[7] << 16 | (uint32_t)data[8] << 8 | data[9];
+    return np_likely(*payload_len <= payload_max);
+}
+
 static inline np_err np_framing_read(np_framing_head *out, const uint8_t *data, size_t len,
                                      const np_framing_rules *rules, bool *done, size_t *need,
                                      np_fault *fault)
 {
-    if (np_likely(len >= NP_FRAMING_HEADER_LEN && !rules->encrypted &&
-                  (np_get_u64(data) & NP_FRAMING_PLAIN_MASK) == NP_FRAMING_PLAIN)) {
-        uint32_t body =
-            (uint32_t)data[6] << 24 | (uint32_t)data[7] << 16 | (uint32_t)data[8] << 8 | data[9];
-        if (np_likely(body <= rules->payload_max)) {
-            *out = (np_framing_head){
-                .head_len = NP_FRAMING_HEADER_LEN,
-                .body_len = body,
-                .kind = NP_FRAMING_NO_STREAM,
-            };
-            *need = NP_FRAMING_HEADER_LEN;
-            *done = true;
-            return NP_OK;
-        }
+    uint32_t payload_len;
+
+    if (np_likely(!rules->encrypted &&
+                  np_framing_is_plain(data, len, rules->payload_max, &payload_len))) {
+        *out = (np_framing_head){
+            .head_len = NP_FRAMING_HEADER_LEN,
+            .body_len = payload_len,
+            .kind = NP_FRAMING_NO_STREAM,
+        };
+        *need = NP_FRAMING_HEADER_LEN;
+        *done = true;
+        return NP_OK;
     }
-    return np_framing_read_any(out, data, len, rules, done, need, fault);
+    /* Into variables of its own, so that the caller's may live in registers on the short way. */
+    np_framing_head head;
+    size_t wanted;
+    bool complete;
+    np_err err = np_framing_read_any(&head, data, len, rules, &complete, &wanted, fault);
+    *done = complete;
+    *need = wanted;
+    if (complete) {
+        *out = head;
+    }
+    return err;
 }
 
 /* Writes a head of head_len bytes; returns the address behind it. The head must be a valid one

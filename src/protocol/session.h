@@ -187,25 +187,32 @@ typedef struct np_session {
     uint8_t end_stage;
     int16_t end_err;
 
-    bool in_carry : 1;        /* the window lies in carry */
-    bool whole_busy : 1;      /* a message is being put together */
-    bool whole_body : 1;      /* within a frame's body, or just behind it */
-    bool whole_more : 1;      /* another frame follows the current one */
-    bool whole_given : 1;     /* the last event's payload lies there: release before going on */
-    bool starved : 1;         /* the next step needs more input */
-    bool paused : 1;          /* the next step needs room in the output queue */
-    bool held : 1;            /* np_session_hold */
-    bool writable_wanted : 1; /* a send met NP_ERR_FULL */
-    bool calls_due : 1;       /* some call's deadline has passed */
-    bool closed_due : 1;      /* the event CLOSED is still to come */
-    bool peer_ended : 1;      /* its Disconnect or the end of its bytes was seen */
-    bool eof : 1;             /* the end of its bytes */
-    bool by_peer : 1;         /* of the cause */
-    bool pinged : 1;          /* idle_ms has passed once */
-    bool body_frame : 1;      /* within a frame that brings a piece of a body, or just behind it */
-    bool body_more : 1;       /* it is not the last piece */
-    bool body_given : 1;      /* the last event was about body_stream: tidy it before going on */
-    bool body_wanted : 1;     /* a body's write took less than all */
+    /* What takes the next event off the short way; np_session_event_plain asks for all at once. */
+    union {
+        struct {
+            bool whole_busy : 1;  /* a message is being put together */
+            bool whole_body : 1;  /* within a frame's body, or just behind it */
+            bool whole_given : 1; /* the last event's payload lies there: release before going on */
+            bool body_frame : 1;  /* within a frame with a piece of a body, or just behind it */
+            bool body_given : 1; /* the last event was about body_stream: tidy it before going on */
+            bool body_wanted : 1;     /* a body's write took less than all */
+            bool writable_wanted : 1; /* a send met NP_ERR_FULL */
+            bool calls_due : 1;       /* some call's deadline has passed */
+            bool starved : 1;         /* the next step needs more input */
+            bool paused : 1;          /* the next step needs room in the output queue */
+            bool held : 1;            /* np_session_hold */
+        };
+        uint16_t detours;
+    };
+
+    bool in_carry : 1;   /* the window lies in carry */
+    bool whole_more : 1; /* another frame follows the current one */
+    bool body_more : 1;  /* it is not the last piece */
+    bool closed_due : 1; /* the event CLOSED is still to come */
+    bool peer_ended : 1; /* its Disconnect or the end of its bytes was seen */
+    bool eof : 1;        /* the end of its bytes */
+    bool by_peer : 1;    /* of the cause */
+    bool pinged : 1;     /* idle_ms has passed once */
 
     uint32_t body_stream; /* of the current piece; where body_given, of the last event */
     uint32_t body_left;   /* bytes that the current frame still brings */

@@ -5,24 +5,7 @@
 #include "protocol/negotiate.h"
 #include "protocol/session_private.h"
 
-/* Descriptors ------------------------------------------------------------------------------- */
-
-const np_message *np__session_message(const np_session *s, uint32_t id)
-{
-    const np_protocol *protocol = id < 256 ? &base_protocol : s->options->protocol;
-    uint32_t version = id < 256 ? BASE_VERSION : s->version;
-    const np_message *message;
-    uint32_t first = protocol->message_count > 0 ? protocol->messages[0].id : 0;
-
-    /* Ids mostly go up by one, so the index is a good guess. */
-    if (np_likely(id - first < protocol->message_count &&
-                  protocol->messages[id - first].id == id)) {
-        message = &protocol->messages[id - first];
-    } else {
-        message = np_protocol_message(protocol, id);
-    }
-    return message != NULL && message->since <= version ? message : NULL;
-}
+/* What may come ----------------------------------------------------------------------------- */
 
 /* Whether a message of the base protocol may come now, by its id alone. */
 static np_err np_session_judge_base(const np_session *s, uint32_t id, const np_message *message,
@@ -287,20 +270,6 @@ static bool np_session_own_pong(const uint8_t *payload, size_t len)
 }
 
 /* Messages ---------------------------------------------------------------------------------- */
-
-np__session_step np__session_deliver(np_session *s, np_session_event_kind kind,
-                                     const np_message *message, uint32_t stream,
-                                     const uint8_t *payload, size_t len, np_session_event *event)
-{
-    event->kind = kind;
-    event->id = message->id;
-    event->version = message->id < 256 ? BASE_VERSION : s->version;
-    event->stream = stream;
-    event->message = message;
-    event->payload = payload;
-    event->len = len;
-    return NP_STEP_EVENT;
-}
 
 static np__session_step np_session_unknown(uint32_t id, size_t len, np_session_event *event)
 {

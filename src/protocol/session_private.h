@@ -77,6 +77,28 @@ static inline bool np__session_bodies_timed(const np_session *s)
     return s->bodies != NULL && s->phase == NP_PHASE_OPEN && !s->held && !s->paused;
 }
 
+/* An event of which nothing is known yet. Member by member: it is made for every message, and
+ * clearing it as a whole costs three times as much. */
+static inline void np__session_event_clear(np_session_event *event, uint32_t version)
+{
+    event->version = version;
+    event->id = 0;
+    event->stream = 0;
+    event->message = NULL;
+    event->payload = NULL;
+    event->len = 0;
+    event->total = 0;
+    event->user = NULL;
+    event->err = NP_OK;
+    event->reason = NP_SESSION_NO_REASON;
+    event->code = 0;
+    event->text.data = NULL;
+    event->text.len = 0;
+    event->stage = NP_SESSION_STAGE_NONE;
+    event->by_peer = false;
+    event->fault = NULL;
+}
+
 /* session.c --------------------------------------------------------------------------------- */
 
 /* Keeps the cause, if there is none yet. reason: of base.Reason or NP_SESSION_NO_REASON. */
@@ -127,12 +149,38 @@ typedef enum np__session_step {
 np__session_step np__session_starve(np_session *s, size_t need);
 
 /* The message of an id at the version agreed on, or NULL. */
-const np_message *np__session_message(const np_session *s, uint32_t id);
+static inline const np_message *np__session_message(const np_session *s, uint32_t id)
+{
+    const np_protocol *protocol = id < 256 ? &base_protocol : s->options->protocol;
+    uint32_t version = id < 256 ? BASE_VERSION : s->version;
+    const np_message *message;
+
+    /* Ids mostly go up by one, so the index is a good guess. */
+    if (np_likely(protocol->message_count > 0 &&
+                  id - protocol->messages[0].id < protocol->message_count &&
+                  protocol->messages[id - protocol->messages[0].id].id == id)) {
+        message = &protocol->messages[id - protocol->messages[0].id];
+    } else {
+        message = np_protocol_message(protocol, id);
+    }
+    return message != NULL && message->since <= version ? message : NULL;
+}
 
 /* An event about a message. */
-np__session_step np__session_deliver(np_session *s, np_session_event_kind kind,
-                                     const np_message *message, uint32_t stream,
-                                     const uint8_t *payload, size_t len, np_session_event *event);
+static inline np__session_step np__session_deliver(const np_session *s, np_session_event_kind kind,
+                                                   const np_message *message, uint32_t stream,
+                                                   const uint8_t *payload, size_t len,
+                                                   np_session_event *event)
+{
+    event->kind = kind;
+    event->id = message->id;
+    event->version = message->id < 256 ? BASE_VERSION : s->version;
+    event->stream = stream;
+    event->message = message;
+    event->payload = payload;
+    event->len = len;
+    return NP_STEP_EVENT;
+}
 
 /* A message's head and, where they have come, the first 4 bytes of its body (else NULL): whether
  * it may come at all, and in *bound how long its payload may be. Errors: with *fault. */
