@@ -89,9 +89,17 @@ typedef struct np_meter {
     np_fault *fault;  /* or NULL */
 } np_meter;
 
+/* What tells a failure gets a copy of the meter, and below of the reader: one whose address went
+ * out of a codec would have to live in memory from its first byte to its last. */
+NP_API NP_COLD np_err np__meter_fail(np_meter m, np_err err, const char *where, const char *rule,
+                                     np_got kind, uint64_t got);
+
 /* Fails with the meter's position as the offset. Cold: no message takes this way twice. */
-NP_API NP_COLD np_err np_meter_fail(const np_meter *m, np_err err, const char *where,
-                                    const char *rule, np_got kind, uint64_t got);
+static inline np_err np_meter_fail(const np_meter *m, np_err err, const char *where,
+                                   const char *rule, np_got kind, uint64_t got)
+{
+    return np__meter_fail(*m, err, where, rule, kind, got);
+}
 
 static inline np_err np_meter_length(const np_meter *m, size_t len, size_t min, size_t max,
                                      const char *where, const char *rule)
@@ -106,8 +114,8 @@ static inline np_err np_meter_length(const np_meter *m, size_t len, size_t min, 
 }
 
 /* A string whose length is already judged: UTF-8, and no NUL if nonul. */
-NP_API NP_COLD np_err np_meter_bad_text(const np_meter *m, np_str str, bool nonul,
-                                        const char *where, const char *rule);
+NP_API NP_COLD np_err np__meter_bad_text(np_meter m, np_str str, bool nonul, const char *where,
+                                         const char *rule);
 
 static inline np_err np_meter_str(np_meter *m, np_str str, size_t min, size_t max, bool nonul,
                                   const char *where, const char *rule)
@@ -120,7 +128,7 @@ static inline np_err np_meter_str(np_meter *m, np_str str, size_t min, size_t ma
         return np_meter_fail(m, NP_ERR_ARG, where, "data is not NULL", NP_GOT_NOTHING, 0);
     }
     if (np_unlikely(nonul || !np_text_is_ascii(str.data, str.len))) {
-        err = np_meter_bad_text(m, str, nonul, where, rule);
+        err = np__meter_bad_text(*m, str, nonul, where, rule);
         if (np_unlikely(err != NP_OK)) {
             return err;
         }
@@ -243,12 +251,22 @@ static inline size_t np_left(const np_reader *r)
     return (size_t)(r->end - r->p);
 }
 
+NP_API NP_COLD np_err np__read_fail(np_reader r, np_err err, const char *where, const char *rule,
+                                    const uint8_t *at, np_got kind, uint64_t got);
+NP_API NP_COLD np_err np__read_short(np_reader r, const char *where);
+
 /* Fails at the byte `at`. */
-NP_API NP_COLD np_err np_read_fail(const np_reader *r, np_err err, const char *where,
-                                   const char *rule, const uint8_t *at, np_got kind, uint64_t got);
+static inline np_err np_read_fail(const np_reader *r, np_err err, const char *where,
+                                  const char *rule, const uint8_t *at, np_got kind, uint64_t got)
+{
+    return np__read_fail(*r, err, where, rule, at, kind, got);
+}
 
 /* Fails because the input ends within the field `where`. */
-NP_API NP_COLD np_err np_read_short(const np_reader *r, const char *where);
+static inline np_err np_read_short(const np_reader *r, const char *where)
+{
+    return np__read_short(*r, where);
+}
 
 /* A run of fields of fixed size is checked for presence at once; where it is cut, this table
  * tells which field the end fell into. Offsets count from the start of the run. */
@@ -257,8 +275,13 @@ typedef struct np_run {
     const char *where;
 } np_run;
 
+NP_API NP_COLD np_err np__read_cut(np_reader r, const np_run *run);
+
 /* Fails because the input ends within a run; names the field it ends in. */
-NP_API NP_COLD np_err np_read_cut(const np_reader *r, const np_run *run);
+static inline np_err np_read_cut(const np_reader *r, const np_run *run)
+{
+    return np__read_cut(*r, run);
+}
 
 /* Fails if input is left over. */
 static inline np_err np_read_end(const np_reader *r, const char *where)
@@ -287,8 +310,8 @@ static inline np_err np_read_length(np_reader *r, size_t *len, size_t min, size_
 }
 
 /* Finds what is wrong with text that is cut, not ASCII, or may not hold NUL; NP_OK if nothing. */
-NP_API NP_COLD np_err np_read_bad_text(const np_reader *r, size_t len, bool nonul,
-                                       const char *where, const char *rule);
+NP_API NP_COLD np_err np__read_bad_text(np_reader r, size_t len, bool nonul, const char *where,
+                                        const char *rule);
 
 /* A string whose 8 bytes of length are there. */
 static inline np_err np_read_str(np_reader *r, np_str *out, size_t min, size_t max, bool nonul,
@@ -301,7 +324,7 @@ static inline np_err np_read_str(np_reader *r, np_str *out, size_t min, size_t m
         return err;
     }
     if (np_unlikely(np_left(r) < len || nonul || !np_text_is_ascii((const char *)r->p, len))) {
-        err = np_read_bad_text(r, len, nonul, where, rule);
+        err = np__read_bad_text(*r, len, nonul, where, rule);
         if (np_unlikely(err != NP_OK)) {
             return err;
         }
@@ -331,8 +354,18 @@ static inline np_err np_read_bytes(np_reader *r, np_bytes *out, size_t min, size
     return NP_OK;
 }
 
+/* The bytes of the char at the reader's position in *len. */
+NP_API np_err np__read_char(np_reader r, np_char *out, size_t *len, const char *where);
+
 /* A char: one to four bytes of UTF-8. */
-NP_API np_err np_read_char(np_reader *r, np_char *out, const char *where);
+static inline np_err np_read_char(np_reader *r, np_char *out, const char *where)
+{
+    size_t len = 0;
+    np_err err = np__read_char(*r, out, &len, where);
+
+    r->p += len;
+    return err;
+}
 
 /* A bool or an option's tag, whose byte is there. */
 static inline np_err np_read_bool(np_reader *r, bool *out, const char *where)

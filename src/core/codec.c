@@ -1,98 +1,95 @@
 /* codec.c - the parts of the codec that are too cold or too large to be inline. */
 #include <netproto/codec.h>
 
-np_err np_meter_fail(const np_meter *m, np_err err, const char *where, const char *rule,
-                     np_got kind, uint64_t got)
+np_err np__meter_fail(np_meter m, np_err err, const char *where, const char *rule, np_got kind,
+                      uint64_t got)
 {
-    if (m->fault != NULL) {
-        *m->fault = (np_fault){err, kind, where, rule, m->len, got};
+    if (m.fault != NULL) {
+        *m.fault = (np_fault){err, kind, where, rule, m.len, got};
     }
     return err;
 }
 
-np_err np_meter_bad_text(const np_meter *m, np_str str, bool nonul, const char *where,
-                         const char *rule)
+np_err np__meter_bad_text(np_meter m, np_str str, bool nonul, const char *where, const char *rule)
 {
     size_t bad = 0;
     np_err err = np_text_check_slow(str.data, str.len, nonul, &bad);
 
     if (err != NP_OK) {
-        np_meter at = *m;
-        at.len += 8 + bad;
-        return np_meter_fail(&at, err, where, rule, NP_GOT_NOTHING, 0);
+        m.len += 8 + bad;
+        return np_meter_fail(&m, err, where, rule, NP_GOT_NOTHING, 0);
     }
     return NP_OK;
 }
 
-np_err np_read_fail(const np_reader *r, np_err err, const char *where, const char *rule,
-                    const uint8_t *at, np_got kind, uint64_t got)
+np_err np__read_fail(np_reader r, np_err err, const char *where, const char *rule,
+                     const uint8_t *at, np_got kind, uint64_t got)
 {
-    if (r->fault != NULL) {
-        *r->fault = (np_fault){err, kind, where, rule, (uint64_t)(at - r->start), got};
+    if (r.fault != NULL) {
+        *r.fault = (np_fault){err, kind, where, rule, (uint64_t)(at - r.start), got};
     }
     return err;
 }
 
-np_err np_read_short(const np_reader *r, const char *where)
+np_err np__read_short(np_reader r, const char *where)
 {
-    return np_read_fail(r, NP_ERR_TRUNCATED, where, NULL, r->end, NP_GOT_NOTHING, 0);
+    return np_read_fail(&r, NP_ERR_TRUNCATED, where, NULL, r.end, NP_GOT_NOTHING, 0);
 }
 
-np_err np_read_cut(const np_reader *r, const np_run *run)
+np_err np__read_cut(np_reader r, const np_run *run)
 {
-    size_t left = np_left(r);
+    size_t left = np_left(&r);
 
     while (run->end <= left) {
         run++;
     }
-    return np_read_short(r, run->where);
+    return np_read_short(&r, run->where);
 }
 
-np_err np_read_bad_text(const np_reader *r, size_t len, bool nonul, const char *where,
-                        const char *rule)
+np_err np__read_bad_text(np_reader r, size_t len, bool nonul, const char *where, const char *rule)
 {
-    const char *data = (const char *)r->p;
-    size_t there = np_left(r) < len ? np_left(r) : len;
+    const char *data = (const char *)r.p;
+    size_t there = np_left(&r) < len ? np_left(&r) : len;
     np_text_scan scan = {0};
     ptrdiff_t bad = 0;
     np_err err = np_text_scan_piece(&scan, data, there, nonul, &bad);
 
     if (err == NP_OK && there < len) {
-        return np_read_short(r, where);
+        return np_read_short(&r, where);
     }
     if (err == NP_OK) {
         err = np_text_scan_end(&scan);
         bad = (ptrdiff_t)len - scan.taken;
     }
     if (err != NP_OK) {
-        return np_read_fail(r, err, where, rule, r->p + bad, NP_GOT_NOTHING, 0);
+        return np_read_fail(&r, err, where, rule, r.p + bad, NP_GOT_NOTHING, 0);
     }
     return NP_OK;
 }
 
-np_err np_read_char(np_reader *r, np_char *out, const char *where)
+np_err np__read_char(np_reader r, np_char *out, size_t *len, const char *where)
 {
     static const uint8_t lead_mask[] = {0x7F, 0x1F, 0x0F, 0x07};
     np_text_scan scan = {0};
     ptrdiff_t bad = 0;
-    size_t len = 0;
+    size_t n = 0;
 
     do {
-        if (r->p + len == r->end) {
-            return np_read_short(r, where);
+        if (r.p + n == r.end) {
+            return np_read_short(&r, where);
         }
-        if (np_text_scan_piece(&scan, (const char *)r->p + len, 1, false, &bad) != NP_OK) {
-            return np_read_fail(r, NP_ERR_CHAR, where, NULL, r->p, NP_GOT_NOTHING, 0);
+        if (np_text_scan_piece(&scan, (const char *)r.p + n, 1, false, &bad) != NP_OK) {
+            return np_read_fail(&r, NP_ERR_CHAR, where, NULL, r.p, NP_GOT_NOTHING, 0);
         }
-        len++;
+        n++;
     } while (scan.need > 0);
 
-    np_char value = r->p[0] & lead_mask[len - 1];
-    for (size_t i = 1; i < len; i++) {
-        value = value << 6 | (r->p[i] & 0x3Fu);
+    np_char value = r.p[0] & lead_mask[n - 1];
+    for (size_t i = 1; i < n; i++) {
+        value = value << 6 | (r.p[i] & 0x3Fu);
     }
     *out = value;
-    r->p += len;
+    *len = n;
     return NP_OK;
 }
 

@@ -132,6 +132,18 @@ static inline np_err np_framing_read(np_framing_head *out, const uint8_t *data, 
  * (16 MiB at most, a stream where kind is one). */
 uint8_t *np_framing_put(uint8_t *p, const np_framing_head *head);
 
+/* The head of a frame without flags, 10 bytes, for a payload of at most 16 MiB. */
+static inline uint8_t *np_framing_put_plain(uint8_t *p, uint32_t payload_len)
+{
+    /* The two bytes that the word has too many are those of the length. */
+    p = np_put_u64(p, NP_FRAMING_PLAIN) - 2;
+    *p++ = (uint8_t)(payload_len >> 24);
+    *p++ = (uint8_t)(payload_len >> 16);
+    *p++ = (uint8_t)(payload_len >> 8);
+    *p++ = (uint8_t)payload_len;
+    return p;
+}
+
 /* A head for a body of body_len bytes; stream 0 with NP_FRAMING_NO_STREAM. */
 np_framing_head np_framing_make(uint8_t kind, uint32_t stream, size_t body_len, bool more);
 

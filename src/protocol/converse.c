@@ -33,18 +33,14 @@ static size_t position_of(const np_session *s, const np_message *message)
     return protocol->message_count + (size_t)(message - base_protocol.messages);
 }
 
-np_err np__session_converse(const np_session *s, const np_message *message, bool incoming,
-                            int *place, np_fault *fault)
+np_err np__session_converse_ask(const np_session *s, const np_message *message, bool incoming,
+                                int *place, np_fault *fault)
 {
     const np_conversation *conversation = s->options->conversation;
-    size_t position = 0;
+    size_t position = position_of(s, message);
+    bool by_server = (s->role == NP_SESSION_SERVER) != incoming;
 
     *place = s->conversation_place;
-    if (conversation == NULL) {
-        return NP_OK;
-    }
-    position = position_of(s, message);
-    bool by_server = (s->role == NP_SESSION_SERVER) != incoming;
     if (conversation->step(place, np_conversation_token(position, by_server)) ||
         position >= s->options->protocol->message_count) {
         return NP_OK;
@@ -53,12 +49,14 @@ np_err np__session_converse(const np_session *s, const np_message *message, bool
                         np__session_converse_state(s)->name, 0, message->id);
 }
 
-void np__session_converse_move(np_session *s, int place)
+void np__session_converse_enter(np_session *s, int place)
 {
     const np_conversation_state *before = np__session_converse_state(s);
+    const np_conversation_state *after = NULL;
 
     s->conversation_place = place;
-    if (before != NULL && np__session_converse_state(s) != before) {
-        s->phase_deadline = np__session_after(s, np__session_converse_state(s)->within_ms);
+    after = np__session_converse_state(s);
+    if (after != before) {
+        s->phase_deadline = np__session_after(s, after->within_ms);
     }
 }

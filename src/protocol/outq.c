@@ -5,23 +5,8 @@
 #include "protocol/outq.h"
 
 /* The first block of a burst is small; the next ones are greater, so that a long queue has few. */
-#define NP_OUTQ_FIRST ((size_t)2048)
+#define NP_OUTQ_FIRST ((size_t)4096)
 #define NP_OUTQ_STEP_MAX ((size_t)32 * 1024)
-
-struct np_outq_block {
-    np_outq_block *next;
-    size_t cap;       /* bytes of the block, these members included */
-    size_t begin;     /* wire bytes written already */
-    size_t end;       /* wire bytes in it */
-    size_t head_len;  /* of a fragment's header; 0 in blocks without fragments */
-    size_t piece_len; /* of a fragment but the last */
-    size_t body_at;   /* where the body stands in data */
-};
-
-static uint8_t *np_outq_data(const np_outq_block *block)
-{
-    return (uint8_t *)(uintptr_t)block + sizeof *block;
-}
 
 static np_err np_outq_append(np_outq *q, np_pool *pool, size_t len, np_outq_block **out)
 {
@@ -46,31 +31,21 @@ static np_err np_outq_append(np_outq *q, np_pool *pool, size_t len, np_outq_bloc
     return NP_OK;
 }
 
-np_err np_outq_reserve(np_outq *q, np_pool *pool, size_t len, uint8_t **room)
+np_err np__outq_reserve_block(np_outq *q, np_pool *pool, size_t len, uint8_t **room)
 {
     np_outq_block *block = q->tail;
     size_t want = NP_OUTQ_FIRST;
     np_err err;
 
-    if (block == NULL || block->head_len > 0 || len > block->cap - sizeof *block - block->end) {
-        if (block != NULL) {
-            want = block->cap < NP_OUTQ_STEP_MAX / 4 ? block->cap * 4 : NP_OUTQ_STEP_MAX;
-        }
-        want -= sizeof *block;
-        err = np_outq_append(q, pool, len > want ? len : want, &block);
-        if (err != NP_OK) {
-            return err;
-        }
+    if (block != NULL) {
+        want = block->cap < NP_OUTQ_STEP_MAX / 4 ? block->cap * 4 : NP_OUTQ_STEP_MAX;
     }
-    *room = np_outq_data(block) + block->end;
-    return NP_OK;
-}
-
-void np_outq_commit(np_outq *q, size_t len)
-{
-    assert(len <= q->tail->cap - sizeof *q->tail - q->tail->end);
-    q->tail->end += len;
-    q->queued += len;
+    want -= sizeof *block;
+    err = np_outq_append(q, pool, len > want ? len : want, &block);
+    if (err == NP_OK) {
+        *room = np_outq_data(block);
+    }
+    return err;
 }
 
 np_err np_outq_reserve_pieces(np_outq *q, np_pool *pool, size_t head_len, size_t piece_len,

@@ -10,11 +10,23 @@
 #ifndef NP_PROTOCOL_OUTQ_H
 #define NP_PROTOCOL_OUTQ_H
 
+#include <assert.h>
 #include <sys/uio.h>
 
 #include "util/pool.h"
 
 typedef struct np_outq_block np_outq_block;
+
+/* The members are outq.*'s; the bytes lie behind them. */
+struct np_outq_block {
+    np_outq_block *next;
+    size_t cap;       /* bytes of the block, these members included */
+    size_t begin;     /* wire bytes written already */
+    size_t end;       /* wire bytes in it */
+    size_t head_len;  /* of a fragment's header; 0 in blocks without fragments */
+    size_t piece_len; /* of a fragment but the last */
+    size_t body_at;   /* where the body stands in data */
+};
 
 typedef struct np_outq {
     np_outq_block *head; /* written first */
@@ -22,10 +34,35 @@ typedef struct np_outq {
     size_t queued; /* bytes */
 } np_outq;
 
+static inline uint8_t *np_outq_data(const np_outq_block *block)
+{
+    return (uint8_t *)(uintptr_t)block + sizeof *block;
+}
+
+/* Room in a new block. */
+NP_MUST_CHECK np_err np__outq_reserve_block(np_outq *q, np_pool *pool, size_t len, uint8_t **room);
+
 /* Room for len bytes in one piece; np_outq_commit makes them part of the queue. A reservation is
  * always committed, for all that may fail comes before it. Errors: NP_ERR_LIMIT, NP_ERR_MEMORY. */
-NP_MUST_CHECK np_err np_outq_reserve(np_outq *q, np_pool *pool, size_t len, uint8_t **room);
-void np_outq_commit(np_outq *q, size_t len);
+static inline NP_MUST_CHECK np_err np_outq_reserve(np_outq *q, np_pool *pool, size_t len,
+                                                   uint8_t **room)
+{
+    const np_outq_block *block = q->tail;
+
+    if (np_unlikely(block == NULL || block->head_len > 0 ||
+                    len > block->cap - sizeof *block - block->end)) {
+        return np__outq_reserve_block(q, pool, len, room);
+    }
+    *room = np_outq_data(block) + block->end;
+    return NP_OK;
+}
+
+static inline void np_outq_commit(np_outq *q, size_t len)
+{
+    assert(len <= q->tail->cap - sizeof *q->tail - q->tail->end);
+    q->tail->end += len;
+    q->queued += len;
+}
 
 /* Room for a body of body_len bytes in pieces of at most piece_len, with a header of head_len
  * bytes before each: *heads gets the headers, one behind the other, *body the body. */

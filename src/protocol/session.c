@@ -323,11 +323,6 @@ void np_session_output_done(np_session *s, size_t n, np_time now)
     }
 }
 
-size_t np_session_queued(const np_session *s)
-{
-    return s->out.queued;
-}
-
 bool np_session_output_ended(const np_session *s)
 {
     return s->phase >= NP_PHASE_CLOSING && s->out.queued == 0;

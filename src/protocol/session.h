@@ -284,7 +284,10 @@ size_t np_session_output(np_session *s, struct iovec *iov, size_t max, np_time n
 void np_session_output_done(np_session *s, size_t n, np_time now);
 
 /* Bytes queued. */
-size_t np_session_queued(const np_session *s);
+static inline size_t np_session_queued(const np_session *s)
+{
+    return s->out.queued;
+}
 
 /* Whether our last byte is out: shut the sending direction down. The peer's end or the close
  * deadline brings CLOSED. */

@@ -519,12 +519,10 @@ static inline bool np_session_event_plain(np_session *s, np_session_event *event
         len > s->options->message_max) {
         return false;
     }
-    if (s->options->conversation != NULL) {
-        if (np__session_converse(s, message, true, &place, &fault) != NP_OK) {
-            return false;
-        }
-        np__session_converse_move(s, place);
+    if (np__session_converse(s, message, true, &place, &fault) != NP_OK) {
+        return false;
     }
+    np__session_converse_move(s, place);
     s->in += NP_FRAMING_HEADER_LEN + len;
     s->frame_deadline = NP_TIME_NEVER;
     np__session_event_clear(event, s->version);
@@ -532,9 +530,18 @@ static inline bool np_session_event_plain(np_session *s, np_session_event *event
     return true;
 }
 
+/* Whether all input has been taken and nothing else is due: how every turn ends. */
+static inline bool np_session_is_drained(const np_session *s)
+{
+    return s->in == s->in_end && s->detours == 0 && s->phase == NP_PHASE_OPEN && !s->eof;
+}
+
 bool np_session_next_event(np_session *s, np_session_event *event)
 {
-    return np_likely(np_session_event_plain(s, event)) || np_session_event_any(s, event);
+    if (np_likely(np_session_event_plain(s, event))) {
+        return true;
+    }
+    return !np_session_is_drained(s) && np_session_event_any(s, event);
 }
 
 bool np_session_pending(const np_session *s)

@@ -214,8 +214,23 @@ NP_MUST_CHECK np_err np__session_emit(np_session *s, const np__session_outgoing 
                                       np_fault *fault);
 
 /* What every send asks first; also tells the version that the message is encoded at. */
-NP_MUST_CHECK np_err np__session_may_send(const np_session *s, const np_message *message,
-                                          bool request, uint32_t *version);
+static inline NP_MUST_CHECK np_err np__session_may_send(const np_session *s,
+                                                        const np_message *message, bool request,
+                                                        uint32_t *version)
+{
+    const np_protocol *protocol = message->id < 256 ? &base_protocol : s->options->protocol;
+
+    if (np_unlikely(s->phase != NP_PHASE_OPEN)) {
+        return s->phase == NP_PHASE_HELLO ? NP_ERR_STATE : NP_ERR_CLOSED;
+    }
+    if (np_unlikely((message->kind == NP_MESSAGE_REQUEST) != request ||
+                    message < protocol->messages ||
+                    message >= protocol->messages + protocol->message_count)) {
+        return NP_ERR_ARG;
+    }
+    *version = message->id < 256 ? BASE_VERSION : s->version;
+    return np_unlikely(message->since > *version) ? NP_ERR_NEWER : NP_OK;
+}
 
 /* The id for the next stream of ours. */
 uint32_t np__session_next_stream(const np_session *s);

@@ -20,15 +20,24 @@ static void np_session_write(uint8_t *p, const np__session_outgoing *out)
 /* One frame. */
 static np_err np_session_emit_whole(np_session *s, const np__session_outgoing *out, size_t len)
 {
-    np_framing_head head = np_framing_make(out->kind, out->stream, len, out->more);
-    uint8_t *room = NULL;
-    np_err err = np_outq_reserve(&s->out, s->pool, head.head_len + len, &room);
+    bool plain = out->kind == NP_FRAMING_NO_STREAM && !out->more;
+    size_t wire = len + (out->kind == NP_FRAMING_NO_STREAM ? (size_t)NP_FRAMING_HEADER_LEN
+                                                           : (size_t)NP_FRAMING_HEAD_MAX);
+    uint8_t *p = NULL;
+    np_err err = np_outq_reserve(&s->out, s->pool, wire, &p);
 
-    if (err == NP_OK) {
-        np_session_write(np_framing_put(room, &head), out);
-        np_outq_commit(&s->out, head.head_len + len);
+    if (np_unlikely(err != NP_OK)) {
+        return err;
     }
-    return err;
+    if (np_likely(plain)) {
+        p = np_framing_put_plain(p, (uint32_t)len);
+    } else {
+        np_framing_head head = np_framing_make(out->kind, out->stream, len, out->more);
+        p = np_framing_put(p, &head);
+    }
+    np_session_write(p, out);
+    np_outq_commit(&s->out, wire);
+    return NP_OK;
 }
 
 /* Several frames: the payload lies in one piece, and the heads are gathered in between. */
@@ -120,23 +129,6 @@ void np__session_emit_cancel(np_session *s, uint32_t stream)
     /* Only a courtesy: an answer that comes nevertheless is dropped. */
     (void)err;
     s->writable_wanted = wanted;
-}
-
-np_err np__session_may_send(const np_session *s, const np_message *message, bool request,
-                            uint32_t *version)
-{
-    const np_protocol *protocol = message->id < 256 ? &base_protocol : s->options->protocol;
-
-    if (np_unlikely(s->phase != NP_PHASE_OPEN)) {
-        return s->phase == NP_PHASE_HELLO ? NP_ERR_STATE : NP_ERR_CLOSED;
-    }
-    if (np_unlikely((message->kind == NP_MESSAGE_REQUEST) != request ||
-                    message < protocol->messages ||
-                    message >= protocol->messages + protocol->message_count)) {
-        return NP_ERR_ARG;
-    }
-    *version = message->id < 256 ? BASE_VERSION : s->version;
-    return np_unlikely(message->since > *version) ? NP_ERR_NEWER : NP_OK;
 }
 
 static np_err np_session_send_any(np_session *s, const np_message *message,

@@ -101,13 +101,34 @@ np_err np__conn_dispatch(np_conn *conn, const np_incoming *in, np_fault *fault)
     return err;
 }
 
+/* A whole message. Member by member: clearing it first would cost as much as all the rest. */
+static void fill_incoming(np_incoming *in, const np_session_event *event)
+{
+    in->id = event->id;
+    in->payload = event->payload;
+    in->len = event->len;
+    in->version = event->version;
+    in->call.loop = NULL;
+    in->call.conn = 0;
+    in->call.message = NULL;
+    in->call.stream = 0;
+    in->kind = NP_INCOMING_MESSAGE;
+    in->body.loop = NULL;
+    in->body.conn = 0;
+    in->body.stream = 0;
+    in->total = 0;
+    in->err = NP_OK;
+    in->whole = NULL;
+}
+
 static void on_message(np_conn *conn, const np_session_event *event)
 {
-    np_fault fault = {.err = NP_OK};
+    np_incoming in;
+    np_fault fault;
     np_err err = NP_OK;
-    np_incoming in = {
-        .id = event->id, .payload = event->payload, .len = event->len, .version = event->version};
 
+    fault.err = NP_OK;
+    fill_incoming(&in, event);
     if (event->kind == NP_SESSION_EVENT_REQUEST) {
         in.call = (np_call){conn->group->loop, conn->id, event->message, event->stream};
     } else if (event->message->kind == NP_MESSAGE_STREAM) {
@@ -115,7 +136,7 @@ static void on_message(np_conn *conn, const np_session_event *event)
         conn->group->body_user = NULL;
     }
     err = np__conn_dispatch(conn, &in, &fault);
-    if (err != NP_OK) {
+    if (np_unlikely(err != NP_OK)) {
         np__conn_dispatch_failed(conn, event, err, &fault);
     }
 }

@@ -96,10 +96,11 @@ static void hold(np_link *link, bool back, bool by_owner)
 /* What the events of this link have queued and the peer has not taken is the measure of whether to
  * read on. Output that came from elsewhere does not count: if it did, two peers who both send much
  * would wait for each other to read. */
-static void weigh(np_link *link, size_t before)
+static inline void weigh(np_link *link, size_t before)
 {
     size_t after = np_session_queued(&link->session);
     size_t bound = link->session.options->queue_max / NP_LINK_REPLIES_PART;
+    bool back = false;
 
     if (after > before) {
         link->replies += (uint32_t)(after - before);
@@ -107,23 +108,20 @@ static void weigh(np_link *link, size_t before)
     if (link->replies > after) {
         link->replies = (uint32_t)after;
     }
-    hold(link, link->replies > bound, link->held_by_owner);
+    back = link->replies > bound;
+    if (back != link->held_back) {
+        hold(link, back, link->held_by_owner);
+    }
 }
 
 /* Whether what an event's handler sends is an answer to input. */
 static bool is_input(const np_session_event *event)
 {
-    switch (event->kind) {
-    case NP_SESSION_EVENT_MESSAGE:
-    case NP_SESSION_EVENT_REQUEST:
-    case NP_SESSION_EVENT_RESPONSE:
-    case NP_SESSION_EVENT_BODY_BEGIN:
-    case NP_SESSION_EVENT_BODY_DATA:
-    case NP_SESSION_EVENT_BODY_END:
-        return true;
-    default:
-        return false;
-    }
+    const unsigned input = 1u << NP_SESSION_EVENT_MESSAGE | 1u << NP_SESSION_EVENT_REQUEST |
+                           1u << NP_SESSION_EVENT_RESPONSE | 1u << NP_SESSION_EVENT_BODY_BEGIN |
+                           1u << NP_SESSION_EVENT_BODY_DATA | 1u << NP_SESSION_EVENT_BODY_END;
+
+    return (input >> event->kind & 1) != 0;
 }
 
 /* Hands out events, as many as the link may have of a turn. */
@@ -275,6 +273,7 @@ static void settle(np_link *link)
     } else if (!link->blocked && (np_session_queued(&link->session) > 0 ||
                                   (!link->shut && np_session_output_ended(&link->session)))) {
         np__loop_flush(link->loop, &link->task);
+        return; /* it is settled after that, before the loop waits for anything */
     }
     /* While undrained input waits for the next turn the watch stays as it is: changing it back and
      * forth would cost two system calls. */
@@ -331,7 +330,11 @@ static void on_task(np_loop *loop, np_task *task)
     if (!np_session_pending(&link->session) && stream_pending(link)) {
         read_some(link);
     }
-    drain(link);
+    /* Most tasks only write what the turn before has queued. */
+    if (link->abort_due || !np_session_is_open(&link->session) ||
+        np_session_pending(&link->session)) {
+        drain(link);
+    }
     if (!link->closed && !link->blocked) {
         flush(link);
     }

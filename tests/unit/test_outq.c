@@ -151,7 +151,7 @@ static void test_steady_traffic_allocates_nothing(void **state)
 
 static void test_no_memory(void **state)
 {
-    np_pool_options options = {.cache_max = 0, .live_max = 3000};
+    np_pool_options options = {.cache_max = 0, .live_max = 6000};
     np_outq q = {NULL, NULL, 0};
     uint8_t *room = NULL;
     uint8_t *body = NULL;
@@ -160,8 +160,8 @@ static void test_no_memory(void **state)
 
     np_pool_init(&pool, &options);
     add(&q, &pool, (const uint8_t *)"x", 1);
-    assert_int_equal(np_outq_reserve(&q, &pool, 4000, &room), NP_ERR_LIMIT);
-    assert_int_equal(np_outq_reserve_pieces(&q, &pool, 10, 100, 4000, &room, &body), NP_ERR_LIMIT);
+    assert_int_equal(np_outq_reserve(&q, &pool, 8000, &room), NP_ERR_LIMIT);
+    assert_int_equal(np_outq_reserve_pieces(&q, &pool, 10, 100, 8000, &room, &body), NP_ERR_LIMIT);
     assert_int_equal(q.queued, 1);
     expect(&q, &pool, (const uint8_t *)"x", 1, 1, 1);
     np_pool_fini(&pool);
