@@ -79,7 +79,9 @@ typedef enum np_err_class {
     X(FILES, -41, SYSTEM, "out of file descriptors")                                               \
     X(SYSTEM, -42, SYSTEM, "the operating system refused")                                         \
     X(IN_USE, -43, SYSTEM, "the address is in use")                                                \
-    X(JSON, -44, USAGE, "malformed JSON")
+    X(JSON, -44, USAGE, "malformed JSON")                                                          \
+    X(KEY, -45, CRYPTO, "a key that is no key")                                                    \
+    X(SEAL, -46, CRYPTO, "authentication failed")
 
 typedef enum np_err {
 #define NP_ERR_ENUM_(name, number, class, text) NP_ERR_##name = (number),
