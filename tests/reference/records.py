@@ -1,0 +1,145 @@
+"""Writes tests/vectors/records/vectors.json: the key schedule and the records of secure sessions, by
+an implementation that shares nothing with the library: HKDF by Python's hmac, XChaCha20-Poly1305 by
+libsodium's own function with a nonce of 24 bytes, entries put together by hand.
+
+    python3 tests/reference/records.py [--check]
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import hashlib
+import hmac
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).parent.parent / "vectors" / "records" / "vectors.json"
+
+TAG = 16
+XCHACHA20_POLY1305 = 0
+MESSAGE, KEY_UPDATE, CLOSE = 0, 1, 2
+
+
+def expand(secret: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-Expand, RFC 5869, section 2.3."""
+    out = b""
+    block = b""
+    count = 1
+    while len(out) < length:
+        block = hmac.new(secret, block + info + bytes([count]), hashlib.sha256).digest()
+        out += block
+        count += 1
+    return out[:length]
+
+
+class Sodium:
+    def __init__(self) -> None:
+        name = ctypes.util.find_library("sodium")
+        if name is None:
+            raise SystemExit("records.py: libsodium is missing: apt-get install libsodium23")
+        self._seal = ctypes.CDLL(name).crypto_aead_xchacha20poly1305_ietf_encrypt
+
+    def seal(self, plain: bytes, associated: bytes, nonce: bytes, key: bytes) -> bytes:
+        out = ctypes.create_string_buffer(len(plain) + TAG)
+        length = ctypes.c_ulonglong(0)
+        self._seal(
+            out,
+            ctypes.byref(length),
+            plain,
+            ctypes.c_ulonglong(len(plain)),
+            associated,
+            ctypes.c_ulonglong(len(associated)),
+            None,
+            nonce,
+            key,
+        )
+        return out.raw[: length.value]
+
+
+class Side:
+    """One direction of a session."""
+
+    def __init__(self, sodium: Sodium, secret: bytes, handshake_hash: bytes) -> None:
+        self.sodium = sodium
+        self.secret = secret
+        self.hash = handshake_hash
+        self.n = 0
+
+    def derive(self, label: bytes, length: int) -> bytes:
+        info = b"netproto/1 " + label + b"\0" + bytes([XCHACHA20_POLY1305]) + self.hash
+        return expand(self.secret, info, length)
+
+    def record(self, plain: bytes) -> bytes:
+        header = struct.pack(">IBBI", 0xDEADBEEF, 1, 4, len(plain) + TAG)
+        nonce = self.derive(b"prefix", 16) + struct.pack("<Q", self.n)
+        self.n += 1
+        return header + self.sodium.seal(plain, header, nonce, self.derive(b"key", 32))
+
+    def next_epoch(self) -> None:
+        self.secret = self.derive(b"next", 32)
+        self.n = 0
+
+
+def entry(kind: int, body: bytes, flags: int = 0, stream: bytes = b"") -> bytes:
+    return struct.pack("<IBB", len(body), kind, flags) + stream + body
+
+
+def vectors() -> dict[str, Any]:
+    sodium = Sodium()
+    secret = bytes(range(32))
+    handshake_hash = hashlib.sha256(b"a handshake").digest()
+    side = Side(sodium, secret, handshake_hash)
+    ping = struct.pack("<IQ", 0, 7)
+    request = struct.pack("<I", 257) + b"what is it?"
+    stream = struct.pack("<IBBH", 1, 0, 0, 0)
+    plan = [
+        ("one message", entry(MESSAGE, ping)),
+        ("sixteen messages", entry(MESSAGE, ping) * 16),
+        ("a request on a stream", entry(MESSAGE, request, 8, stream)),
+        ("a fragment and what follows", entry(MESSAGE, b"f" * 1024, 16) + entry(MESSAGE, b"end")),
+        ("the greatest", entry(MESSAGE, b"m" * 65536, 8, stream) + entry(MESSAGE, b"x" * 1004)),
+        ("a message and a key update", entry(MESSAGE, ping) + entry(KEY_UPDATE, b"")),
+        ("the next epoch", entry(MESSAGE, ping)),
+        ("the close", entry(CLOSE, struct.pack("<H", 3))),
+    ]
+    records = []
+    for name, plain in plan:
+        epoch = {"key": side.derive(b"key", 32).hex(), "prefix": side.derive(b"prefix", 16).hex()}
+        n = side.n
+        record = side.record(plain)
+        told = {"plain": plain.hex(), "record": record.hex()}
+        if len(plain) > 4096:  # long ones by their digest
+            told = {
+                "plain_sha256": hashlib.sha256(plain).hexdigest(),
+                "record_sha256": hashlib.sha256(record).hexdigest(),
+            }
+        records.append({"name": name, "n": n, **epoch, "len": len(plain), **told})
+        if plain.endswith(entry(KEY_UPDATE, b"")):
+            side.next_epoch()
+    return {
+        "about": "made by tests/reference/records.py",
+        "cipher": XCHACHA20_POLY1305,
+        "secret": secret.hex(),
+        "handshake_hash": handshake_hash.hex(),
+        "next_secret": side.secret.hex(),
+        "records": records,
+    }
+
+
+def main() -> int:
+    text = json.dumps(vectors(), indent=1) + "\n"
+    if "--check" in sys.argv[1:]:
+        if FILE.read_text() != text:
+            print(f"{FILE.name} is not what records.py writes", file=sys.stderr)
+            return 1
+        return 0
+    FILE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
