@@ -81,7 +81,8 @@ typedef enum np_err_class {
     X(IN_USE, -43, SYSTEM, "the address is in use")                                                \
     X(JSON, -44, USAGE, "malformed JSON")                                                          \
     X(KEY, -45, CRYPTO, "a key that is no key")                                                    \
-    X(SEAL, -46, CRYPTO, "authentication failed")
+    X(SEAL, -46, CRYPTO, "authentication failed")                                                  \
+    X(CLOCK, -47, PEER, "the clocks of the two sides differ too much")
 
 typedef enum np_err {
 #define NP_ERR_ENUM_(name, number, class, text) NP_ERR_##name = (number),

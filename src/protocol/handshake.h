@@ -91,9 +91,9 @@ NP_MUST_CHECK np_err np_handshake_read_init(np_handshake *h, np_bytes message, n
  * tells; *theirs, where offer_known, is what the responder can do and points into `scratch`, which
  * has room for NP_NOISE_MESSAGE_MAX bytes); NP_ERR_REFUSED, the key is our own; NP_ERR_SEAL,
  * _KEY, the decoder's. */
-NP_MUST_CHECK np_err np_handshake_read_response(np_handshake *h, np_bytes message,
-                                                uint8_t *scratch, base_offer *theirs,
-                                                bool *offer_known, np_fault *fault);
+NP_MUST_CHECK np_err np_handshake_read_response(np_handshake *h, np_bytes message, uint8_t *scratch,
+                                                base_offer *theirs, bool *offer_known,
+                                                np_fault *fault);
 
 /* The responder takes the initiator's key out of Confirm, to be looked up: noise.remote_static.
  * *rest is what np_handshake_read_confirm wants and points into the message. Errors: NP_ERR_SEAL,

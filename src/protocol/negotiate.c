@@ -46,6 +46,13 @@ static bool np_negotiate_known(const uint8_t digest[32])
     return any != 0;
 }
 
+void np_negotiate_choice(base_choice *out, const np_negotiate_side *mine, uint32_t version)
+{
+    memset(out, 0, sizeof *out);
+    out->version = version;
+    np_negotiate_digest(mine->protocol, version, out->digest);
+}
+
 np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine, const base_offer *offer,
                            np_fault *fault)
 {
@@ -65,9 +72,7 @@ np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine, cons
                             "a range that meets ours", 16 + offer->protocol.len,
                             offer->version_max);
     }
-    memset(out, 0, sizeof *out);
-    out->version = version;
-    np_negotiate_digest(mine->protocol, version, out->digest);
+    np_negotiate_choice(out, mine, version);
     return NP_OK;
 }
 

@@ -30,6 +30,9 @@ NP_MUST_CHECK np_err np_negotiate_side_make(np_negotiate_side *out, const np_pro
 /* What a side offers. Points to the protocol's constants. */
 base_offer np_negotiate_offer(const np_negotiate_side *mine);
 
+/* What the accepting side answers for a version of its own. */
+void np_negotiate_choice(base_choice *out, const np_negotiate_side *mine, uint32_t version);
+
 /* The accepting side chooses from an offer. Errors: NP_ERR_VERSION with *fault filled in: another
  * protocol, or no version in common. */
 NP_MUST_CHECK np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine,
