@@ -72,15 +72,151 @@ void np_outq_commit_pieces(np_outq *q)
     q->queued += q->tail->end;
 }
 
+/* Records ----------------------------------------------------------------------------------- */
+
+/* Whether a block is one record, or one that holds several of a large body. */
+static bool np_outq_is_single(const np_outq_block *block)
+{
+    return block->piece_len == 0;
+}
+
+np_err np_outq_reserve_record(np_outq *q, np_pool *pool, const np_outq_margins *margins, size_t len,
+                              uint8_t **room)
+{
+    np_outq_block *block = q->tail;
+    size_t ends = margins->spare + margins->after;
+    np_err err;
+
+    assert(len + margins->spare <= margins->plain_max);
+    if (block == NULL || !block->open || !np_outq_is_single(block) ||
+        len + ends > block->cap - sizeof *block - block->end ||
+        block->end - margins->before + len + margins->spare > margins->plain_max) {
+        uint8_t *data = NULL;
+        err = np__outq_reserve_block(q, pool, margins->before + len + ends, &data);
+        if (err != NP_OK) {
+            return err;
+        }
+        block = q->tail;
+        block->open = true;
+        block->end = margins->before;
+    }
+    *room = np_outq_data(block) + block->end;
+    return NP_OK;
+}
+
+void np_outq_commit_record(np_outq *q, const np_outq_margins *margins, size_t len)
+{
+    np_outq_block *block = q->tail;
+
+    q->queued += len + (block->end == margins->before ? margins->before : 0);
+    block->end += len;
+}
+
+/* Bytes on the wire of a whole record of a block of several. */
+static size_t np_outq_unit(const np_outq_block *block, const np_outq_margins *margins)
+{
+    return margins->before + block->head_len + block->piece_len + margins->after;
+}
+
+np_err np_outq_reserve_records(np_outq *q, np_pool *pool, const np_outq_margins *margins,
+                               size_t head_len, size_t piece_len, size_t body_len, uint8_t **body)
+{
+    size_t pieces = (body_len + piece_len - 1) / piece_len;
+    size_t total = pieces * (margins->before + head_len + margins->after) + body_len;
+    np_outq_block *block = NULL;
+    np_err err = np_outq_append(q, pool, total, &block);
+
+    if (err != NP_OK) {
+        return err;
+    }
+    block->head_len = head_len;
+    block->piece_len = piece_len;
+    block->body_at = total - body_len;
+    block->end = total;
+    block->open = true;
+    *body = np_outq_data(block) + block->body_at;
+    return NP_OK;
+}
+
+uint8_t *np_outq_record_head(const np_outq *q, const np_outq_margins *margins, size_t piece)
+{
+    return np_outq_data(q->tail) + piece * np_outq_unit(q->tail, margins) + margins->before;
+}
+
+/* The body stands at the block's end and every piece moves towards the front, so that none meets
+ * one that has not moved. */
+void np_outq_commit_records(np_outq *q, const np_outq_margins *margins, size_t body_len)
+{
+    np_outq_block *block = q->tail;
+    const uint8_t *from = np_outq_data(block) + block->body_at;
+
+    for (size_t i = 0; body_len > 0; i++) {
+        size_t n = body_len < block->piece_len ? body_len : block->piece_len;
+        memmove(np_outq_record_head(q, margins, i) + block->head_len, from, n);
+        from += n;
+        body_len -= n;
+    }
+    q->queued += block->end;
+}
+
+/* The first block with something to seal; NULL if there is none. */
+static np_outq_block *np_outq_first_open(const np_outq *q)
+{
+    np_outq_block *block = q->head;
+
+    while (block != NULL && !block->open) {
+        block = block->next;
+    }
+    return block;
+}
+
+size_t np_outq_unsealed(const np_outq *q, const np_outq_margins *margins, uint8_t **frame,
+                        bool *spare)
+{
+    const np_outq_block *block = np_outq_first_open(q);
+    size_t unit;
+    size_t left;
+
+    if (block == NULL) {
+        return 0;
+    }
+    *frame = np_outq_data(block) + block->sealed;
+    *spare = np_outq_is_single(block);
+    if (*spare) {
+        return block->end - margins->before;
+    }
+    unit = np_outq_unit(block, margins);
+    left = block->end - block->sealed;
+    return (left < unit ? left : unit) - margins->before - margins->after;
+}
+
+void np_outq_seal(np_outq *q, const np_outq_margins *margins, size_t added)
+{
+    np_outq_block *block = np_outq_first_open(q);
+    size_t unit;
+    size_t left;
+
+    if (np_outq_is_single(block)) {
+        block->end += added + margins->after;
+        q->queued += added + margins->after;
+        block->sealed = block->end;
+    } else {
+        unit = np_outq_unit(block, margins);
+        left = block->end - block->sealed;
+        block->sealed += left < unit ? left : unit;
+    }
+    block->open = block->sealed < block->end;
+}
+
 /* The run of bytes in memory that starts at wire position `at` of a block. */
 static struct iovec np_outq_run(const np_outq_block *block, size_t at)
 {
     struct iovec run;
     uint8_t *data = np_outq_data(block);
 
-    if (block->head_len == 0) {
+    if (block->head_len == 0 || block->sealed > 0) {
         run.iov_base = data + at;
-        run.iov_len = block->end - at;
+        run.iov_len = (block->open ? block->sealed : block->end) - at;
         return run;
     }
     size_t unit = block->head_len + block->piece_len;
@@ -104,10 +240,14 @@ size_t np_outq_gather(const np_outq *q, struct iovec *iov, size_t max)
 
     for (const np_outq_block *block = q->head; block != NULL && count < max; block = block->next) {
         size_t at = block->begin;
-        while (at < block->end && count < max) {
+        size_t ready = block->open ? block->sealed : block->end;
+        while (at < ready && count < max) {
             iov[count] = np_outq_run(block, at);
             at += iov[count].iov_len;
             count++;
+        }
+        if (block->open) {
+            break;
         }
     }
     return count;

@@ -5,6 +5,10 @@
  * A body that is cut into fragments lies in one block in one piece, with the fragments' headers
  * before it: the gathered write puts each header before its fragment, so nothing is moved.
  *
+ * Of a secure session, a block is a record that stays open while messages are added to it, until
+ * somebody seals it (record.h) right before it is written; a large body is a block of several
+ * records. What is not sealed is not gathered.
+ *
  * Threads: one. Memory: blocks belong to the pool and go back as soon as they are written.
  */
 #ifndef NP_PROTOCOL_OUTQ_H
@@ -26,6 +30,8 @@ struct np_outq_block {
     size_t head_len;  /* of a fragment's header; 0 in blocks without fragments */
     size_t piece_len; /* of a fragment but the last */
     size_t body_at;   /* where the body stands in data */
+    size_t sealed;    /* of an open block: wire bytes that may be written */
+    bool open;        /* it holds plain text that is to be sealed */
 };
 
 typedef struct np_outq {
@@ -70,6 +76,37 @@ NP_MUST_CHECK np_err np_outq_reserve_pieces(np_outq *q, np_pool *pool, size_t he
                                             size_t piece_len, size_t body_len, uint8_t **heads,
                                             uint8_t **body);
 void np_outq_commit_pieces(np_outq *q);
+
+/* What a record has around its plain text, and room for an entry that its sealer may add. */
+typedef struct np_outq_margins {
+    size_t before; /* the frame's header */
+    size_t after;  /* the tag */
+    size_t spare;
+    size_t plain_max; /* greatest plain text, what is spare included */
+} np_outq_margins;
+
+/* The same two for plain text of records: `len` bytes that share a record with others. */
+NP_MUST_CHECK np_err np_outq_reserve_record(np_outq *q, np_pool *pool,
+                                            const np_outq_margins *margins, size_t len,
+                                            uint8_t **room);
+void np_outq_commit_record(np_outq *q, const np_outq_margins *margins, size_t len);
+
+/* Room for a body of body_len bytes that goes out in records of its own, head_len bytes and at most
+ * piece_len of the body in each. Encode the body to *body, then call np_outq_commit_records, then
+ * write the heads to where np_outq_record_head says. */
+NP_MUST_CHECK np_err np_outq_reserve_records(np_outq *q, np_pool *pool,
+                                             const np_outq_margins *margins, size_t head_len,
+                                             size_t piece_len, size_t body_len, uint8_t **body);
+void np_outq_commit_records(np_outq *q, const np_outq_margins *margins, size_t body_len);
+uint8_t *np_outq_record_head(const np_outq *q, const np_outq_margins *margins, size_t piece);
+
+/* The next record to be sealed: *frame is where its header goes, returns the bytes of plain text
+ * behind that; 0 if there is none. *spare tells whether `spare` bytes may be added to them. */
+size_t np_outq_unsealed(const np_outq *q, const np_outq_margins *margins, uint8_t **frame,
+                        bool *spare);
+
+/* That record is sealed now; `added` bytes were added to its plain text. */
+void np_outq_seal(np_outq *q, const np_outq_margins *margins, size_t added);
 
 /* Fills in at most max pieces of what is queued; returns how many. */
 size_t np_outq_gather(const np_outq *q, struct iovec *iov, size_t max);

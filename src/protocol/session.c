@@ -61,12 +61,14 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
     s->frame_deadline = NP_TIME_NEVER;
     s->stall_deadline = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;
-    if (role == NP_SESSION_CLIENT) {
+    if (options->security != NULL) {
+        err = np__session_secure_init(s);
+    } else if (role == NP_SESSION_CLIENT) {
         hello.offer = np_negotiate_offer(&mine);
         err = np__session_emit_base(s, BASE_HELLO_ID, &hello);
-        if (err != NP_OK) {
-            np_session_fini(s);
-        }
+    }
+    if (err != NP_OK) {
+        np_session_fini(s);
     }
     return err;
 }
@@ -77,6 +79,7 @@ void np_session_fini(np_session *s)
     np_outq_clear(&s->out, s->pool);
     np_calls_clear(&s->calls, s->pool);
     np_bodies_clear(&s->bodies, s->pool);
+    np__session_secure_fini(s);
     if (s->end != NULL) {
         np_pool_give(s->pool, s->end, s->end->cap);
         s->end = NULL;
@@ -124,9 +127,12 @@ base_reason np__session_reason(np_err err)
         return BASE_REASON_BUSY;
     case NP_ERR_REFUSED:
         return BASE_REASON_REFUSED;
+    case NP_ERR_CLOCK:
+        return BASE_REASON_CLOCK;
     default:
-        return np_err_class_of(err) == NP_CLASS_PROTO ? BASE_REASON_MALFORMED
-                                                      : BASE_REASON_INTERNAL;
+        return np_err_class_of(err) == NP_CLASS_PROTO || np_err_class_of(err) == NP_CLASS_CRYPTO
+                   ? BASE_REASON_MALFORMED
+                   : BASE_REASON_INTERNAL;
     }
 }
 
@@ -139,6 +145,8 @@ np_err np__session_reason_err(uint32_t reason)
         return NP_ERR_BUSY;
     case BASE_REASON_REFUSED:
         return NP_ERR_REFUSED;
+    case BASE_REASON_CLOCK:
+        return NP_ERR_CLOCK;
     default:
         return NP_ERR_FAILED;
     }
@@ -184,6 +192,10 @@ void np__session_closing(np_session *s)
     s->body_wanted = false;
     s->calls_due = false;
     s->paused = false;
+    if (np__session_is_keyed(s)) {
+        np__session_emit_close(s);
+        s->close_queued = true;
+    }
     np__session_settle(s);
 }
 
@@ -209,6 +221,27 @@ void np__session_settle(np_session *s)
     }
 }
 
+/* In the clear, to somebody unknown: no more than which of four reasons it is. */
+static void np_session_tell_stranger(np_session *s, base_error *error)
+{
+    np_err sent;
+
+    switch (error->reason) {
+    case BASE_REASON_VERSION:
+    case BASE_REASON_BUSY:
+        break;
+    case BASE_REASON_CLOCK:
+        error->clock_ms.has = true;
+        error->clock_ms.value = s->now.wall_ms;
+        break;
+    default:
+        error->reason = BASE_REASON_REFUSED;
+        break;
+    }
+    sent = np__session_emit_base(s, BASE_ERROR_ID, error);
+    (void)sent;
+}
+
 /* Tells the peer why; where there is no memory for it, it stays untold. */
 static void np_session_tell(np_session *s, np_err err, const np_fault *fault)
 {
@@ -219,6 +252,10 @@ static void np_session_tell(np_session *s, np_err err, const np_fault *fault)
 
     memset(&error, 0, sizeof error);
     error.reason = np__session_reason(err);
+    if (s->secure != NULL && !np__session_is_keyed(s)) {
+        np_session_tell_stranger(s, &error);
+        return;
+    }
     if (np_err_class_of(err) == NP_CLASS_PROTO) {
         error.text = np_str_from(np_err_text(err));
         if (fault != NULL) {
@@ -299,9 +336,13 @@ void np_session_lost(np_session *s, np_err err, np_time now)
 
 size_t np_session_output(np_session *s, struct iovec *iov, size_t max, np_time now)
 {
-    size_t count = np_outq_gather(&s->out, iov, max);
+    size_t count;
 
     s->now = now;
+    if (np__session_is_keyed(s)) {
+        np__session_seal(s);
+    }
+    count = np_outq_gather(&s->out, iov, max);
     if (count > 0 && s->stall_deadline == NP_TIME_NEVER) {
         s->stall_deadline = np__session_after(s, s->options->stall_ms);
     }

@@ -1,8 +1,13 @@
-/* session.h - one plain connection as a pure state machine.
+/* session.h - one connection, plain or secure, as a pure state machine.
  *
  * Bytes and time go in; bytes, events and the next deadline come out. There is no socket, clock,
- * randomness or callback in here, so a session runs the same over TCP, in a simulation and in a
- * fuzz target. The secure session will have the same verbs.
+ * randomness of its own or callback in here, so a session runs the same over TCP, in a simulation
+ * and in a fuzz target.
+ *
+ * A secure one differs in what its bytes are, not in its verbs: instead of Hello and Welcome there
+ * is a handshake (handshake.h), in which the event PEER_KEY asks whether the peer is trusted, and
+ * then everything travels in records (record.h). Whether a session is secure is in its options;
+ * neither side finds out or gives in on the wire.
  *
  * One turn of a pump:
  *
@@ -51,6 +56,7 @@
 #include "protocol/bodies.h"
 #include "protocol/calls.h"
 #include "protocol/outq.h"
+#include "util/crypto.h"
 #include "util/pool.h"
 
 /* The runtime library calls these too, so they are exported, though no user includes this. */
@@ -77,11 +83,20 @@ typedef enum np_session_stage {
 /* One word, e.g. "frame". Static. */
 const char *np_session_stage_name(np_session_stage stage);
 
+/* What makes sessions secure. */
+typedef struct np_session_security {
+    const np_keypair *identity; /* ours, which the peer gets to see */
+    const uint8_t *psk;         /* client: a pre-shared key of 32 bytes; NULL: without */
+    uint32_t skew_ms;           /* server: how far the clocks may be apart; 0: not judged */
+    np_rng rng;
+} np_session_security;
+
 /* Shared by all sessions of a listener or client; must outlive them. Zero in a time switches that
  * deadline off. */
 typedef struct np_session_options {
     const np_protocol *protocol;         /* ids from 256, or the base protocol itself */
     const np_conversation *conversation; /* NULL: every message is allowed; see converse.h */
+    const np_session_security *security; /* NULL: plain text */
     uint32_t version_min;                /* 0: the protocol's own range */
     uint32_t version_max;
     size_t queue_max;    /* bytes of output queued; default 1 MiB */
@@ -100,6 +115,9 @@ typedef struct np_session_options {
 np_session_options np_session_options_default(const np_protocol *protocol);
 
 typedef enum np_session_event_kind {
+    NP_SESSION_EVENT_PEER_KEY, /* secure: payload is the peer's static key, len 32, which it has
+                                * proved to hold (a server's client proves it with the next bytes).
+                                * Answer by np_session_trust before the next verb; silence is no. */
     NP_SESSION_EVENT_OPEN,     /* version: agreed on. Sends are possible from here on. */
     NP_SESSION_EVENT_MESSAGE,  /* id, message, payload, len */
     NP_SESSION_EVENT_REQUEST,  /* the same, and stream: reply or refuse with it, now or later */
@@ -161,6 +179,7 @@ typedef enum np_want {
 } np_want;
 
 typedef struct np_session_end np_session_end;
+typedef struct np_session_secure np_session_secure;
 
 /* The members are session*.c's. */
 typedef struct np_session {
@@ -201,18 +220,20 @@ typedef struct np_session {
             bool starved : 1;         /* the next step needs more input */
             bool paused : 1;          /* the next step needs room in the output queue */
             bool held : 1;            /* np_session_hold */
+            bool secured : 1;         /* input comes in records, or will */
         };
         uint16_t detours;
     };
 
-    bool in_carry : 1;   /* the window lies in carry */
-    bool whole_more : 1; /* another frame follows the current one */
-    bool body_more : 1;  /* it is not the last piece */
-    bool closed_due : 1; /* the event CLOSED is still to come */
-    bool peer_ended : 1; /* its Disconnect or the end of its bytes was seen */
-    bool eof : 1;        /* the end of its bytes */
-    bool by_peer : 1;    /* of the cause */
-    bool pinged : 1;     /* idle_ms has passed once */
+    bool in_carry : 1;     /* the window lies in carry */
+    bool whole_more : 1;   /* another frame follows the current one */
+    bool body_more : 1;    /* it is not the last piece */
+    bool closed_due : 1;   /* the event CLOSED is still to come */
+    bool peer_ended : 1;   /* its Disconnect or the end of its bytes was seen */
+    bool eof : 1;          /* the end of its bytes */
+    bool by_peer : 1;      /* of the cause */
+    bool pinged : 1;       /* idle_ms has passed once */
+    bool close_queued : 1; /* the last entry of our direction */
 
     uint32_t body_stream; /* of the current piece; where body_given, of the last event */
     uint32_t body_left;   /* bytes that the current frame still brings */
@@ -225,7 +246,8 @@ typedef struct np_session {
     uint64_t stall_deadline;
     uint64_t idle_deadline;
 
-    np_session_end *end; /* the cause in detail; NULL before, or without memory */
+    np_session_end *end;       /* the cause in detail; NULL before, or without memory */
+    np_session_secure *secure; /* NULL: plain */
     int conversation_place;
     uint32_t version;     /* agreed on; 0 before */
     uint32_t next_stream; /* of ours */
@@ -240,6 +262,16 @@ NP_MUST_CHECK np_err np_session_init(np_session *s, const np_session_options *op
 
 /* Gives everything back, without a word to the peer and without events. */
 void np_session_fini(np_session *s);
+
+/* Answers PEER_KEY, while it is the last event. A client that is not trusted is told so in a
+ * record; a server that is not trusted hears nothing, not even who we are. psk: a server gives the
+ * pre-shared key of that client, 32 bytes, or NULL if it has none; a client gives NULL. */
+void np_session_trust(np_session *s, bool trusted, const uint8_t *psk);
+
+/* The peer's static key, 32 bytes, and the nonce that its handshake had, 16 bytes; NULL before they
+ * are known, and of a plain session. Valid until np_session_fini. */
+const uint8_t *np_session_peer_key(const np_session *s);
+const uint8_t *np_session_peer_nonce(const np_session *s);
 
 /* Input ------------------------------------------------------------------------------------- */
 

@@ -15,18 +15,21 @@ static np_err np_session_judge_base(const np_session *s, uint32_t id, const np_m
 
     switch (id) {
     case BASE_HELLO_ID:
-        allowed = s->phase == NP_PHASE_HELLO && s->role == NP_SESSION_SERVER;
+        allowed = s->phase == NP_PHASE_HELLO && s->role == NP_SESSION_SERVER && s->secure == NULL;
         break;
     case BASE_WELCOME_ID:
-        allowed = s->phase == NP_PHASE_HELLO && s->role == NP_SESSION_CLIENT;
+        allowed = s->phase == NP_PHASE_HELLO && s->role == NP_SESSION_CLIENT &&
+                  (s->secure == NULL || np__session_is_keyed(s));
         break;
     case BASE_SECURE_HANDSHAKE_INIT_ID:
     case BASE_SECURE_HANDSHAKE_RESPONSE_ID:
     case BASE_SECURE_HANDSHAKE_CONFIRM_ID:
-        allowed = false;
+        allowed = np__session_secure_expects(s, id);
         break;
     case BASE_ERROR_ID:
+        break;
     case BASE_DISCONNECT_ID:
+        allowed = s->secure == NULL || np__session_is_keyed(s);
         break;
     default:
         allowed = s->phase == NP_PHASE_OPEN;
@@ -125,7 +128,7 @@ static np__session_step np_session_failed(np_session *s, np_err err, np_session_
     return NP_STEP_ENDED;
 }
 
-static np__session_step np_session_opened(np_session *s, uint32_t version, np_session_event *event)
+np__session_step np__session_opened(np_session *s, uint32_t version, np_session_event *event)
 {
     s->version = version;
     s->phase = NP_PHASE_OPEN;
@@ -166,7 +169,7 @@ static np__session_step np_session_take_hello(np_session *s, const uint8_t *payl
     if (err != NP_OK) {
         return np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
     }
-    return np_session_opened(s, welcome.choice.version, event);
+    return np__session_opened(s, welcome.choice.version, event);
 }
 
 static np__session_step np_session_take_welcome(np_session *s, const uint8_t *payload, size_t len,
@@ -180,37 +183,54 @@ static np__session_step np_session_take_welcome(np_session *s, const uint8_t *pa
     if (err == NP_OK) {
         err = np_negotiate_check(&mine, &welcome.choice, &fault);
     }
+    if (err == NP_OK && s->secure != NULL &&
+        welcome.choice.version != s->secure->handshake.version) {
+        err = np_fault_set(&fault, NP_ERR_VERSION, "base.Welcome.choice.version",
+                           "that of the handshake", 4, welcome.choice.version);
+    }
     if (err != NP_OK) {
         return np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
     }
-    return np_session_opened(s, welcome.choice.version, event);
+    return np__session_opened(s, welcome.choice.version, event);
+}
+
+np_str np__session_offer_text(const base_offer *offer, char *line, size_t cap)
+{
+    int n = snprintf(line, cap, "the peer speaks %.*s %u to %u", (int)offer->protocol.len,
+                     offer->protocol.data, offer->version_min, offer->version_max);
+
+    return (np_str){line, n > 0 ? (size_t)n : 0};
+}
+
+/* What the words of an Error are. Before there are keys anybody may have written it: then its
+ * number is all that is told of it. */
+static np_str np_session_error_text(const np_session *s, const base_error *error, char *line,
+                                    size_t cap)
+{
+    if (s->secure != NULL && !np__session_is_keyed(s)) {
+        return np_str_from("an answer that nobody vouches for");
+    }
+    if (error->reason == BASE_REASON_VERSION && error->offer.has) {
+        return np__session_offer_text(&error->offer.value, line, cap);
+    }
+    return error->text.len > 0 ? error->text : error->where;
 }
 
 /* The peer's Error: it closes after it, and so do we, without another word. */
 static np__session_step np_session_take_error(np_session *s, const uint8_t *payload, size_t len)
 {
     char line[NP_SESSION_TEXT_MAX + 160];
-    np_str text = {line, 0};
     base_error error;
     np_fault fault;
     np_err err = base_error_decode(&error, payload, len, &fault);
-    int n;
 
     if (err != NP_OK) {
         return np_session_failed(s, err, NP_SESSION_STAGE_DECODE, &fault);
     }
-    if (error.reason == BASE_REASON_VERSION && error.offer.has) {
-        const base_offer *offer = &error.offer.value;
-        n = snprintf(line, sizeof line, "the peer speaks %.*s %u to %u", (int)offer->protocol.len,
-                     offer->protocol.data, offer->version_min, offer->version_max);
-        text.len = n > 0 ? (size_t)n : 0;
-    } else {
-        text = error.text.len > 0 ? error.text : error.where;
-    }
     err = np__session_reason_err(error.reason);
-    np__session_cause(s, err,
-                      err == NP_ERR_VERSION ? NP_SESSION_STAGE_NEGOTIATE : NP_SESSION_STAGE_PEER,
-                      true, error.reason, NULL, text);
+    np__session_cause(
+        s, err, err == NP_ERR_VERSION ? NP_SESSION_STAGE_NEGOTIATE : NP_SESSION_STAGE_PEER, true,
+        error.reason, NULL, np_session_error_text(s, &error, line, sizeof line));
     s->peer_ended = true;
     np__session_closed(s);
     return NP_STEP_ENDED;
@@ -289,6 +309,10 @@ static np__session_step np_session_take_message(np_session *s, const uint8_t *pa
     int place = 0;
 
     switch (id) {
+    case BASE_SECURE_HANDSHAKE_INIT_ID:
+    case BASE_SECURE_HANDSHAKE_RESPONSE_ID:
+    case BASE_SECURE_HANDSHAKE_CONFIRM_ID:
+        return np__session_secure_take(s, payload, len, event); /* it was expected */
     case BASE_PING_ID:
         return np_session_take_ping(s, payload, len);
     case BASE_PONG_ID:

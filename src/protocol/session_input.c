@@ -216,7 +216,7 @@ void np_session_park(np_session *s)
 
 /* Frames ------------------------------------------------------------------------------------ */
 
-static np__session_step np_session_refused(np_session *s, np_err err, const np_fault *fault)
+np__session_step np__session_refused(np_session *s, np_err err, const np_fault *fault)
 {
     np_session_stage stage = NP_SESSION_STAGE_FRAME;
 
@@ -251,7 +251,7 @@ static np__session_step np_session_step_whole(np_session *s, np_session_event *e
     if (n > 0) {
         err = np_session_whole_reserve(s, n);
         if (err != NP_OK) {
-            return np_session_refused(s, err, NULL);
+            return np__session_refused(s, err, NULL);
         }
         memcpy(s->whole.data + s->whole.len, s->in, n);
         s->whole.len += (uint32_t)n;
@@ -311,6 +311,49 @@ static np_err np_session_judge_first(np_session *s, const np_framing_head *head,
     return NP_OK;
 }
 
+np__session_step np__session_step_head(np_session *s, const np_framing_head *head, size_t there,
+                                       np_session_event *event)
+{
+    np_fault fault;
+    np_err err;
+
+    if (np_unlikely(head->kind == NP_FRAMING_DATA)) {
+        return np__session_body_frame(
+            s, head, there >= 4 && head->body_len >= 4 ? s->in + head->head_len : NULL);
+    }
+    err = np_unlikely(s->whole_busy)
+              ? np_session_judge_next(s, head, &fault)
+              : np_session_judge_first(s, head, s->in + head->head_len, there, &fault);
+    if (np_unlikely(err != NP_OK)) {
+        return np__session_refused(s, err, &fault);
+    }
+    if (np_likely(there >= head->body_len && !head->more && !s->whole_busy)) {
+        np__session_step step = np__session_take(s, head->kind, head->stream,
+                                                 s->in + head->head_len, head->body_len, event);
+        if (np_likely(step != NP_STEP_PAUSED)) {
+            s->in += head->head_len + head->body_len;
+            s->frame_deadline = NP_TIME_NEVER;
+        }
+        return step;
+    }
+    if (!head->more && !s->whole_busy && (head->body_len < NP_SESSION_DIRECT_MIN || there < 4)) {
+        return np__session_starve(
+            s,
+            head->head_len + (head->body_len < NP_SESSION_DIRECT_MIN ? (size_t)head->body_len : 4));
+    }
+    if (!s->whole_busy && there < 4) {
+        return np__session_starve(s, head->head_len + 4); /* a first fragment: its id decides */
+    }
+    s->whole_busy = true;
+    s->whole_body = true;
+    s->whole_more = head->more;
+    s->whole_kind = head->kind;
+    s->whole_stream = head->stream;
+    s->whole_left = head->body_len;
+    s->in += head->head_len;
+    return NP_STEP_AGAIN;
+}
+
 /* The next frame of the window. */
 static np__session_step np_session_step_frame(np_session *s, np_session_event *event)
 {
@@ -323,51 +366,35 @@ static np__session_step np_session_step_frame(np_session *s, np_session_event *e
     np_framing_head head;
     np_fault fault;
     size_t need = 0;
-    size_t there;
     bool done = false;
     np_err err = np_framing_read(&head, s->in, n, &rules, &done, &need, &fault);
 
     if (np_unlikely(err != NP_OK)) {
-        return np_session_refused(s, err, &fault);
+        return np__session_refused(s, err, &fault);
     }
     if (np_unlikely(!done)) {
         return np__session_starve(s, need);
     }
-    there = n - head.head_len;
-    if (np_unlikely(head.kind == NP_FRAMING_DATA)) {
-        return np__session_body_frame(
-            s, &head, there >= 4 && head.body_len >= 4 ? s->in + head.head_len : NULL);
+    return np__session_step_head(s, &head, n - head.head_len, event);
+}
+
+/* The next step of the input. */
+static np__session_step np_session_step(np_session *s, np_session_event *event)
+{
+    if (s->whole_body) {
+        return np_session_step_whole(s, event);
     }
-    err = np_unlikely(s->whole_busy)
-              ? np_session_judge_next(s, &head, &fault)
-              : np_session_judge_first(s, &head, s->in + head.head_len, there, &fault);
-    if (np_unlikely(err != NP_OK)) {
-        return np_session_refused(s, err, &fault);
+    if (s->body_frame) {
+        return np__session_step_body(s, event);
     }
-    if (np_likely(there >= head.body_len && !head.more && !s->whole_busy)) {
-        np__session_step step = np__session_take(s, head.kind, head.stream, s->in + head.head_len,
-                                                 head.body_len, event);
-        if (np_likely(step != NP_STEP_PAUSED)) {
-            s->in += head.head_len + head.body_len;
-            s->frame_deadline = NP_TIME_NEVER;
-        }
-        return step;
+    if (s->secure == NULL) {
+        return np_session_step_frame(s, event);
     }
-    if (!head.more && !s->whole_busy && (head.body_len < NP_SESSION_DIRECT_MIN || there < 4)) {
-        return np__session_starve(
-            s, head.head_len + (head.body_len < NP_SESSION_DIRECT_MIN ? (size_t)head.body_len : 4));
+    if (s->secure->asked || s->secure->answered) {
+        return np__session_secure_resume(s, event);
     }
-    if (!s->whole_busy && there < 4) {
-        return np__session_starve(s, head.head_len + 4); /* a first fragment: its id decides */
-    }
-    s->whole_busy = true;
-    s->whole_body = true;
-    s->whole_more = head.more;
-    s->whole_kind = head.kind;
-    s->whole_stream = head.stream;
-    s->whole_left = head.body_len;
-    s->in += head.head_len;
-    return NP_STEP_AGAIN;
+    return np__session_is_keyed(s) ? np__session_step_record(s, event)
+                                   : np_session_step_frame(s, event);
 }
 
 /* Events ------------------------------------------------------------------------------------ */
@@ -449,9 +476,7 @@ static void np_session_input_ended(np_session *s)
 static bool np_session_event_input(np_session *s, np_session_event *event)
 {
     while (s->phase < NP_PHASE_CLOSING && !s->held && !s->starved) {
-        np__session_step step = s->whole_body   ? np_session_step_whole(s, event)
-                                : s->body_frame ? np__session_step_body(s, event)
-                                                : np_session_step_frame(s, event);
+        np__session_step step = np_session_step(s, event);
         if (s->paused && step != NP_STEP_PAUSED) {
             s->paused = false;
             np__session_body_resume(s);
@@ -561,5 +586,6 @@ bool np_session_pending(const np_session *s)
     if (s->paused) {
         return !np__session_congested(s);
     }
-    return s->in != s->in_end || s->whole_body || s->body_frame || s->eof;
+    return s->in != s->in_end || s->whole_body || s->body_frame || s->eof ||
+           (s->secure != NULL && (s->secure->asked || s->secure->answered));
 }

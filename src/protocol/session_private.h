@@ -6,6 +6,8 @@
  *   session_send.c        messages, requests and replies to bytes
  *   session_body.c        bodies of ours to bytes
  *   session_body_input.c  pieces of the peer's bodies to events
+ *   session_secure.c      the handshake, and trust
+ *   session_record.c      records to entries, entries to records
  */
 #ifndef NP_PROTOCOL_SESSION_PRIVATE_H
 #define NP_PROTOCOL_SESSION_PRIVATE_H
@@ -14,6 +16,8 @@
 
 #include "core/framing.h"
 #include "protocol/converse.h"
+#include "protocol/entry.h"
+#include "protocol/handshake.h"
 #include "protocol/session.h"
 
 enum { NP_PHASE_HELLO, NP_PHASE_OPEN, NP_PHASE_CLOSING, NP_PHASE_CLOSED };
@@ -36,6 +40,37 @@ struct np_session_end {
     size_t text_len;
     char text[NP_SESSION_TEXT_MAX + 1];
 };
+
+/* What a secure session has beyond a plain one; lives in a pool block, and is wiped. */
+struct np_session_secure {
+    size_t cap; /* of the block */
+    np_handshake_side side;
+    np_handshake handshake; /* wiped when it is over, but for the peer's key and nonce */
+    np_record_side sends;
+    np_record_side receives;
+    np_bytes confirm_rest; /* while PEER_KEY is the last event of a server */
+    uint32_t plain_left;   /* bytes of the current record that were not looked at yet */
+    uint8_t step;          /* np__secure_step */
+    bool in_record;        /* its tag has not been passed */
+    bool asked;            /* PEER_KEY is the last event, and was not answered */
+    bool answered;         /* it was, and the next step goes on from there */
+    bool key_known;
+};
+
+/* What a secure session waits for. */
+typedef enum np__secure_step {
+    NP_SECURE_INIT,     /* server: the first message */
+    NP_SECURE_RESPONSE, /* client: the second */
+    NP_SECURE_CONFIRM,  /* server: the third */
+    NP_SECURE_TRUST,    /* either: np_session_trust */
+    NP_SECURE_KEYED     /* there are keys: everything is a record */
+} np__secure_step;
+
+/* Whether frames are records. */
+static inline bool np__session_is_keyed(const np_session *s)
+{
+    return s->secure != NULL && s->secure->step == NP_SECURE_KEYED;
+}
 
 static inline uint32_t np__session_parity(const np_session *s)
 {
@@ -126,16 +161,6 @@ np_err np__session_reason_err(uint32_t reason);
 /* The most bytes, at most max, that text can be cut to without splitting a character. */
 size_t np__session_cut(const char *text, size_t len, size_t max);
 
-/* session_input.c --------------------------------------------------------------------------- */
-
-/* Gives the buffers of input back; the window is empty then. */
-void np__session_drop_input(np_session *s);
-
-/* Room in buf for `more` bytes and then some, within twice what has come and within `most`. */
-NP_MUST_CHECK np_err np__session_grow(np_session *s, np_buf *buf, size_t more, size_t most);
-
-/* session_event.c --------------------------------------------------------------------------- */
-
 /* What became of a payload. */
 typedef enum np__session_step {
     NP_STEP_EVENT, /* *event is filled in */
@@ -144,6 +169,44 @@ typedef enum np__session_step {
     NP_STEP_PAUSED, /* not now: the output queue is too full; nothing was done */
     NP_STEP_ENDED   /* the session is at its end */
 } np__session_step;
+
+/* Something to be queued: codec and value, or encoded bytes. */
+typedef struct np__session_outgoing {
+    uint8_t kind; /* np_framing_kind */
+    bool urgent;  /* the session's own: the queue's bound does not count */
+    bool has_id;  /* false for failures and cancels */
+    bool more;    /* a piece of a body that is not the last */
+    uint32_t stream;
+    uint32_t id;
+    uint32_t version;
+    const np_codec *codec; /* NULL: encoded */
+    const void *value;
+    const uint8_t *encoded; /* id included */
+    size_t encoded_len;
+    const uint8_t *rest; /* of a piece: follows `encoded` */
+    size_t rest_len;
+} np__session_outgoing;
+
+/* session_event.c: an offer in words, cut to cap. */
+np_str np__session_offer_text(const base_offer *offer, char *line, size_t cap);
+
+/* session_input.c --------------------------------------------------------------------------- */
+
+/* Gives the buffers of input back; the window is empty then. */
+void np__session_drop_input(np_session *s);
+
+/* Room in buf for `more` bytes and then some, within twice what has come and within `most`. */
+NP_MUST_CHECK np_err np__session_grow(np_session *s, np_buf *buf, size_t more, size_t most);
+
+/* A message, fragment or piece whose head is known: of a frame, or of an entry. `there` bytes of
+ * its body lie behind it in the window. */
+np__session_step np__session_step_head(np_session *s, const np_framing_head *head, size_t there,
+                                       np_session_event *event);
+
+/* The cause of the end is what the peer sent, or a lack of memory to take it. */
+np__session_step np__session_refused(np_session *s, np_err err, const np_fault *fault);
+
+/* session_event.c --------------------------------------------------------------------------- */
 
 /* More input is needed: `need` bytes from the window's start. */
 np__session_step np__session_starve(np_session *s, size_t need);
@@ -191,24 +254,46 @@ NP_MUST_CHECK np_err np__session_judge(const np_session *s, const np_framing_hea
 np__session_step np__session_take(np_session *s, uint8_t kind, uint32_t stream,
                                   const uint8_t *payload, size_t len, np_session_event *event);
 
+/* The session is open at this version. */
+np__session_step np__session_opened(np_session *s, uint32_t version, np_session_event *event);
+
+/* session_secure.c -------------------------------------------------------------------------- */
+
+/* Makes a session secure, right after np_session_init; a client queues its first message. */
+NP_MUST_CHECK np_err np__session_secure_init(np_session *s);
+void np__session_secure_fini(np_session *s);
+
+/* Whether a handshake message may come now, by its id. */
+bool np__session_secure_expects(const np_session *s, uint32_t id);
+
+/* A handshake message. */
+np__session_step np__session_secure_take(np_session *s, const uint8_t *payload, size_t len,
+                                         np_session_event *event);
+
+/* PEER_KEY was the last event: goes on with what was answered, or not. */
+np__session_step np__session_secure_resume(np_session *s, np_session_event *event);
+
+/* session_record.c -------------------------------------------------------------------------- */
+
+/* The next record of the window, or the next entry of the current one. */
+np__session_step np__session_step_record(np_session *s, np_session_event *event);
+
+/* Queues a payload as entries. */
+NP_MUST_CHECK np_err np__session_emit_entry(np_session *s, const np__session_outgoing *out,
+                                            size_t len);
+NP_MUST_CHECK np_err np__session_emit_entries(np_session *s, const np__session_outgoing *out,
+                                              size_t len);
+
+/* Queues the last entry of our direction. */
+void np__session_emit_close(np_session *s);
+
+/* Seals what is queued, as much as is likely to be written. */
+void np__session_seal(np_session *s);
+
 /* session_send.c ---------------------------------------------------------------------------- */
 
-/* Something to be queued: codec and value, or encoded bytes. */
-typedef struct np__session_outgoing {
-    uint8_t kind; /* np_framing_kind */
-    bool urgent;  /* the session's own: the queue's bound does not count */
-    bool has_id;  /* false for failures and cancels */
-    bool more;    /* a piece of a body that is not the last */
-    uint32_t stream;
-    uint32_t id;
-    uint32_t version;
-    const np_codec *codec; /* NULL: encoded */
-    const void *value;
-    const uint8_t *encoded; /* id included */
-    size_t encoded_len;
-    const uint8_t *rest; /* of a piece: follows `encoded` */
-    size_t rest_len;
-} np__session_outgoing;
+/* Writes a payload whose size has been measured. */
+void np__session_write(uint8_t *p, const np__session_outgoing *out);
 
 NP_MUST_CHECK np_err np__session_emit(np_session *s, const np__session_outgoing *out,
                                       np_fault *fault);

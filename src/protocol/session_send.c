@@ -3,8 +3,7 @@
 
 #include "protocol/session_private.h"
 
-/* Writes a payload whose size has been measured. */
-static void np_session_write(uint8_t *p, const np__session_outgoing *out)
+void np__session_write(uint8_t *p, const np__session_outgoing *out)
 {
     if (out->codec == NULL) {
         p = np_put_raw(p, out->encoded, out->encoded_len);
@@ -35,7 +34,7 @@ static np_err np_session_emit_whole(np_session *s, const np__session_outgoing *o
         np_framing_head head = np_framing_make(out->kind, out->stream, len, out->more);
         p = np_framing_put(p, &head);
     }
-    np_session_write(p, out);
+    np__session_write(p, out);
     np_outq_commit(&s->out, wire);
     return NP_OK;
 }
@@ -52,7 +51,7 @@ static np_err np_session_emit_pieces(np_session *s, const np__session_outgoing *
     if (err != NP_OK) {
         return err;
     }
-    np_session_write(body, out);
+    np__session_write(body, out);
     while (len > 0) {
         size_t piece = len < NP_FRAMING_FRAGMENT_MAX ? len : NP_FRAMING_FRAGMENT_MAX;
         len -= piece;
@@ -85,6 +84,10 @@ np_err np__session_emit(np_session *s, const np__session_outgoing *out, np_fault
                      wire > s->options->queue_max - s->out.queued))) {
         s->writable_wanted = true;
         return NP_ERR_FULL;
+    }
+    if (np__session_is_keyed(s)) {
+        return len > NP_FRAMING_FRAGMENT_MAX ? np__session_emit_entries(s, out, len)
+                                             : np__session_emit_entry(s, out, len);
     }
     return len > NP_FRAMING_FRAGMENT_MAX ? np_session_emit_pieces(s, out, len)
                                          : np_session_emit_whole(s, out, len);
