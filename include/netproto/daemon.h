@@ -12,7 +12,8 @@
  * Ownership: np_daemon_start and np_daemon_free; a daemon must be freed before its loop. Options
  * and addresses are copied; handler tables and protocols are not, and must outlive the daemon.
  *
- * Threads: everything belongs to the thread of the loop.
+ * Threads: everything belongs to the thread of the loop. Daemons of several loops that share
+ * handlers call them from all of those threads; limits are kept by each daemon for itself.
  */
 #ifndef NETPROTO_DAEMON_H
 #define NETPROTO_DAEMON_H

@@ -14,7 +14,8 @@
  *
  * Ownership: a log is the caller's storage and allocates nothing. Fields and strings are borrowed
  * for the call. Event and field names are constants of the code and are written as they are.
- * Threads: one log belongs to one thread; sinks shared by several must bear it.
+ * Threads: a log belongs to one thread, so loops in different threads take one each; a sink behind
+ * several of them must bear several threads. np_log_format and np_log_escape are pure.
  */
 #ifndef NETPROTO_LOG_H
 #define NETPROTO_LOG_H

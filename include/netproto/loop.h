@@ -9,8 +9,13 @@
  *
  * Ownership: np_loop_new and np_loop_free. A timer is storage of the caller's.
  *
- * Threads: a loop and everything on it belong to one thread; np_loop_post is the only function
- * that another thread may call.
+ * Threads: a loop and everything on it belong to one thread at a time: it may be made in one and
+ * handed to another, but not while it runs. np_loop_post is the only function on a loop that
+ * another thread may call. What takes no loop (np_loop_options_default, np_loop_random,
+ * np_loop_rng) any thread may call, and make loops of its own.
+ *
+ * Processes: a child of fork must not touch the loops of its parent, nor free them: both share
+ * what libev has in the kernel. It may make its own. Descriptors are close-on-exec.
  */
 #ifndef NETPROTO_LOOP_H
 #define NETPROTO_LOOP_H
@@ -38,11 +43,14 @@ typedef struct np_loop_options {
 /* Our own ev_loop, 1024 posts, no bound of memory, the system's DNS servers, no log. */
 NP_API np_loop_options np_loop_options_default(void);
 
-/* Makes a loop. options: NULL for the defaults. Errors: NP_ERR_ARG, NP_ERR_MEMORY, NP_ERR_SYSTEM
+/* Makes a loop, which holds two descriptors, or one on a loop of the user's. options: NULL for the
+ * defaults. Errors: NP_ERR_ARG, NP_ERR_MEMORY, NP_ERR_FILES (too many are open), NP_ERR_SYSTEM
  * (libev found no way to wait). */
 NP_API NP_MUST_CHECK np_err np_loop_new(np_loop **out, const np_loop_options *options);
 
-/* Frees a loop, after everything on it. Posts that wait are dropped. NULL is allowed. */
+/* Frees a loop, after everything on it. Posts that wait are dropped: who must know that one ran
+ * has it say so. No thread may post any more, but a call of np_loop_post whose function has run may
+ * still be about to return. NULL is allowed. */
 NP_API void np_loop_free(np_loop *loop);
 
 /* Runs until np_loop_stop. Errors: NP_ERR_STATE when called from within the loop. */
@@ -53,11 +61,16 @@ NP_API NP_MUST_CHECK np_err np_loop_run(np_loop *loop);
 NP_API NP_MUST_CHECK np_err np_loop_run_until(np_loop *loop, const bool *done, uint32_t timeout_ms);
 
 /* Makes np_loop_run return at the end of this turn; before it, makes the next run return at
- * once. */
+ * once. The same goes for a run of the user's own by ev_run. Another thread posts a function that
+ * calls this. */
 NP_API void np_loop_stop(np_loop *loop);
 
-/* Has `fn` run on the loop's thread, in order of posting. From any thread; the loop must live.
- * Errors: NP_ERR_FULL when post_max wait. */
+/* Has `fn` run once on the loop's thread, in order of posting. From any thread, the loop's too; the
+ * loop must live, but need not run yet. What this thread wrote before, fn sees. It takes a lock for
+ * a moment and never blocks for long.
+ *
+ * Errors: NP_ERR_FULL when post_max wait; then fn will not run, and the caller tries again later or
+ * drops it. */
 typedef void np_loop_post_fn(np_loop *loop, void *user);
 NP_API NP_MUST_CHECK np_err np_loop_post(np_loop *loop, np_loop_post_fn *fn, void *user);
 
@@ -71,13 +84,14 @@ NP_API NP_MUST_CHECK np_err np_loop_post(np_loop *loop, np_loop_post_fn *fn, voi
  *
  * Errors: NP_ERR_ARG for what is no signal, cannot be caught, or tells of a fault of the program
  * (SIGSEGV, SIGBUS, SIGFPE, SIGILL); NP_ERR_STATE if another loop, the user's libev watchers or a
- * handler of sigaction have the signal; NP_ERR_MEMORY. */
+ * handler of sigaction have the signal; NP_ERR_FILES for the first one, which takes a descriptor;
+ * NP_ERR_MEMORY. */
 typedef void np_signal_fn(np_loop *loop, int number, void *user);
 NP_API NP_MUST_CHECK np_err np_loop_on_signal(np_loop *loop, int number, np_signal_fn *fn,
                                               void *user);
 
-/* The time: taken once a turn, so it is the same for everything that happens in one. mono_ms never
- * runs backwards. */
+/* The time: taken once a turn, so it is the same for everything that happens in one; outside of a
+ * run, the time now. mono_ms never runs backwards. */
 NP_API np_time np_loop_now(np_loop *loop);
 
 /* Fills in bytes from the kernel's random generator. Errors: NP_ERR_SYSTEM. */
@@ -104,7 +118,8 @@ NP_API void np_timer_init(np_timer *timer, np_timer_fn *fn);
 /* Starts or restarts it; fn runs no earlier than delay_ms from now. Never fails. */
 NP_API void np_timer_start(np_loop *loop, np_timer *timer, uint64_t delay_ms);
 
-/* Starts or restarts it for a time of np_loop_now's mono_ms. */
+/* Starts or restarts it for a time of np_loop_now's mono_ms. One that has passed means soon; from
+ * within a timer, not before the next turn. */
 NP_API void np_timer_start_at(np_loop *loop, np_timer *timer, uint64_t at_ms);
 
 /* Stops it; nothing happens if it is stopped. */

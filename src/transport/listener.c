@@ -41,6 +41,13 @@ static void rearm(np_listener *listener)
     np__watch_set(listener->loop, &listener->watch, on ? NP_WATCH_READ : NP_WATCH_NONE);
 }
 
+/* What keeps us from accepting is announced as readable again and again. */
+static void rest(np_listener *listener)
+{
+    np_timer_start(listener->loop, &listener->pause, NP_LISTENER_PAUSE_MS);
+    rearm(listener);
+}
+
 static int open_spare(void)
 {
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -76,8 +83,7 @@ static void on_exhaustion(np_listener *listener, int os_error)
     }
     listener->spare = open_spare();
     log_exhaustion(listener, os_error);
-    np_timer_start(listener->loop, &listener->pause, NP_LISTENER_PAUSE_MS);
-    rearm(listener);
+    rest(listener);
 }
 
 static void on_pause_end(np_loop *loop, np_timer *timer)
@@ -91,8 +97,9 @@ static void on_pause_end(np_loop *loop, np_timer *timer)
     rearm(listener);
 }
 
-/* Accepts one; false when there is nothing more to do in this turn. */
-static bool accept_one(np_listener *listener)
+typedef enum outcome { ACCEPTED, ABORTED, NO_MORE } outcome;
+
+static outcome accept_one(np_listener *listener)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
@@ -100,39 +107,46 @@ static bool accept_one(np_listener *listener)
 
     if (fd >= 0) {
         listener->fn(listener, fd, (const struct sockaddr *)&peer, len, listener->user);
-        return true;
+        return ACCEPTED;
     }
     switch (errno) {
     case EAGAIN:
-        return false;
+        return NO_MORE;
     case EMFILE:
     case ENFILE:
         on_exhaustion(listener, errno);
-        return false;
+        return NO_MORE;
     case ENOBUFS:
     case ENOMEM:
-        np_timer_start(listener->loop, &listener->pause, NP_LISTENER_PAUSE_MS);
-        rearm(listener);
-        return false;
+        rest(listener);
+        return NO_MORE;
     default:
         /* accept(2): errors of the new connection (ECONNABORTED, EPERM by a firewall, network
          * errors) come this way too and say nothing about the next one. */
-        return true;
+        return ABORTED;
     }
 }
 
 static void on_readable(np_watch *watch, unsigned events)
 {
     np_listener *listener = np_container_of(watch, np_listener, watch);
-    int budget = NP_LISTENER_BUDGET;
+    outcome last = ACCEPTED;
+    int aborted = 0;
 
     (void)events;
     listener->accepting = true;
-    while (budget-- > 0 && !listener->closed && !listener->held && accept_one(listener)) {
+    for (int i = 0; i < NP_LISTENER_BUDGET && last != NO_MORE; i++) {
+        if (listener->closed || listener->held) {
+            break;
+        }
+        last = accept_one(listener);
+        aborted += last == ABORTED;
     }
     listener->accepting = false;
     if (listener->closed) {
         free(listener);
+    } else if (aborted == NP_LISTENER_BUDGET) {
+        rest(listener); /* nothing but errors: it is not the connections */
     }
 }
 

@@ -3,7 +3,8 @@
  * At most 16 are accepted per turn of the loop, so that a flood of them does not starve those that
  * are there. When descriptors run out (EMFILE, ENFILE), a spare one is given up to take the waiting
  * connection and close it, so that its peer knows, and the listener pauses for 100 ms, since the
- * descriptor would be announced as readable again and again.
+ * descriptor would be announced as readable again and again. It also does so when the system is out
+ * of memory, and when a turn brought nothing but errors.
  *
  * Threads: the loop's.
  */

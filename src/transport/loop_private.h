@@ -1,9 +1,10 @@
 /* loop_private.h - what the transport needs of the loop beyond netproto/loop.h.
  *
  * Descriptors are watched through np_watch, whose storage hides libev's ev_io, so that libev is
- * known to loop.c only. A turn of the loop goes: descriptors and timers, then the tasks deferred
- * so far, then the flushes; what is queued while its queue runs waits for the next turn, which then
- * does not sleep.
+ * known to loop_ev.c only. What a loop is made of stands in loop_state.h.
+ *
+ * A turn of the loop goes: descriptors, timers and posts, then the tasks deferred so far, then the
+ * flushes; what is queued while its queue runs waits for the next turn, which then does not sleep.
  */
 #ifndef NP_TRANSPORT_LOOP_PRIVATE_H
 #define NP_TRANSPORT_LOOP_PRIVATE_H

@@ -42,8 +42,9 @@ np_err np_unix_peer(int fd, np_credentials *out)
     return NP_OK;
 }
 
-/* Locks the directory of a path, so that two daemons that find the same stale file do not remove
- * each other's new one. Returns a descriptor that holds the lock, or -1. */
+/* Locks the directory of a path while a socket is bound and does not listen yet: it looks like a
+ * stale one meanwhile, and two daemons that start at once must not remove each other's. Returns a
+ * descriptor that holds the lock, or -1. */
 static int lock_directory(const char *path)
 {
     char directory[sizeof(((np_address *)0)->host)];
@@ -119,10 +120,12 @@ static np_err remove_stale(const char *path, const struct sockaddr *sa, socklen_
     return NP_OK;
 }
 
-static np_err bind_file(int fd, const np_address *address, const struct sockaddr *sa, socklen_t len,
-                        int *os_error, const char **why)
+static np_err bind_file(int fd, const np_address *address, bool locked, int *os_error,
+                        const char **why)
 {
-    int lock = -1;
+    struct sockaddr_storage storage;
+    const struct sockaddr *sa = (const struct sockaddr *)&storage;
+    socklen_t len = np_address_numeric(address, &storage);
     np_err err = NP_OK;
 
     if (bind(fd, sa, len) == 0) {
@@ -136,8 +139,7 @@ static np_err bind_file(int fd, const np_address *address, const struct sockaddr
         *why = "somebody listens on it";
         return NP_ERR_IN_USE;
     }
-    lock = lock_directory(address->host);
-    if (lock < 0) {
+    if (!locked) {
         *why = "a socket file is in the way and its directory could not be locked";
         return NP_ERR_IN_USE;
     }
@@ -146,7 +148,6 @@ static np_err bind_file(int fd, const np_address *address, const struct sockaddr
         *os_error = errno;
         err = np__socket_error(errno);
     }
-    (void)close(lock);
     return err;
 }
 
@@ -166,7 +167,9 @@ static np_err note_file(const np_address *address, unsigned mode, np_unix_listen
     out->has_file = true;
     out->device = st.st_dev;
     out->inode = st.st_ino;
-    if ((st.st_mode & 07777) != mode && chmod(address->host, (mode_t)mode) != 0) {
+    /* Never through a link that somebody has put there meanwhile. */
+    if ((st.st_mode & 07777) != mode &&
+        fchmodat(AT_FDCWD, address->host, (mode_t)mode, AT_SYMLINK_NOFOLLOW) != 0) {
         *os_error = errno;
         return NP_ERR_SYSTEM;
     }
@@ -176,9 +179,7 @@ static np_err note_file(const np_address *address, unsigned mode, np_unix_listen
 np_err np_unix_open(const np_address *address, unsigned mode, int backlog, np_unix_listen *out,
                     int *os_error, const char **why)
 {
-    struct sockaddr_storage storage;
-    const struct sockaddr *sa = (const struct sockaddr *)&storage;
-    socklen_t len = np_address_numeric(address, &storage);
+    int lock = -1;
     np_err err = NP_OK;
 
     memset(out, 0, sizeof *out);
@@ -194,7 +195,10 @@ np_err np_unix_open(const np_address *address, unsigned mode, int backlog, np_un
         err = NP_ERR_SYSTEM;
     }
     if (err == NP_OK) {
-        err = bind_file(out->fd, address, sa, len, os_error, why);
+        /* Without the lock (somebody holds it, or the directory cannot be read) a place that is
+         * free is taken all the same. */
+        lock = address->abstract ? -1 : lock_directory(address->host);
+        err = bind_file(out->fd, address, lock >= 0, os_error, why);
     }
     if (err == NP_OK) {
         err = note_file(address, mode, out, os_error);
@@ -205,6 +209,9 @@ np_err np_unix_open(const np_address *address, unsigned mode, int backlog, np_un
     }
     if (err != NP_OK) {
         np_unix_shut(out, address);
+    }
+    if (lock >= 0) {
+        (void)close(lock);
     }
     return err;
 }

@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -197,6 +199,164 @@ static void test_other_files_are_not(void **state)
     assert_int_equal(lstat(w->path, &st), 0);
 }
 
+/* A link in the way is a link in the way, whatever it leads to, and what it leads to stays. */
+static void test_links_are_not_followed(void **state)
+{
+    world *w = *state;
+    char target[112];
+    np_failure failure;
+    np_daemon *second = NULL;
+    struct stat before;
+    struct stat after;
+
+    (void)snprintf(target, sizeof target, "%s/target", w->directory);
+    for (int live = 0; live < 2; live++) {
+        if (live == 0) {
+            leave_socket(target);
+        } else {
+            char *path = w->address + strlen("unix://");
+            memcpy(path, target, strlen(target) + 1);
+            demo_must(start(w, &w->daemon, 0600, NULL), NULL);
+            memcpy(path, w->path, strlen(w->path) + 1);
+        }
+        assert_int_equal(symlink(target, w->path), 0);
+        assert_int_equal(lstat(target, &before), 0);
+        assert_int_equal(start(w, &second, 0666, &failure), NP_ERR_IN_USE);
+        assert_non_null(strstr(failure.text, "no socket"));
+        assert_int_equal(lstat(target, &after), 0);
+        assert_int_equal(after.st_ino, before.st_ino);
+        assert_int_equal(after.st_mode, before.st_mode);
+        assert_int_equal(lstat(w->path, &after), 0);
+        assert_true(S_ISLNK(after.st_mode));
+        (void)unlink(w->path);
+        if (live == 0) {
+            (void)unlink(target);
+        }
+    }
+}
+
+/* Who holds the lock of the directory delays a start, and prevents that a stale file is replaced;
+ * a free place is taken all the same. */
+static void test_locked_directory(void **state)
+{
+    world *w = *state;
+    np_failure failure;
+    int lock = open(w->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_int_equal(flock(lock, LOCK_EX), 0);
+    leave_socket(w->path);
+    assert_int_equal(start(w, &w->daemon, 0600, &failure), NP_ERR_IN_USE);
+    assert_non_null(strstr(failure.text, "could not be locked"));
+    (void)unlink(w->path);
+    demo_must(start(w, &w->daemon, 0600, &failure), &failure);
+    call_over(w->loop, w->address);
+    (void)close(lock);
+}
+
+/* Stands before the system's: sees the moment in which a socket is bound and does not listen. */
+static const char *watched_directory;
+static bool was_locked;
+
+int listen(int fd, int backlog)
+{
+    if (watched_directory != NULL) {
+        int other = open(watched_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        was_locked = flock(other, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        (void)close(other);
+    }
+    return (int)syscall(SYS_listen, fd, backlog);
+}
+
+/* In that moment it looks like a stale one, which another daemon would remove: so none may look. */
+static void test_lock_until_it_listens(void **state)
+{
+    world *w = *state;
+
+    for (int stale = 0; stale < 2; stale++) {
+        if (stale == 1) {
+            leave_socket(w->path);
+        }
+        was_locked = false;
+        watched_directory = w->directory;
+        demo_must(start(w, &w->daemon, 0600, NULL), NULL);
+        watched_directory = NULL;
+        assert_true(was_locked);
+        np_daemon_free(w->daemon);
+        w->daemon = NULL;
+    }
+}
+
+enum { RACERS = 4 };
+
+/* One of several processes that start at once. Says whether it listens, and goes on until the
+ * others have said so as well. */
+static void race(world *w, int go, int result, int end)
+{
+    np_loop *loop = NULL;
+    np_daemon *daemon = NULL;
+    uint8_t byte = 0;
+
+    demo_must(np_loop_new(&loop, NULL), NULL);
+    w->loop = loop;
+    (void)!read(go, &byte, 1);
+    byte = start(w, &daemon, 0600, NULL) == NP_OK;
+    (void)!write(result, &byte, 1);
+    (void)!read(end, &byte, 1); /* the parent closes it */
+    _exit(0);
+}
+
+/* Of daemons that start at the same time one wins, and its socket is the one that is there. */
+static void test_one_of_many_wins(void **state)
+{
+    enum { ROUNDS = 60 };
+    world *w = *state;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        int go[2];
+        int result[2];
+        int end[2];
+        int winners = 0;
+        pid_t children[RACERS];
+        struct sockaddr_un un = {.sun_family = AF_UNIX};
+        uint8_t byte = 0;
+        int fd = -1;
+
+        assert_int_equal(pipe(go), 0);
+        assert_int_equal(pipe(result), 0);
+        assert_int_equal(pipe(end), 0);
+        if (round % 2 == 0) {
+            leave_socket(w->path);
+        }
+        for (int i = 0; i < RACERS; i++) {
+            children[i] = fork();
+            if (children[i] == 0) {
+                (void)close(end[1]);
+                race(w, go[0], result[1], end[0]);
+            }
+        }
+        assert_int_equal(write(go[1], "1234", RACERS), RACERS);
+        for (int i = 0; i < RACERS; i++) {
+            assert_int_equal(read(result[0], &byte, 1), 1);
+            winners += byte;
+        }
+        (void)snprintf(un.sun_path, sizeof un.sun_path, "%s", w->path);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fd, (const struct sockaddr *)&un, sizeof un), 0);
+        (void)close(fd);
+        (void)close(go[0]);
+        (void)close(go[1]);
+        (void)close(result[0]);
+        (void)close(result[1]);
+        (void)close(end[0]);
+        (void)close(end[1]);
+        for (int i = 0; i < RACERS; i++) {
+            assert_int_equal(waitpid(children[i], NULL, 0), children[i]);
+        }
+        assert_int_equal(winners, 1);
+        (void)unlink(w->path);
+    }
+}
+
 static void test_socket_of_another_user_is_not(void **state)
 {
     world *w = *state;
@@ -286,28 +446,18 @@ static int count_descriptors(void)
     return count;
 }
 
-static void test_passed_descriptors_are_not_taken(void **state)
+/* Sends bytes with as many descriptors as one message takes (SCM_MAX_FD of the kernel). */
+static ssize_t send_with_descriptors(int fd, const void *data, size_t len)
 {
-    world *w = *state;
-    uint8_t hello[512];
-    struct iovec iov = {hello, demo_raw_hello(hello, sizeof hello)};
+    enum { COUNT = 253 };
+    struct iovec iov = {(void *)(uintptr_t)data, len};
     union {
         struct cmsghdr align;
-        char room[CMSG_SPACE(100 * sizeof(int))];
+        char room[CMSG_SPACE(COUNT * sizeof(int))];
     } control;
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    int fds[100];
-    int fd = -1;
-    int before = 0;
-    uint8_t answer[256];
+    int fds[COUNT] = {0};
 
-    demo_must(start(w, &w->daemon, 0600, NULL), NULL);
-    fd = demo_raw_connect(w->address);
-    demo_rest(w->loop, 20);
-    before = count_descriptors();
-    for (int i = 0; i < 100; i++) {
-        fds[i] = 0;
-    }
     memset(&control, 0, sizeof control);
     msg.msg_control = &control;
     msg.msg_controllen = sizeof control;
@@ -315,11 +465,45 @@ static void test_passed_descriptors_are_not_taken(void **state)
     CMSG_FIRSTHDR(&msg)->cmsg_type = SCM_RIGHTS;
     CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(sizeof fds);
     memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), fds, sizeof fds);
-    assert_int_equal(sendmsg(fd, &msg, 0), (ssize_t)iov.iov_len);
+    return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Neither by the read that has no place yet, nor by the one that puts a body where it stays. */
+static void test_passed_descriptors_are_not_taken(void **state)
+{
+    enum { BODY = 400000 };
+    world *w = *state;
+    uint8_t hello[512];
+    size_t hello_len = demo_raw_hello(hello, sizeof hello);
+    uint8_t *body = calloc(1, BODY);
+    uint8_t *frame = calloc(1, BODY + 64);
+    size_t len = demo_raw_say(frame, BODY + 64, body, BODY);
+    size_t echoed = 0;
+    uint8_t answer[8192];
+    int before = 0;
+    int fd = -1;
+
+    demo_must(start(w, &w->daemon, 0600, NULL), NULL);
+    fd = demo_raw_connect(w->address);
+    demo_rest(w->loop, 20);
+    before = count_descriptors();
+    assert_int_equal(send_with_descriptors(fd, hello, hello_len), (ssize_t)hello_len);
     demo_rest(w->loop, 30);
     assert_int_equal(count_descriptors(), before);
     assert_true(recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0); /* the Welcome */
+    for (size_t at = 0; at < len || echoed < BODY;) {
+        size_t piece = len - at < 10000 ? len - at : 10000;
+        ssize_t put = piece > 0 ? send_with_descriptors(fd, frame + at, piece) : 0;
+        ssize_t got = recv(fd, answer, sizeof answer, MSG_DONTWAIT);
+        at += put > 0 ? (size_t)put : 0;
+        echoed += got > 0 ? (size_t)got : 0;
+        demo_rest(w->loop, 1);
+        assert_true(count_descriptors() <= before);
+        assert_int_equal(np_daemon_connections(w->daemon), 1);
+    }
     (void)close(fd);
+    free(body);
+    free(frame);
 }
 
 int main(void)
@@ -331,6 +515,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stale_file_is_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_live_file_is_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_files_are_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_links_are_not_followed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_locked_directory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lock_until_it_listens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_of_many_wins, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_socket_of_another_user_is_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_of_a_successor_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_directory, set_up, tear_down),

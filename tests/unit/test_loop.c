@@ -1,13 +1,16 @@
 /* The loop: timers, tasks, posts, signals, the registry. */
-#include "transport/loop_private.h"
+#include "transport/loop_state.h"
 #include "transport/timer.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -130,6 +133,71 @@ static void test_no_timer_fires_early(void **state)
     np_loop_free(loop);
 }
 
+typedef struct insistent {
+    np_timer timer;
+    unsigned runs;
+    bool done;
+} insistent;
+
+static void on_insistent(np_loop *loop, np_timer *timer)
+{
+    insistent *i = np_container_of(timer, insistent, timer);
+
+    if (i->runs++ > 1000) {
+        fail_msg("a timer for the past keeps the loop from everything else");
+    }
+    np_timer_start_at(loop, timer, 0);
+}
+
+static void mark_done(np_loop *loop, void *user)
+{
+    (void)loop;
+    *(bool *)user = true;
+}
+
+/* A timer that starts itself anew for a time that has passed leaves the others their turns. */
+static void test_timer_for_the_past(void **state)
+{
+    np_loop *loop = new_loop();
+    insistent one = {.runs = 0};
+    insistent two = {.runs = 0};
+
+    (void)state;
+    np_timer_init(&one.timer, on_insistent);
+    np_timer_init(&two.timer, on_insistent);
+    np_timer_start_at(loop, &one.timer, 0);
+    np_timer_start_at(loop, &two.timer, np_loop_now(loop).mono_ms);
+    assert_int_equal(np_loop_post(loop, mark_done, &one.done), NP_OK);
+    assert_int_equal(np_loop_run_until(loop, &one.done, 5000), NP_OK);
+    assert_int_equal(np_loop_run_until(loop, &two.done, 20), NP_ERR_DEADLINE);
+    assert_true(one.runs > 1);
+    assert_true(two.runs > 1);
+    np_timer_stop(loop, &one.timer);
+    np_timer_stop(loop, &two.timer);
+    np_loop_free(loop);
+}
+
+/* A delay beyond the end of time never passes, and does not wrap around to one that has. */
+static void test_endless_timer(void **state)
+{
+    static const uint64_t delays[] = {UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / 2};
+    np_loop *loop = new_loop();
+    np_timer timers[3];
+    const bool never = false;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        np_timer_init(&timers[i], NULL);
+        np_timer_start(loop, &timers[i], delays[i]);
+    }
+    assert_int_equal(np_loop_run_until(loop, &never, 20), NP_ERR_DEADLINE);
+    for (int i = 0; i < 3; i++) {
+        assert_true(np_timer_active(&timers[i]));
+        np_timer_stop(loop, &timers[i]);
+    }
+    np_loop_free(loop);
+}
+
 /* Running ---------------------------------------------------------------------------------- */
 
 static void post_stop(np_loop *loop, void *user)
@@ -237,6 +305,75 @@ static void test_posts_are_bounded(void **state)
     assert_int_equal(np_loop_new(&loop, &options), NP_ERR_ARG);
 }
 
+typedef struct chain {
+    np_timer timer;
+    bool done;
+} chain;
+
+static void post_again(np_loop *loop, void *user)
+{
+    assert_int_equal(np_loop_post(loop, post_again, user), NP_OK);
+}
+
+static void on_beside(np_loop *loop, np_timer *timer)
+{
+    (void)loop;
+    np_container_of(timer, chain, timer)->done = true;
+}
+
+/* Who posts from a post, without end, does not keep timers waiting. */
+static void test_posts_from_posts(void **state)
+{
+    np_loop *loop = new_loop();
+    chain c = {.done = false};
+
+    (void)state;
+    np_timer_init(&c.timer, on_beside);
+    np_timer_start(loop, &c.timer, 5);
+    assert_int_equal(np_loop_post(loop, post_again, &c), NP_OK);
+    assert_int_equal(np_loop_run_until(loop, &c.done, 5000), NP_OK);
+    np_loop_free(loop); /* with one waiting */
+}
+
+/* Descriptors ------------------------------------------------------------------------------ */
+
+/* What the child of test_no_descriptors does; returns its exit code. */
+static int try_without_descriptors(void)
+{
+    struct rlimit limit = {64, 64};
+    np_loop *loop = NULL;
+    np_loop *second = NULL;
+    np_err err = np_loop_new(&loop, NULL);
+
+    if (err != NP_OK || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 1;
+    }
+    while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) {
+    }
+    if (np_loop_new(&second, NULL) != NP_ERR_FILES) {
+        return 2;
+    }
+    (void)close(63); /* one is not enough for a loop of its own */
+    err = np_loop_new(&second, NULL);
+    np_loop_free(loop);
+    return err == NP_ERR_FILES ? 0 : 3;
+}
+
+/* libev would end the process. */
+static void test_no_descriptors(void **state)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0) {
+        _exit(try_without_descriptors());
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* Signals ---------------------------------------------------------------------------------- */
 
 typedef struct heard {
@@ -313,6 +450,48 @@ static void test_signals(void **state)
 static void on_stranger(int number)
 {
     (void)number;
+}
+
+static int take_signal_without_descriptors(void)
+{
+    struct rlimit limit = {64, 64};
+    np_loop *loop = NULL;
+    heard h = {.number = 0};
+    np_err err = np_loop_new(&loop, NULL);
+
+    if (err != NP_OK || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 1;
+    }
+    while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) {
+    }
+    if (np_loop_on_signal(loop, SIGUSR1, on_heard, &h) != NP_ERR_FILES) {
+        return 2;
+    }
+    if (!has_default_action(SIGUSR1)) {
+        return 3;
+    }
+    (void)close(63);
+    if (np_loop_on_signal(loop, SIGUSR1, on_heard, &h) != NP_OK) {
+        return 4;
+    }
+    /* The second one takes none. */
+    err = np_loop_on_signal(loop, SIGUSR2, on_heard, &h);
+    np_loop_free(loop);
+    return err == NP_OK ? 0 : 5;
+}
+
+static void test_signal_without_descriptors(void **state)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0) {
+        _exit(take_signal_without_descriptors());
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void test_signals_of_others(void **state)
@@ -395,6 +574,45 @@ static void test_tasks(void **state)
     np_loop_free(loop);
 }
 
+static void on_suicide(np_loop *loop, np_task *task)
+{
+    job *j = np_container_of(task, job, task);
+
+    np__task_cancel(loop, task); /* it is in no queue any more */
+    np__loop_defer(loop, task);
+    np__task_cancel(loop, task); /* it is in one again */
+    np__task_cancel(loop, j->victim);
+    free(j);
+}
+
+/* A task may cancel itself and its neighbour and free both. */
+static void test_task_ends_within_its_run(void **state)
+{
+    np_loop *loop = new_loop();
+    job *jobs[2];
+    job last;
+
+    (void)state;
+    memset(&last, 0, sizeof last);
+    np__task_init(&last.task, on_job);
+    for (int i = 0; i < 2; i++) {
+        jobs[i] = calloc(1, sizeof *jobs[i]);
+        assert_non_null(jobs[i]);
+    }
+    np__task_init(&jobs[0]->task, on_suicide);
+    np__task_init(&jobs[1]->task, on_job);
+    jobs[0]->victim = &jobs[1]->task;
+    np__loop_defer(loop, &jobs[0]->task);
+    np__loop_defer(loop, &jobs[1]->task);
+    np__loop_defer(loop, &last.task);
+    assert_int_equal(np_loop_run_until(loop, &last.done, 5000), NP_OK);
+    assert_int_equal(last.runs, 1);
+    assert_int_equal(jobs[1]->runs, 0);
+    assert_false(np__task_queued(&jobs[1]->task));
+    free(jobs[1]);
+    np_loop_free(loop);
+}
+
 /* The registry ----------------------------------------------------------------------------- */
 
 static void test_names_are_never_used_twice(void **state)
@@ -426,6 +644,31 @@ static void test_names_are_never_used_twice(void **state)
     np_loop_free(loop);
 }
 
+/* When the generations of a slot are used up, it is left alone. */
+static void test_generations_do_not_wrap(void **state)
+{
+    np_loop *loop = new_loop();
+    int object = 0;
+    uint64_t first = np__loop_register(loop, &object);
+    uint64_t last = 0;
+    uint64_t other = 0;
+
+    (void)state;
+    np__loop_unregister(loop, first);
+    loop->registry.slots[first & UINT32_MAX].generation = UINT32_MAX;
+    last = np__loop_register(loop, &object);
+    assert_int_equal(last & UINT32_MAX, first & UINT32_MAX);
+    assert_ptr_equal(np__loop_lookup(loop, last), &object);
+    np__loop_unregister(loop, last);
+    assert_null(np__loop_lookup(loop, last));
+    assert_null(np__loop_lookup(loop, first & UINT32_MAX)); /* generation 0 names nothing */
+    for (int i = 0; i < 100; i++) {
+        other = np__loop_register(loop, &object);
+        assert_true((other & UINT32_MAX) != (first & UINT32_MAX));
+    }
+    np_loop_free(loop);
+}
+
 static void test_randomness(void **state)
 {
     uint8_t a[32] = {0};
@@ -444,13 +687,20 @@ int main(void)
         cmocka_unit_test(test_heap_against_model),
         cmocka_unit_test(test_timers_fire_in_order),
         cmocka_unit_test(test_no_timer_fires_early),
+        cmocka_unit_test(test_timer_for_the_past),
+        cmocka_unit_test(test_endless_timer),
         cmocka_unit_test(test_run_and_stop),
         cmocka_unit_test(test_posts_from_threads),
         cmocka_unit_test(test_posts_are_bounded),
+        cmocka_unit_test(test_posts_from_posts),
+        cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_signals_of_others),
+        cmocka_unit_test(test_signal_without_descriptors),
         cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_task_ends_within_its_run),
         cmocka_unit_test(test_names_are_never_used_twice),
+        cmocka_unit_test(test_generations_do_not_wrap),
         cmocka_unit_test(test_randomness),
     };
 

@@ -1,0 +1,233 @@
+/* A listener whose system calls fail: it goes on where that makes sense, rests where not, and never
+ * spins. */
+#include "transport/listener.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Stands before the system's accept4 (by its symbol, since glibc's type is no plain one): fails
+ * `failures` times with `error`. */
+static int error, failures;
+static unsigned calls;
+
+int fail_or_accept(int fd, struct sockaddr *sa, socklen_t *len, int flags) __asm__("accept4");
+
+int fail_or_accept(int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+    calls++;
+    if (failures > 0) {
+        failures--;
+        errno = error;
+        return -1;
+    }
+    return (int)syscall(SYS_accept4, fd, sa, len, flags);
+}
+
+typedef struct world {
+    np_log log;
+    np_loop *loop;
+    np_listener *listener;
+    int client;
+    int accepted, events;
+    bool close; /* the listener, when it accepts */
+} world;
+
+static void on_log(void *user, const np_log_event *event)
+{
+    ((world *)user)->events += strcmp(event->name, "listener.files") == 0;
+}
+
+static void on_accept(np_listener *listener, int fd, const struct sockaddr *peer,
+                      socklen_t peer_len, void *user)
+{
+    world *w = user;
+
+    (void)peer;
+    (void)peer_len;
+    (void)close(fd);
+    w->accepted++;
+    if (w->close) {
+        np_listener_close(listener);
+        w->listener = NULL;
+    }
+}
+
+static void rest(world *w, uint32_t ms)
+{
+    const bool never = false;
+
+    assert_int_equal(np_loop_run_until(w->loop, &never, ms), NP_ERR_DEADLINE);
+}
+
+static void connect_client(world *w)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = np_address_numeric(np_listener_address(w->listener), &sa);
+
+    w->client = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(w->client, (const struct sockaddr *)&sa, len), 0);
+}
+
+/* A listener, one connection waiting, and what accept4 says about it so many times. */
+static void start(world *w, int os_error, int times)
+{
+    np_loop_options loop_options = np_loop_options_default();
+    np_listener_options options = np_listener_options_default();
+    np_log_sink sink = {on_log, w};
+    np_address address;
+    const char *why = NULL;
+    int code = 0;
+
+    memset(w, 0, sizeof *w);
+    np_log_init(&w->log, &sink, NULL);
+    loop_options.log = &w->log;
+    assert_int_equal(np_loop_new(&w->loop, &loop_options), NP_OK);
+    assert_int_equal(np_address_parse("tcp://127.0.0.1:0", &address, &why), NP_OK);
+    assert_int_equal(
+        np_listener_open(&w->listener, w->loop, &address, &options, on_accept, w, &code, &why),
+        NP_OK);
+    connect_client(w);
+    error = os_error;
+    failures = times;
+    calls = 0;
+}
+
+static void end(world *w)
+{
+    failures = 0;
+    np_listener_close(w->listener);
+    np_loop_free(w->loop);
+    (void)close(w->client);
+}
+
+/* Errors that are the connection's own say nothing about the next one. */
+static void test_aborted_connections(void **state)
+{
+    static const int errors[] = {ECONNABORTED, EPERM, EINTR, EPROTO, ENETDOWN};
+    world w;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        start(&w, errors[i], NP_LISTENER_BUDGET - 1);
+        rest(&w, 20);
+        assert_int_equal(w.accepted, 1); /* at once */
+        assert_int_equal(w.events, 0);
+        end(&w);
+    }
+}
+
+/* Where there is nothing but errors, they are not the connections'. */
+static void test_errors_without_end(void **state)
+{
+    world w;
+
+    (void)state;
+    start(&w, EPERM, 1000000);
+    rest(&w, 250);
+    assert_in_range(calls, NP_LISTENER_BUDGET, 3 * NP_LISTENER_BUDGET);
+    failures = 0;
+    rest(&w, 2 * NP_LISTENER_PAUSE_MS);
+    assert_int_equal(w.accepted, 1);
+    end(&w);
+}
+
+/* Out of descriptors or memory: a pause, and then all is well. */
+static void test_exhaustion(void **state)
+{
+    static const struct {
+        int error, calls, events;
+    } cases[] = {{EMFILE, 2, 1}, {ENFILE, 2, 1}, {ENOBUFS, 1, 0}, {ENOMEM, 1, 0}};
+    world w;
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        start(&w, cases[i].error, cases[i].calls);
+        rest(&w, NP_LISTENER_PAUSE_MS / 2);
+        assert_int_equal(w.accepted, 0);
+        assert_int_equal(calls, cases[i].calls); /* with the spare one's */
+        rest(&w, NP_LISTENER_PAUSE_MS);
+        assert_int_equal(w.accepted, 1);
+        assert_int_equal(w.events, cases[i].events);
+        end(&w);
+    }
+}
+
+/* The spare descriptor tells one of those who wait. */
+static void test_spare_descriptor(void **state)
+{
+    world w;
+    uint8_t byte = 0;
+
+    (void)state;
+    start(&w, EMFILE, 1);
+    rest(&w, 20);
+    assert_int_equal(w.accepted, 0);
+    assert_int_equal(recv(w.client, &byte, 1, MSG_DONTWAIT), 0);
+    end(&w);
+}
+
+/* A million failures are told once in a while, not each time. */
+static void test_exhaustion_is_logged_once(void **state)
+{
+    world w;
+
+    (void)state;
+    start(&w, EMFILE, 1000000);
+    rest(&w, 5 * NP_LISTENER_PAUSE_MS);
+    assert_in_range(calls, 6, 14);
+    assert_int_equal(w.events, 1);
+    end(&w);
+}
+
+/* Held by its owner during a pause: the end of the pause does not let it go. */
+static void test_held_during_a_pause(void **state)
+{
+    world w;
+
+    (void)state;
+    start(&w, ENOMEM, 1);
+    rest(&w, 20);
+    np_listener_pause(w.listener, true);
+    rest(&w, 2 * NP_LISTENER_PAUSE_MS);
+    assert_int_equal(w.accepted, 0);
+    np_listener_pause(w.listener, false);
+    rest(&w, 20);
+    assert_int_equal(w.accepted, 1);
+    end(&w);
+}
+
+static void test_closed_in_its_callback(void **state)
+{
+    world w;
+
+    (void)state;
+    start(&w, EPERM, NP_LISTENER_BUDGET - 1);
+    w.close = true;
+    rest(&w, 20);
+    assert_int_equal(w.accepted, 1);
+    assert_null(w.listener);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_aborted_connections),
+        cmocka_unit_test(test_errors_without_end),
+        cmocka_unit_test(test_exhaustion),
+        cmocka_unit_test(test_spare_descriptor),
+        cmocka_unit_test(test_exhaustion_is_logged_once),
+        cmocka_unit_test(test_held_during_a_pause),
+        cmocka_unit_test(test_closed_in_its_callback),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
