@@ -35,12 +35,13 @@ struct ev_loop;
 typedef struct np_loop_options {
     struct ev_loop *ev;     /* the user's libev loop, which must outlive ours; NULL: our own */
     size_t post_max;        /* posts that may wait; at most 1 Mi */
-    size_t memory_max;      /* bytes in buffers of all connections together; 0: no bound */
+    size_t memory_max;      /* bytes in buffers of all connections together, default 1 GiB; 0: no
+                             * bound. Who would need more is ended with NP_ERR_LIMIT. */
     const char *dns_server; /* "192.0.2.1:53" instead of those in resolv.conf; NULL: those */
     np_log *log;            /* where events go; it must outlive the loop; NULL: nowhere */
 } np_loop_options;
 
-/* Our own ev_loop, 1024 posts, no bound of memory, the system's DNS servers, no log. */
+/* Our own ev_loop, 1024 posts, 1 GiB in buffers, the system's DNS servers, no log. */
 NP_API np_loop_options np_loop_options_default(void);
 
 /* Makes a loop, which holds two descriptors, or one on a loop of the user's. options: NULL for the

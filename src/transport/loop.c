@@ -11,7 +11,7 @@
 
 np_loop_options np_loop_options_default(void)
 {
-    np_loop_options options = {.post_max = 1024};
+    np_loop_options options = {.post_max = 1024, .memory_max = (size_t)1 << 30};
     return options;
 }
 
