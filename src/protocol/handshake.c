@@ -130,7 +130,7 @@ np_err np_handshake_read_init(np_handshake *h, np_bytes message, np_time now, np
     }
     h->timestamp_ms = payload.timestamp_ms;
     memcpy(h->nonce, payload.nonce, sizeof h->nonce);
-    h->agreed = np_negotiate_choose(&choice, &h->side->speaks, &payload.offer, NULL) == NP_OK;
+    h->agreed = np_negotiate_choose(&choice, &h->side->speaks, &payload.offer, fault) == NP_OK;
     h->version = h->agreed ? choice.version : 0;
     h->cipher = h->agreed ? choice.cipher : 0;
     return NP_OK;

@@ -82,7 +82,8 @@ NP_MUST_CHECK np_err np_handshake_write_confirm(np_handshake *h, const np_rng *r
 /* The responder takes Init, and chooses. `now.wall_ms` judges the timestamp: it is a filter, so
  * the time of arrival is meant. Errors: the decoder's; NP_ERR_CLOCK (*fault: the difference);
  * NP_ERR_REFUSED, a pattern that is none; NP_ERR_KEY, _TRUNCATED.
- * Where there is nothing in common that is no error yet: Response tells the initiator. */
+ * Where there is nothing in common that is no error yet, for Response has to tell the initiator:
+ * `agreed` is false then, and *fault tells what does not fit. */
 NP_MUST_CHECK np_err np_handshake_read_init(np_handshake *h, np_bytes message, np_time now,
                                             np_fault *fault);
 

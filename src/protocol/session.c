@@ -295,6 +295,20 @@ void np_session_fail(np_session *s, np_err err, np_session_stage stage, const np
     np__session_fail(s, err, stage, fault);
 }
 
+/* A close before there are keys. A client just goes; a server's last word is in the clear. */
+static void np_session_leave_stranger(np_session *s, uint32_t reason)
+{
+    base_error error = {.reason = reason == NP_SESSION_NO_REASON ? BASE_REASON_BUSY
+                                                                 : (base_reason)reason};
+    np_str none = {NULL, 0};
+
+    if (s->role == NP_SESSION_SERVER) {
+        np_session_tell_stranger(s, &error);
+    }
+    np__session_cause(s, NP_OK, NP_SESSION_STAGE_NONE, false, reason, NULL, none);
+    np__session_closing(s);
+}
+
 void np_session_close(np_session *s, uint32_t reason, np_str text, np_time now)
 {
     base_disconnect bye;
@@ -302,6 +316,10 @@ void np_session_close(np_session *s, uint32_t reason, np_str text, np_time now)
 
     s->now = now;
     if (s->phase >= NP_PHASE_CLOSING) {
+        return;
+    }
+    if (s->secure != NULL && !np__session_is_keyed(s)) {
+        np_session_leave_stranger(s, reason);
         return;
     }
     memset(&bye, 0, sizeof bye);

@@ -463,12 +463,17 @@ static bool np_session_event_due(np_session *s, np_session_event *event)
 /* The end of the peer's bytes, after all that came before it. */
 static void np_session_input_ended(np_session *s)
 {
+    np_session_stage stage =
+        s->phase == NP_PHASE_HELLO ? NP_SESSION_STAGE_NEGOTIATE : NP_SESSION_STAGE_FRAME;
     np_str none = {NULL, 0};
 
-    np__session_cause(s, NP_ERR_EOF,
-                      s->phase == NP_PHASE_HELLO ? NP_SESSION_STAGE_NEGOTIATE
-                                                 : NP_SESSION_STAGE_FRAME,
-                      true, NP_SESSION_NO_REASON, NULL, none);
+    if (s->secure != NULL && s->secure->step == NP_SECURE_CONFIRM && !s->secure->handshake.agreed) {
+        /* It has read that there is nothing in common, and left. */
+        np__session_cause(s, NP_ERR_VERSION, stage, true, BASE_REASON_VERSION,
+                          &s->secure->disagreed, none);
+    } else {
+        np__session_cause(s, NP_ERR_EOF, stage, true, NP_SESSION_NO_REASON, NULL, none);
+    }
     np__session_closed(s);
 }
 

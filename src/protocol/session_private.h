@@ -48,6 +48,7 @@ struct np_session_secure {
     np_handshake handshake; /* wiped when it is over, but for the peer's key and nonce */
     np_record_side sends;
     np_record_side receives;
+    np_fault disagreed;    /* server: what of the client's offer does not fit */
     np_bytes confirm_rest; /* while PEER_KEY is the last event of a server */
     uint32_t plain_left;   /* bytes of the current record that were not looked at yet */
     uint8_t step;          /* np__secure_step */

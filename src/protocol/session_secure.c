@@ -117,6 +117,7 @@ static np__session_step np_session_take_init(np_session *s, np_bytes message, np
     if (err != NP_OK) {
         return np_session_secure_failed(s, err, fault);
     }
+    s->secure->disagreed = *fault;
     s->secure->step = NP_SECURE_CONFIRM;
     return NP_STEP_AGAIN;
 }

@@ -8,6 +8,10 @@
 
 #include "protocol/session.h"
 
+/* Set in the environment: wire_init makes every session secure, whoever trusts whoever. So tests
+ * of what is said serve for both; the event PEER_KEY is kept from them. */
+#define WIRE_SECURE "TEST_WIRE_SECURE"
+
 /* What an event was, kept beyond it. */
 typedef struct wire_event {
     np_session_event event; /* pointers into the copies below */
@@ -31,6 +35,11 @@ struct wire_end {
     size_t byte_count;
     bool bytes_end; /* the other side shut its direction down */
     void (*on_event)(wire_end *end, const np_session_event *event); /* as it comes; or NULL */
+    np_session_security security;
+    np_keypair identity;
+    uint64_t seed;    /* of its randomness */
+    bool show_key;    /* PEER_KEY is an event as any other, for on_event to answer */
+    bool distrusting; /* the answer where it is not shown */
 };
 
 /* How reads are cut: 0 means as much as there is. The n-th read (from 0) of an end gets at most
@@ -47,6 +56,15 @@ typedef struct wire {
 
 /* Both ends with the demo protocol and default options; change wire->x.options before starting. */
 void wire_init(wire *w);
+
+/* Whether the environment makes them so. */
+bool wire_is_secure(void);
+
+/* Bytes of the pool that a session holds while it has nothing to do. */
+size_t wire_idle_len(const wire_end *end);
+
+/* Makes them secure, whatever the environment says. */
+void wire_secure(wire *w);
 void wire_start(wire *w);
 
 /* Frees everything and checks that the pools got every block back. */

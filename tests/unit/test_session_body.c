@@ -70,7 +70,7 @@ static void write_all(wire *w, wire_end *from, uint32_t stream, const uint8_t *d
         size_t n = len < step ? len : step;
         np_err err = np_session_body_write(&from->s, stream, data, n, &taken);
         assert_true(err == (taken > 0 ? NP_OK : NP_ERR_FULL));
-        assert_true(np_session_queued(&from->s) <= 2 * ((size_t)65536 + 18));
+        assert_true(np_session_queued(&from->s) <= 2 * ((size_t)65536 + 64));
         data += taken;
         len -= taken;
         if (taken < n) {
@@ -144,8 +144,8 @@ static void assert_body(const wire_end *end, uint32_t stream, const uint8_t *byt
 
 static void assert_idle(const wire *w)
 {
-    assert_int_equal(w->client.pool.live, 0);
-    assert_int_equal(w->server.pool.live, 0);
+    assert_int_equal(w->client.pool.live, wire_idle_len(&w->client));
+    assert_int_equal(w->server.pool.live, wire_idle_len(&w->server));
     assert_int_equal(np_session_deadline(&w->client.s), NP_TIME_NEVER);
     assert_int_equal(np_session_deadline(&w->server.s), NP_TIME_NEVER);
 }
@@ -766,7 +766,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_and_steps),
         cmocka_unit_test(test_heads),
-        cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_interleaving),
         cmocka_unit_test(test_whole),
         cmocka_unit_test(test_whole_too_late_and_ignore),
@@ -779,5 +778,11 @@ int main(void)
         cmocka_unit_test(test_parked_in_the_middle),
         cmocka_unit_test(test_conversation),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    /* What lies in frames; records have tests of their own. */
+    const struct CMUnitTest frames[] = {
+        cmocka_unit_test(test_every_cut),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    return wire_is_secure() ? failed : failed + cmocka_run_group_tests(frames, NULL, NULL);
 }

