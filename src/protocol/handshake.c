@@ -169,7 +169,7 @@ np_err np_handshake_write_response(np_handshake *h, const np_rng *rng, uint8_t *
 /* Our own key from the other side: somebody sends back to us what we say. */
 static np_err check_reflection(const np_handshake *h)
 {
-    return np_crypto_equal(h->noise.remote_static, h->side->identity->public, NP_CRYPTO_KEY_LEN)
+    return np_crypto_equal(h->noise.remote_static, h->side->identity->public_key, NP_CRYPTO_KEY_LEN)
                ? NP_ERR_REFUSED
                : NP_OK;
 }

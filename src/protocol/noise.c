@@ -91,7 +91,7 @@ static np_err decrypt_and_hash(np_noise *noise, uint8_t *out, np_bytes sealed)
 static np_err mix_dh(np_noise *noise, const np_keypair *ours, const uint8_t *theirs)
 {
     uint8_t shared[NP_CRYPTO_KEY_LEN];
-    np_err err = np_crypto_dh(shared, ours->secret, theirs);
+    np_err err = np_crypto_dh(shared, ours->secret_key, theirs);
 
     if (err == NP_OK) {
         mix_key(noise, key_bytes(shared));
@@ -216,11 +216,11 @@ np_err np_noise_write(np_noise *noise, const np_rng *rng, np_bytes payload, uint
         if (*t == E) {
             err = np_keypair_make(&noise->ephemeral, rng);
             if (err == NP_OK) {
-                p = np_put_raw(p, noise->ephemeral.public, NP_CRYPTO_KEY_LEN);
-                mix_ephemeral(noise, noise->ephemeral.public);
+                p = np_put_raw(p, noise->ephemeral.public_key, NP_CRYPTO_KEY_LEN);
+                mix_ephemeral(noise, noise->ephemeral.public_key);
             }
         } else if (*t == S) {
-            p = encrypt_and_hash(noise, p, key_bytes(noise->local_static.public));
+            p = encrypt_and_hash(noise, p, key_bytes(noise->local_static.public_key));
         } else {
             err = mix_token(noise, *t);
         }

@@ -204,8 +204,8 @@ static void on_event(np_link *link, const np_session_event *event)
         on_writable(conn);
         break;
     case NP_SESSION_EVENT_PEER_KEY: /* silence is no */
-    case NP_SESSION_EVENT_CANCEL: /* the session knows; a reply will find out */
-    case NP_SESSION_EVENT_CLOSED: /* told by on_closed */
+    case NP_SESSION_EVENT_CANCEL:   /* the session knows; a reply will find out */
+    case NP_SESSION_EVENT_CLOSED:   /* told by on_closed */
         break;
     }
 }

@@ -13,8 +13,8 @@ _Static_assert(crypto_core_hchacha20_INPUTBYTES == NP_CRYPTO_PREFIX_LEN, "likewi
 
 np_err np_keypair_from(np_keypair *out, const uint8_t secret[NP_CRYPTO_KEY_LEN])
 {
-    memmove(out->secret, secret, sizeof out->secret);
-    return crypto_scalarmult_base(out->public, out->secret) == 0 ? NP_OK : NP_ERR_KEY;
+    memmove(out->secret_key, secret, sizeof out->secret_key);
+    return crypto_scalarmult_base(out->public_key, out->secret_key) == 0 ? NP_OK : NP_ERR_KEY;
 }
 
 np_err np_keypair_make(np_keypair *out, const np_rng *rng)

@@ -12,23 +12,18 @@
 #define NP_UTIL_CRYPTO_H
 
 #include <netproto/error.h>
+#include <netproto/key.h>
 #include <netproto/rng.h>
 #include <netproto/types.h>
 
 /* The runtime library calls these too, so they are exported, though no user includes this. */
 #pragma GCC visibility push(default)
 
-#define NP_CRYPTO_KEY_LEN 32  /* of every key, public or secret */
-#define NP_CRYPTO_HASH_LEN 32 /* of SHA-256 and HMAC-SHA-256 */
-#define NP_CRYPTO_TAG_LEN 16  /* behind every ciphertext */
+#define NP_CRYPTO_KEY_LEN NP_KEY_LEN /* of every key, public or secret */
+#define NP_CRYPTO_HASH_LEN 32        /* of SHA-256 and HMAC-SHA-256 */
+#define NP_CRYPTO_TAG_LEN 16         /* behind every ciphertext */
 #define NP_CRYPTO_NONCE_LEN 12
 #define NP_CRYPTO_PREFIX_LEN 16 /* of HChaCha20's input */
-
-/* A key pair of X25519. */
-typedef struct np_keypair {
-    uint8_t secret[NP_CRYPTO_KEY_LEN];
-    uint8_t public[NP_CRYPTO_KEY_LEN];
-} np_keypair;
 
 /* A fresh pair. Errors: NP_ERR_KEY, if the randomness is so bad that no key comes of it. */
 NP_MUST_CHECK np_err np_keypair_make(np_keypair *out, const np_rng *rng);

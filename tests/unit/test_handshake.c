@@ -103,9 +103,9 @@ static void play_to_the_end(play *p)
 {
     assert_int_equal(step_init(p), NP_OK);
     assert_int_equal(step_response(p), NP_OK);
-    assert_memory_equal(p->ends[0].noise.remote_static, p->keys[1].public, 32);
+    assert_memory_equal(p->ends[0].noise.remote_static, p->keys[1].public_key, 32);
     assert_int_equal(step_confirm(p), NP_OK);
-    assert_memory_equal(p->ends[1].noise.remote_static, p->keys[0].public, 32);
+    assert_memory_equal(p->ends[1].noise.remote_static, p->keys[0].public_key, 32);
 }
 
 static void play_fini(play *p)
@@ -382,12 +382,12 @@ static void test_secrets_are_wiped(void **state)
     play_init(&p);
     play_start(&p);
     play_to_the_end(&p);
-    memcpy(ephemeral, p.ends[0].noise.ephemeral.secret, 32);
+    memcpy(ephemeral, p.ends[0].noise.ephemeral.secret_key, 32);
     assert_true(contains(&p.ends[0], sizeof p.ends[0], ephemeral));
     assert_int_equal(np_handshake_finish(&p.ends[0], p.now, &sends, &receives), NP_OK);
     assert_false(contains(&p.ends[0], sizeof p.ends[0], ephemeral));
-    assert_false(contains(&p.ends[0], sizeof p.ends[0], p.keys[0].secret));
-    assert_memory_equal(p.ends[0].noise.remote_static, p.keys[1].public, 32);
+    assert_false(contains(&p.ends[0], sizeof p.ends[0], p.keys[0].secret_key));
+    assert_memory_equal(p.ends[0].noise.remote_static, p.keys[1].public_key, 32);
     np_record_fini(&sends);
     np_record_fini(&receives);
     play_fini(&p);

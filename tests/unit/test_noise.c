@@ -131,8 +131,8 @@ static void run_vector(const json_t *vector, np_noise_pattern pattern)
         assert_int_equal(got_len, len);
         assert_memory_equal(got, payload, len);
     }
-    assert_memory_equal(initiator.noise.remote_static, responder.local.public, 32);
-    assert_memory_equal(responder.noise.remote_static, initiator.local.public, 32);
+    assert_memory_equal(initiator.noise.remote_static, responder.local.public_key, 32);
+    assert_memory_equal(responder.noise.remote_static, initiator.local.public_key, 32);
     expect_transport(messages, &initiator, &responder, vector);
     np_noise_fini(&initiator.noise);
     np_noise_fini(&responder.noise);
@@ -392,7 +392,7 @@ static void test_psk_between_the_halves(void **state)
             np_noise_write(&p.ends[0], &p.rng, (np_bytes){NULL, 0}, message, sizeof message, &len),
             NP_OK);
         assert_int_equal(np_noise_read_keys(&p.ends[1], (np_bytes){message, len}, &used), NP_OK);
-        assert_memory_equal(p.ends[1].remote_static, p.keys[0].public, 32);
+        assert_memory_equal(p.ends[1].remote_static, p.keys[0].public_key, 32);
         if (i < 2) {
             np_noise_set_psk(&p.ends[1], psks[i]);
         }

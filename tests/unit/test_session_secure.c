@@ -76,8 +76,8 @@ static void test_each_knows_the_other(void **state)
     (void)state;
 
     start(&w);
-    assert_memory_equal(np_session_peer_key(&w.client.s), w.server.identity.public, 32);
-    assert_memory_equal(np_session_peer_key(&w.server.s), w.client.identity.public, 32);
+    assert_memory_equal(np_session_peer_key(&w.client.s), w.server.identity.public_key, 32);
+    assert_memory_equal(np_session_peer_key(&w.server.s), w.client.identity.public_key, 32);
     assert_memory_equal(np_session_peer_nonce(&w.server.s), w.client.s.secure->handshake.nonce, 16);
     assert_int_equal(w.client.s.version, 2);
     assert_int_equal(w.server.s.version, 2);
@@ -281,7 +281,7 @@ static void test_server_does_not_trust(void **state)
     assert_true(event->event.by_peer);
     assert_true(np__session_is_keyed(&w.client.s)); /* so it came in a record */
     expect_closed(&w, &w.server, NP_ERR_REFUSED);
-    assert_memory_equal(np_session_peer_key(&w.server.s), w.client.identity.public, 32);
+    assert_memory_equal(np_session_peer_key(&w.server.s), w.client.identity.public_key, 32);
     wire_fini(&w);
 }
 
