@@ -1,0 +1,109 @@
+/* The replay cache: what it remembers, and that it forgets the oldest and nothing else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "util/replay.h"
+
+static void fill_counting(void *user, uint8_t *out, size_t len)
+{
+    uint8_t *next = user;
+
+    for (size_t i = 0; i < len; i++) {
+        out[i] = (*next)++;
+    }
+}
+
+static np_replay *make(uint32_t max)
+{
+    static uint8_t next;
+    const np_rng rng = {fill_counting, &next};
+    np_replay *replay = NULL;
+
+    assert_int_equal(np_replay_new(&replay, max, &rng), NP_OK);
+    return replay;
+}
+
+/* Handshake number n of a peer. */
+static bool add(np_replay *replay, uint8_t peer, uint32_t n)
+{
+    uint8_t key[32] = {peer};
+    uint8_t nonce[NP_REPLAY_NONCE_LEN] = {0};
+
+    memcpy(nonce, &n, sizeof n);
+    return np_replay_add(replay, key, nonce);
+}
+
+static void test_twice_is_a_replay(void **state)
+{
+    np_replay *replay = make(10);
+    (void)state;
+
+    assert_true(add(replay, 1, 7));
+    assert_false(add(replay, 1, 7));
+    assert_true(add(replay, 2, 7)); /* a victim's nonce, used by another: not its business */
+    assert_true(add(replay, 1, 8));
+    assert_false(add(replay, 1, 7));
+    assert_false(add(replay, 2, 7));
+    np_replay_free(replay);
+    np_replay_free(NULL);
+}
+
+/* The last `max` are there, whatever has been forgotten around them; the ones before are not. */
+static void test_the_oldest_are_forgotten(void **state)
+{
+    static const uint32_t sizes[] = {1, 2, 3, 64, 1000};
+    (void)state;
+
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        uint32_t max = sizes[s];
+        np_replay *replay = make(max);
+        for (uint32_t n = 0; n < 5 * max + 3; n++) {
+            assert_true(add(replay, 1, n));
+            for (uint32_t back = 0; back < max && back <= n; back += 1 + max / 17) {
+                assert_false(add(replay, 1, n - back));
+            }
+        }
+        assert_true(add(replay, 1, 0)); /* long forgotten */
+        np_replay_free(replay);
+    }
+}
+
+static void test_a_million(void **state)
+{
+    np_replay *replay = make(10000);
+    (void)state;
+
+    for (uint32_t n = 0; n < 1000000; n++) {
+        assert_true(add(replay, 1, n));
+    }
+    for (uint32_t n = 990000; n < 1000000; n++) {
+        assert_false(add(replay, 1, n));
+    }
+    np_replay_free(replay);
+}
+
+static void test_sizes(void **state)
+{
+    const np_rng rng = {fill_counting, (uint8_t[1]){0}};
+    np_replay *replay = NULL;
+    (void)state;
+
+    assert_int_equal(np_replay_new(&replay, 0, &rng), NP_ERR_ARG);
+    assert_int_equal(np_replay_new(&replay, NP_REPLAY_MAX_MAX + 1, &rng), NP_ERR_ARG);
+    assert_null(replay);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_twice_is_a_replay),
+        cmocka_unit_test(test_the_oldest_are_forgotten),
+        cmocka_unit_test(test_a_million),
+        cmocka_unit_test(test_sizes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
