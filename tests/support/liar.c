@@ -1,0 +1,382 @@
+/* liar.c - see liar.h. */
+#include "support/liar.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <base.h>
+
+#include "protocol/session_private.h"
+#include "support/demo_protocol.h"
+
+#define WIRE_MAX (1u << 18)
+#define SAID_MAX 4096
+
+#define REQUIRE(condition) require((condition), #condition, __LINE__)
+
+/* One side, and the bytes on their way to it. */
+typedef struct side {
+    np_session s;
+    np_session_options options;
+    np_session_security security;
+    np_keypair identity;
+    np_pool pool;
+    uint64_t seed;
+    uint8_t *wire;
+    size_t wire_len;
+    uint64_t honest; /* bytes of the wire, from its start, that are the other side's own */
+    bool lied;
+    bool closed;
+    bool opened;
+    uint32_t said; /* messages; each holds its number */
+    uint32_t told; /* of the other side's */
+} side;
+
+typedef struct play {
+    side sides[2];
+    np_time now;
+    const uint8_t *script;
+    size_t left;
+    liar_story story;
+} play;
+
+static void require(bool condition, const char *what, int line)
+{
+    if (!condition) {
+        fprintf(stderr, "liar.c:%d: %s\n", line, what);
+        abort();
+    }
+}
+
+static uint8_t next(play *p)
+{
+    if (p->left == 0) {
+        return 0;
+    }
+    p->left--;
+    return *p->script++;
+}
+
+static void fill_seeded(void *user, uint8_t *out, size_t len)
+{
+    uint64_t *seed = user;
+
+    for (size_t i = 0; i < len; i++) {
+        *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+        out[i] = (uint8_t)(*seed >> 56);
+    }
+}
+
+static void side_start(play *p, int i)
+{
+    side *me = &p->sides[i];
+
+    np_pool_init(&me->pool, NULL);
+    me->wire = malloc(WIRE_MAX);
+    me->seed = (uint64_t)i + 1;
+    me->security.rng = (np_rng){fill_seeded, &me->seed};
+    me->security.identity = &me->identity;
+    me->security.skew_ms = 5000;
+    me->options = np_session_options_default(&demo_protocol);
+    me->options.security = &me->security;
+    REQUIRE(me->wire != NULL && np_keypair_make(&me->identity, &me->security.rng) == NP_OK);
+    REQUIRE(np_session_init(&me->s, &me->options, &me->pool,
+                            i == 0 ? NP_SESSION_CLIENT : NP_SESSION_SERVER, p->now) == NP_OK);
+}
+
+/* Events ------------------------------------------------------------------------------------ */
+
+static void take_message(play *p, side *me, const np_session_event *event)
+{
+    const side *other = me == &p->sides[0] ? &p->sides[1] : &p->sides[0];
+
+    REQUIRE(event->id == DEMO_SAY_ID && event->len >= 16);
+    REQUIRE(np_get_u32(event->payload + 12) == me->told); /* the next one, and no other */
+    REQUIRE(me->told < other->said);
+    for (size_t i = 16; i < event->len; i++) {
+        REQUIRE(event->payload[i] == (uint8_t)(me->told + i));
+    }
+    me->told++;
+}
+
+static void drain(play *p, side *me)
+{
+    np_session_event event;
+
+    while (np_session_next_event(&me->s, &event)) {
+        REQUIRE(!me->closed);
+        switch (event.kind) {
+        case NP_SESSION_EVENT_PEER_KEY:
+            np_session_trust(&me->s, true, NULL);
+            break;
+        case NP_SESSION_EVENT_OPEN:
+            me->opened = true;
+            break;
+        case NP_SESSION_EVENT_MESSAGE:
+            take_message(p, me, &event);
+            break;
+        case NP_SESSION_EVENT_CLOSED:
+            me->closed = true;
+            p->story.refused += event.err != NP_OK;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* Reads up to `most` bytes of what is on the wire; returns whether any were taken. */
+static bool deliver(play *p, side *me, size_t most)
+{
+    uint8_t *place = NULL;
+    uint8_t *shared = NULL;
+    size_t room = 0;
+    size_t len = most < me->wire_len ? most : me->wire_len;
+    np_want want = np_session_want(&me->s, &place, &room);
+    bool only_lies = me->lied && me->honest == 0;
+    uint32_t told = me->told;
+
+    if (me->closed || len == 0 || want == NP_WANT_NOTHING) {
+        return false;
+    }
+    if (want == NP_WANT_SHARED) {
+        shared = malloc(len); /* exactly, for the sanitizer */
+        place = shared;
+        REQUIRE(shared != NULL);
+    } else if (len > room) {
+        len = room;
+    }
+    memcpy(place, me->wire, len);
+    memmove(me->wire, me->wire + len, me->wire_len - len);
+    me->wire_len -= len;
+    me->honest -= len < me->honest ? len : me->honest;
+    np_session_recv(&me->s, place, len, p->now);
+    drain(p, me);
+    np_session_park(&me->s);
+    free(shared);
+    REQUIRE(!only_lies || me->told == told);
+    return true;
+}
+
+/* Writes up to `most` bytes. */
+static bool transmit(play *p, side *me, size_t most)
+{
+    side *other = me == &p->sides[0] ? &p->sides[1] : &p->sides[0];
+    struct iovec iov[5];
+    size_t count = np_session_output(&me->s, iov, 5, p->now);
+    size_t written = 0;
+
+    for (size_t i = 0; i < count && written < most; i++) {
+        size_t len = iov[i].iov_len < most - written ? iov[i].iov_len : most - written;
+        if (len > WIRE_MAX - other->wire_len) {
+            len = WIRE_MAX - other->wire_len;
+        }
+        memcpy(other->wire + other->wire_len, iov[i].iov_base, len);
+        other->wire_len += len;
+        other->honest += other->lied ? 0 : len;
+        written += len;
+    }
+    np_session_output_done(&me->s, written, p->now);
+    return written > 0;
+}
+
+/* The script -------------------------------------------------------------------------------- */
+
+static void say(play *p, side *me, size_t len)
+{
+    static uint8_t bytes[4 + 70000];
+    demo_say value = {{bytes, 4 + len}};
+
+    if (me->said >= SAID_MAX) {
+        return;
+    }
+    np_put_u32(bytes, me->said);
+    for (size_t i = 0; i < len; i++) {
+        bytes[4 + i] = (uint8_t)(me->said + 16 + i);
+    }
+    if (np_session_send(&me->s, demo_message_say, &value, NULL) == NP_OK) {
+        me->said++;
+        p->story.said++;
+    }
+}
+
+/* From here on, what comes to this side is not what the other has sent. */
+static void lie(play *p, side *me, size_t at)
+{
+    me->honest = at < me->honest ? at : me->honest;
+    me->lied = true;
+    p->story.lies++;
+}
+
+static void tamper(play *p, side *me, uint8_t how)
+{
+    size_t at = me->wire_len > 0 ? ((size_t)next(p) << 8 | next(p)) % me->wire_len : 0;
+    size_t len = 1 + next(p);
+
+    len = len < me->wire_len - at ? len : me->wire_len - at;
+    if (me->lied) {
+        return; /* a second lie could take the first one back */
+    }
+    if (how == 3) { /* something of the wire's own */
+        len = 1 + next(p) % 32;
+        if (len <= WIRE_MAX - me->wire_len) {
+            lie(p, me, at);
+            memmove(me->wire + at + len, me->wire + at, me->wire_len - at);
+            for (size_t i = 0; i < len; i++) {
+                me->wire[at + i] = next(p);
+            }
+            me->wire_len += len;
+        }
+        return;
+    }
+    if (len == 0 || (how == 2 && len > WIRE_MAX - me->wire_len)) {
+        return;
+    }
+    lie(p, me, how == 2 ? at + len : at);
+    if (how == 0) { /* a bit is turned */
+        me->wire[at] ^= (uint8_t)(1u << next(p) % 8);
+    } else if (how == 1) { /* some are lost */
+        memmove(me->wire + at, me->wire + at + len, me->wire_len - at - len);
+        me->wire_len -= len;
+    } else { /* some come twice */
+        memmove(me->wire + at + len, me->wire + at, me->wire_len - at);
+        me->wire_len += len;
+    }
+}
+
+static void pass_time(play *p, uint64_t ms)
+{
+    p->now.mono_ms += ms;
+    p->now.wall_ms += ms;
+    for (int i = 0; i < 2; i++) {
+        np_session_tick(&p->sides[i].s, p->now);
+        drain(p, &p->sides[i]);
+    }
+}
+
+static void step(play *p)
+{
+    uint8_t code = next(p);
+    side *me = &p->sides[code & 1];
+
+    switch (code >> 1 & 15) {
+    case 0:
+    case 1:
+        say(p, me, next(p));
+        break;
+    case 2:
+        say(p, me, (size_t)next(p) * 270);
+        break;
+    case 3:
+    case 4:
+        transmit(p, me, SIZE_MAX);
+        break;
+    case 5:
+        transmit(p, me, next(p));
+        break;
+    case 6:
+    case 7:
+        deliver(p, me, SIZE_MAX);
+        break;
+    case 8:
+        deliver(p, me, 1 + (size_t)next(p));
+        break;
+    case 9: /* the bounds of an epoch are near */
+        if (np__session_is_keyed(&me->s) && me->s.secure->sends.bytes < NP_RECORD_EPOCH_BYTES) {
+            me->s.secure->sends.bytes = NP_RECORD_EPOCH_BYTES;
+            p->story.updates++;
+        }
+        break;
+    case 10:
+        pass_time(p, next(p));
+        break;
+    case 11:
+    case 12:
+    case 13:
+    case 14:
+        if (code >> 5 == 0) { /* seldom, so that long talks are among the scripts */
+            tamper(p, me, (uint8_t)((code >> 1 & 15) - 11));
+        }
+        break;
+    default:
+        if (code >> 5 == 0) {
+            np_session_close(&me->s, BASE_REASON_BUSY, np_str_from("bye"), p->now);
+        }
+        break;
+    }
+}
+
+/* Everything that is on its way arrives. */
+static void settle(play *p)
+{
+    bool moved = true;
+
+    while (moved) {
+        moved = false;
+        for (int i = 0; i < 2; i++) {
+            moved = transmit(p, &p->sides[i], SIZE_MAX) || moved;
+            moved = deliver(p, &p->sides[i], SIZE_MAX) || moved;
+            drain(p, &p->sides[i]);
+        }
+    }
+}
+
+/* A close is no lie, but what is said behind it does not arrive. */
+static void expect_all(play *p)
+{
+    for (int i = 0; i < 2; i++) {
+        const side *me = &p->sides[i];
+        const side *other = &p->sides[1 - i];
+
+        if (p->story.lies == 0 && np_session_is_open(&me->s) && np_session_is_open(&other->s)) {
+            REQUIRE(me->told == other->said && me->opened);
+        }
+    }
+}
+
+liar_story liar_run(const uint8_t *script, size_t len, int handshake)
+{
+    play *p = calloc(1, sizeof *p);
+    liar_story story;
+
+    if (p == NULL) {
+        abort();
+    }
+    p->now = (np_time){.mono_ms = 1000, .wall_ms = 1700000000000u};
+    p->script = script;
+    p->left = len;
+    side_start(p, 0);
+    side_start(p, 1);
+    if (!handshake) {
+        settle(p);
+        REQUIRE(np_session_is_open(&p->sides[0].s) && np_session_is_open(&p->sides[1].s));
+    }
+    while (p->left > 0) {
+        step(p);
+    }
+    settle(p);
+    expect_all(p);
+    /* Time passes, and nobody says any more: what is in the middle of something comes to its end.
+     */
+    for (int i = 0; i < 2; i++) {
+        np_session_recv_end(&p->sides[i].s, p->now);
+        drain(p, &p->sides[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        pass_time(p, 60000);
+    }
+    for (int i = 0; i < 2; i++) {
+        side *me = &p->sides[i];
+        REQUIRE(me->closed);
+        p->story.told += me->told;
+        np_session_fini(&me->s);
+        REQUIRE(me->pool.live == 0);
+        np_pool_fini(&me->pool);
+        free(me->wire);
+    }
+    story = p->story;
+    free(p);
+    return story;
+}

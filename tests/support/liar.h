@@ -1,0 +1,31 @@
+/* liar.h - two secure sessions, and between them a wire that a script makes lie.
+ *
+ * The script says who speaks, how much travels, what is turned, doubled, lost or put in, and how
+ * time passes. Whatever it says, this must hold, or the program ends:
+ *
+ *   - what a side is told is what the other side said, in that order, from the first on: a prefix;
+ *   - behind the first byte that is not the other side's, nothing is told any more;
+ *   - on a wire that told no lie everything arrives, and both stay open;
+ *   - every session comes to its end when time passes, and gives all of its memory back.
+ *
+ * A test draws scripts from seeds; the fuzzer writes its own.
+ */
+#ifndef TEST_LIAR_H
+#define TEST_LIAR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What came of a script, for tests that want to know whether they test anything. */
+typedef struct liar_story {
+    size_t said;
+    size_t told;
+    size_t lies;
+    size_t refused; /* sessions that ended in an error */
+    size_t updates; /* of keys */
+} liar_story;
+
+/* Runs a script from a pair of sessions that have not met; or, without handshake, that have. */
+liar_story liar_run(const uint8_t *script, size_t len, int handshake);
+
+#endif
