@@ -1,0 +1,54 @@
+/* netproto/security.h - who may be at the other end, and how it proves it.
+ *
+ * Connections are authenticated and encrypted, by keys and without certificates: each side has a
+ * key pair (key.h) and says which keys of peers it trusts. There is no default that would let
+ * anybody in: a daemon or client whose options say nothing of security does not start. What must
+ * travel in the clear has to be asked for by name, `plaintext`, on both sides; neither side finds
+ * out or gives in on the wire.
+ *
+ * The handshake is Noise_XX_25519_ChaChaPoly_SHA256 (XXpsk3 with a pre-shared key), records are
+ * XChaCha20-Poly1305; docs/security.md tells what that protects from, and what not.
+ *
+ * Ownership: what the struct points to is the caller's and outlives every daemon and client that
+ * uses it. Threads: values; the functions run on the loop's thread.
+ */
+#ifndef NETPROTO_SECURITY_H
+#define NETPROTO_SECURITY_H
+
+#include <netproto/key.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Whether a peer whose key is not among `keys` is trusted. A client is told the address as it was
+ * given in its options, a daemon NULL. Runs in the middle of the handshake and decides at once; who
+ * has to ask somebody says no, asks, and connects again. It must not use the connection. */
+typedef bool np_trust_fn(const uint8_t key[NP_KEY_LEN], const char *address, void *user);
+
+/* The pre-shared key, 32 random bytes, that is agreed on with the peer of that key; NULL: none. A
+ * peer with one is refused without it, and the other way round. */
+typedef const uint8_t *np_psk_fn(const uint8_t key[NP_KEY_LEN], void *user);
+
+/* The defaults are in brackets. */
+typedef struct np_security {
+    bool plaintext;             /* [false] nothing of all this: who listens in reads everything */
+    const np_keypair *identity; /* [none] ours */
+    const uint8_t *keys;        /* [none] keys of peers that are trusted, 32 bytes each */
+    size_t key_count;
+    np_trust_fn *trust;       /* [none] asked about any other key */
+    bool anyone;              /* [false] a daemon's: every client is welcome, whatever its key */
+    const uint8_t *psk;       /* [none] a client's pre-shared key */
+    np_psk_fn *psk_of;        /* [none] a daemon's pre-shared keys */
+    void *user;               /* of trust and psk_of */
+    uint32_t clock_skew_ms;   /* [5,000] a daemon's: how far a client's clock may be off; 0: any */
+    uint32_t handshakes_kept; /* [10,000] a daemon's: handshakes remembered against replay */
+} np_security;
+
+NP_API np_security np_security_default(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

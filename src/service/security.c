@@ -1,0 +1,112 @@
+/* security.c - see security.h and netproto/security.h. */
+#include "service/security.h"
+
+#include "service/conn_private.h"
+
+np_security np_security_default(void)
+{
+    const np_security security = {.clock_skew_ms = 5000, .handshakes_kept = 10000};
+
+    return security;
+}
+
+/* What is wrong with the options, in words; NULL: nothing. */
+static const char *missing(const np_security *security, bool client)
+{
+    bool chooses = security->key_count > 0 || security->trust != NULL;
+
+    if (security->plaintext) {
+        return security->identity != NULL || chooses || security->anyone ||
+                       security->psk != NULL || security->psk_of != NULL
+                   ? "security: plaintext does not go with keys; leave out one of them"
+                   : NULL;
+    }
+    if (security->identity == NULL) {
+        return "security: set identity (netproto keygen makes one) and who is trusted, "
+               "or plaintext";
+    }
+    if (security->key_count > 0 && security->keys == NULL) {
+        return "security: key_count keys are promised, and keys is NULL";
+    }
+    if (client && security->anyone) {
+        return "security: a client that trusts anyone talks to whoever is in between; "
+               "set keys or trust";
+    }
+    if (!chooses && !security->anyone) {
+        return client ? "security: set keys or trust, or no server is trusted"
+                      : "security: set keys or trust, or anyone to let every client in";
+    }
+    if (client ? security->psk_of != NULL : security->psk != NULL) {
+        return client ? "security: psk_of is a daemon's; a client sets psk"
+                      : "security: psk is a client's; a daemon sets psk_of";
+    }
+    return NULL;
+}
+
+np_err np__guard_init(np_guard *guard, const np_security *security, const char *address,
+                      np_failure *failure)
+{
+    const np_rng rng = np_loop_rng();
+    const char *why = missing(security, address != NULL);
+
+    memset(guard, 0, sizeof *guard);
+    guard->security = *security;
+    guard->address = address;
+    if (why != NULL) {
+        return np__failure_set(failure, NP_STAGE_ADDRESS, NP_ERR_ARG, 0, why, NULL);
+    }
+    if (security->plaintext) {
+        return NP_OK;
+    }
+    guard->session = (np_session_security){
+        .identity = security->identity,
+        .psk = security->psk,
+        .skew_ms = security->clock_skew_ms,
+        .rng = rng,
+    };
+    return address != NULL || security->handshakes_kept == 0
+               ? NP_OK
+               : np_replay_new(&guard->replay, security->handshakes_kept, &rng);
+}
+
+void np__guard_fini(np_guard *guard)
+{
+    np_replay_free(guard->replay);
+    guard->replay = NULL;
+}
+
+const np_session_security *np__guard_session(const np_guard *guard)
+{
+    return guard->security.plaintext ? NULL : &guard->session;
+}
+
+/* Public keys are no secrets, so they may be compared as fast as can be. */
+static bool is_listed(const np_security *security, const uint8_t *key)
+{
+    for (size_t i = 0; i < security->key_count; i++) {
+        if (memcmp(security->keys + i * NP_KEY_LEN, key, NP_KEY_LEN) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void np__guard_judge(const np_guard *guard, np_session *session, const uint8_t *key)
+{
+    const np_security *security = &guard->security;
+    const uint8_t *psk = NULL;
+    bool trusted = security->anyone || is_listed(security, key) ||
+                   (security->trust != NULL &&
+                    security->trust(key, guard->address, security->user));
+
+    if (guard->address == NULL && security->psk_of != NULL) {
+        psk = security->psk_of(key, security->user);
+    }
+    np_session_trust(session, trusted, psk);
+}
+
+bool np__guard_is_fresh(const np_guard *guard, const np_session *session)
+{
+    return guard->replay == NULL || np_replay_add(guard->replay, np_session_peer_key(session),
+                                                  np_session_peer_nonce(session));
+}
