@@ -29,7 +29,7 @@ np_session_options np_session_options_default(const np_protocol *protocol)
 const char *np_session_stage_name(np_session_stage stage)
 {
     static const char *const names[] = {"none",     "negotiate", "frame", "decode", "conversation",
-                                        "deadline", "peer",      "io",    "local"};
+                                        "deadline", "peer",      "io",    "local",  "handler"};
     return (unsigned)stage < sizeof names / sizeof names[0] ? names[stage] : "?";
 }
 
@@ -52,7 +52,7 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
     memset(s, 0, sizeof *s);
     s->options = options;
     s->pool = pool;
-    s->now = now;
+    np__session_tell_time(s, now);
     s->role = (uint8_t)role;
     s->phase = NP_PHASE_HELLO;
     s->next_stream = role == NP_SESSION_CLIENT ? 1 : 2;
@@ -62,7 +62,7 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
     s->stall_deadline = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;
     if (options->security != NULL) {
-        err = np__session_secure_init(s);
+        err = np__session_secure_init(s, now);
     } else if (role == NP_SESSION_CLIENT) {
         hello.offer = np_negotiate_offer(&mine);
         err = np__session_emit_base(s, BASE_HELLO_ID, &hello);
@@ -115,6 +115,7 @@ base_reason np__session_reason(np_err err)
     case NP_ERR_UNEXPECTED:
         return BASE_REASON_UNEXPECTED;
     case NP_ERR_UNKNOWN_MESSAGE:
+    case NP_ERR_NO_HANDLER:
         return BASE_REASON_UNKNOWN_MESSAGE;
     case NP_ERR_DEADLINE:
         return BASE_REASON_TIMEOUT;
@@ -232,7 +233,7 @@ static void np_session_tell_stranger(np_session *s, base_error *error)
         break;
     case BASE_REASON_CLOCK:
         error->clock_ms.has = true;
-        error->clock_ms.value = s->now.wall_ms;
+        error->clock_ms.value = s->secure->now.wall_ms;
         break;
     default:
         error->reason = BASE_REASON_REFUSED;
@@ -242,8 +243,16 @@ static void np_session_tell_stranger(np_session *s, base_error *error)
     (void)sent;
 }
 
+/* A handler's error says nothing about what the peer did, whatever its class. */
+static base_reason np_session_reason_at(np_err err, np_session_stage stage)
+{
+    return stage == NP_SESSION_STAGE_HANDLER && err != NP_ERR_NO_HANDLER ? BASE_REASON_INTERNAL
+                                                                         : np__session_reason(err);
+}
+
 /* Tells the peer why; where there is no memory for it, it stays untold. */
-static void np_session_tell(np_session *s, np_err err, const np_fault *fault)
+static void np_session_tell(np_session *s, np_err err, np_session_stage stage,
+                            const np_fault *fault)
 {
     base_error error;
     np_negotiate_side mine;
@@ -251,12 +260,15 @@ static void np_session_tell(np_session *s, np_err err, const np_fault *fault)
     np_err sent;
 
     memset(&error, 0, sizeof error);
-    error.reason = np__session_reason(err);
+    error.reason = np_session_reason_at(err, stage);
     if (s->secure != NULL && !np__session_is_keyed(s)) {
         np_session_tell_stranger(s, &error);
         return;
     }
-    if (np_err_class_of(err) == NP_CLASS_PROTO) {
+    if (err == NP_ERR_NO_HANDLER) {
+        snprintf(text, sizeof text, "no handler for %s", fault != NULL ? fault->where : "it");
+        error.text = np_str_from(text);
+    } else if (np_err_class_of(err) == NP_CLASS_PROTO && stage != NP_SESSION_STAGE_HANDLER) {
         error.text = np_str_from(np_err_text(err));
         if (fault != NULL) {
             error.where = np_str_from(fault->where);
@@ -265,7 +277,7 @@ static void np_session_tell(np_session *s, np_err err, const np_fault *fault)
             error.text = np_str_from(np_fault_format(fault, text, sizeof text));
         }
     }
-    if (err == NP_ERR_VERSION &&
+    if (error.reason == BASE_REASON_VERSION &&
         np_negotiate_side_make(&mine, s->options->protocol, s->options->version_min,
                                s->options->version_max) == NP_OK) {
         error.offer.has = true;
@@ -283,15 +295,15 @@ void np__session_fail(np_session *s, np_err err, np_session_stage stage, const n
     if (s->phase >= NP_PHASE_CLOSING) {
         return;
     }
-    np__session_cause(s, err, stage, false, np__session_reason(err), fault, none);
-    np_session_tell(s, err, fault);
+    np__session_cause(s, err, stage, false, np_session_reason_at(err, stage), fault, none);
+    np_session_tell(s, err, stage, fault);
     np__session_closing(s);
 }
 
 void np_session_fail(np_session *s, np_err err, np_session_stage stage, const np_fault *fault,
                      np_time now)
 {
-    s->now = now;
+    np__session_tell_time(s, now);
     np__session_fail(s, err, stage, fault);
 }
 
@@ -314,7 +326,7 @@ void np_session_close(np_session *s, uint32_t reason, np_str text, np_time now)
     base_disconnect bye;
     np_err err;
 
-    s->now = now;
+    np__session_tell_time(s, now);
     if (s->phase >= NP_PHASE_CLOSING) {
         return;
     }
@@ -342,7 +354,7 @@ void np_session_lost(np_session *s, np_err err, np_time now)
 {
     np_str none = {NULL, 0};
 
-    s->now = now;
+    np__session_tell_time(s, now);
     if (s->phase == NP_PHASE_CLOSED) {
         return;
     }
@@ -356,7 +368,7 @@ size_t np_session_output(np_session *s, struct iovec *iov, size_t max, np_time n
 {
     size_t count;
 
-    s->now = now;
+    np__session_tell_time(s, now);
     if (np__session_is_keyed(s)) {
         np__session_seal(s);
     }
@@ -369,7 +381,7 @@ size_t np_session_output(np_session *s, struct iovec *iov, size_t max, np_time n
 
 void np_session_output_done(np_session *s, size_t n, np_time now)
 {
-    s->now = now;
+    np__session_tell_time(s, now);
     if (n > s->out.queued) {
         n = s->out.queued; /* the queue was dropped while the write was under way */
     }
@@ -433,7 +445,7 @@ void np_session_tick(np_session *s, np_time now)
     np_str none = {NULL, 0};
     np_fault fault;
 
-    s->now = now;
+    np__session_tell_time(s, now);
     if (now.mono_ms >= s->stall_deadline) {
         /* What is queued is stuck, so an Error behind it would be too. */
         fault = np_session_late("session.stall_ms", s->options->stall_ms);
@@ -470,7 +482,7 @@ void np_session_tick(np_session *s, np_time now)
 
 void np_session_hold(np_session *s, bool hold, np_time now)
 {
-    s->now = now;
+    np__session_tell_time(s, now);
     if (s->held == hold || s->phase >= NP_PHASE_CLOSING) {
         return;
     }

@@ -53,7 +53,7 @@ static np_err np_session_judge_id(const np_session *s, const np_framing_head *he
     bool request = head->kind == NP_FRAMING_REQUEST;
 
     if (s->phase == NP_PHASE_HELLO && id >= 256) {
-        return np_fault_set(fault, NP_ERR_UNEXPECTED, "base.Hello", "the first message", 0, id);
+        return np_fault_set(fault, NP_ERR_UNEXPECTED, "a message", "before base.Hello", 0, id);
     }
     if (np_unlikely(id < 256)) {
         np_err err = np_session_judge_base(s, id, message, fault);
@@ -194,10 +194,23 @@ static np__session_step np_session_take_welcome(np_session *s, const uint8_t *pa
     return np__session_opened(s, welcome.choice.version, event);
 }
 
-np_str np__session_offer_text(const base_offer *offer, char *line, size_t cap)
+/* Whether an offer has a version in common with ours, so that something else was wrong. */
+static bool np_session_meets(const np_session *s, const base_offer *offer)
 {
-    int n = snprintf(line, cap, "the peer speaks %.*s %u to %u", (int)offer->protocol.len,
-                     offer->protocol.data, offer->version_min, offer->version_max);
+    np_negotiate_side mine = np_session_side(s);
+
+    return np_str_equal(offer->protocol, np_str_from(mine.protocol->name)) &&
+           offer->version_min <= mine.version_max && offer->version_max >= mine.version_min;
+}
+
+np_str np__session_offer_text(const np_session *s, const base_offer *offer, char *line, size_t cap)
+{
+    int n = snprintf(line, cap,
+                     np_session_meets(s, offer)
+                         ? "the schemas differ at the same version: the peer speaks %.*s %u to %u"
+                         : "the peer speaks %.*s %u to %u",
+                     (int)offer->protocol.len, offer->protocol.data, offer->version_min,
+                     offer->version_max);
 
     return (np_str){line, n > 0 ? (size_t)n : 0};
 }
@@ -211,7 +224,7 @@ static np_str np_session_error_text(const np_session *s, const base_error *error
         return np_str_from("an answer that nobody vouches for");
     }
     if (error->reason == BASE_REASON_VERSION && error->offer.has) {
-        return np__session_offer_text(&error->offer.value, line, cap);
+        return np__session_offer_text(s, &error->offer.value, line, cap);
     }
     return error->text.len > 0 ? error->text : error->where;
 }

@@ -84,7 +84,7 @@ np_want np_session_want(const np_session *s, uint8_t **place, size_t *len)
 
 void np_session_recv(np_session *s, uint8_t *data, size_t len, np_time now)
 {
-    s->now = now;
+    np__session_tell_time(s, now);
     if (len == 0 || s->phase >= NP_PHASE_CLOSING) {
         return;
     }
@@ -113,7 +113,7 @@ void np_session_recv(np_session *s, uint8_t *data, size_t len, np_time now)
 
 void np_session_recv_end(np_session *s, np_time now)
 {
-    s->now = now;
+    np__session_tell_time(s, now);
     s->eof = true;
     s->peer_ended = true;
     s->starved = false;
@@ -445,7 +445,7 @@ static bool np_session_event_closed(np_session *s, np_session_event *event)
 static bool np_session_event_due(np_session *s, np_session_event *event)
 {
     if (s->calls_due) {
-        if (np_session_event_failure(s, s->now.mono_ms, NP_ERR_DEADLINE, event)) {
+        if (np_session_event_failure(s, s->now_ms, NP_ERR_DEADLINE, event)) {
             np__session_emit_cancel(s, event->stream);
             return true;
         }

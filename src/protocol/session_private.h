@@ -43,7 +43,8 @@ struct np_session_end {
 
 /* What a secure session has beyond a plain one; lives in a pool block, and is wiped. */
 struct np_session_secure {
-    size_t cap; /* of the block */
+    size_t cap;  /* of the block */
+    np_time now; /* as last told: the clock on the wall matters to a handshake only */
     np_handshake_side side;
     np_handshake handshake; /* wiped when it is over, but for the peer's key and nonce */
     np_record_side sends;
@@ -73,6 +74,14 @@ static inline bool np__session_is_keyed(const np_session *s)
     return s->secure != NULL && s->secure->step == NP_SECURE_KEYED;
 }
 
+static inline void np__session_tell_time(np_session *s, np_time now)
+{
+    s->now_ms = now.mono_ms;
+    if (s->secure != NULL) {
+        s->secure->now = now;
+    }
+}
+
 static inline uint32_t np__session_parity(const np_session *s)
 {
     return s->role == NP_SESSION_CLIENT ? 1 : 0;
@@ -80,7 +89,7 @@ static inline uint32_t np__session_parity(const np_session *s)
 
 static inline uint64_t np__session_after(const np_session *s, uint32_t delay_ms)
 {
-    return delay_ms > 0 ? np_time_after(s->now.mono_ms, delay_ms) : NP_TIME_NEVER;
+    return delay_ms > 0 ? np_time_after(s->now_ms, delay_ms) : NP_TIME_NEVER;
 }
 
 /* Whether so much output waits that no new work is taken in. */
@@ -189,7 +198,7 @@ typedef struct np__session_outgoing {
 } np__session_outgoing;
 
 /* session_event.c: an offer in words, cut to cap. */
-np_str np__session_offer_text(const base_offer *offer, char *line, size_t cap);
+np_str np__session_offer_text(const np_session *s, const base_offer *offer, char *line, size_t cap);
 
 /* session_input.c --------------------------------------------------------------------------- */
 
@@ -261,7 +270,7 @@ np__session_step np__session_opened(np_session *s, uint32_t version, np_session_
 /* session_secure.c -------------------------------------------------------------------------- */
 
 /* Makes a session secure, right after np_session_init; a client queues its first message. */
-NP_MUST_CHECK np_err np__session_secure_init(np_session *s);
+NP_MUST_CHECK np_err np__session_secure_init(np_session *s, np_time now);
 void np__session_secure_fini(np_session *s);
 
 /* Whether a handshake message may come now, by its id. */

@@ -57,7 +57,7 @@ static np__session_step np_session_step_entry(np_session *s, np_session_event *e
     }
     switch (entry.type) {
     case NP_ENTRY_KEY_UPDATE:
-        err = np_record_take_update(&secure->receives, s->now.mono_ms);
+        err = np_record_take_update(&secure->receives, s->now_ms);
         if (err != NP_OK) {
             err = np_fault_at(&fault, NP_ERR_LIMIT, "base.entry_header.type",
                               "key updates in a flood", 0);
@@ -204,14 +204,14 @@ void np__session_seal(np_session *s)
         if (len == 0) {
             return;
         }
-        if (spare && !s->close_queued && np_record_is_due(side, s->now.mono_ms)) {
+        if (spare && !s->close_queued && np_record_is_due(side, s->now_ms)) {
             np_entry_put(frame + NP_FRAMING_HEADER_LEN + len, &update);
             added = NP_ENTRY_HEADER_LEN;
         }
         sealed += np_record_seal(side, frame, len + added);
         np_outq_seal(&s->out, &np_session_margins, added);
         if (added > 0) {
-            np_record_next_epoch(side, s->now.mono_ms);
+            np_record_next_epoch(side, s->now_ms);
         }
     }
 }

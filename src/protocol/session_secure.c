@@ -16,7 +16,7 @@
 
 _Static_assert(sizeof(np_session_secure) <= 1024, "what a stranger costs");
 
-np_err np__session_secure_init(np_session *s)
+np_err np__session_secure_init(np_session *s, np_time now)
 {
     const np_session_security *security = s->options->security;
     bool client = s->role == NP_SESSION_CLIENT;
@@ -31,6 +31,7 @@ np_err np__session_secure_init(np_session *s)
     s->secure = block;
     s->secure->cap = cap;
     s->secured = true;
+    s->secure->now = now;
     s->secure->step = client ? NP_SECURE_RESPONSE : NP_SECURE_INIT;
     s->secure->side.identity = security->identity;
     s->secure->side.skew_ms = security->skew_ms;
@@ -44,8 +45,8 @@ np_err np__session_secure_init(np_session *s)
         uint8_t message[NP_HANDSHAKE_MESSAGE_MAX];
         np__session_outgoing out = {
             .kind = NP_FRAMING_NO_STREAM, .urgent = true, .encoded = message};
-        err = np_handshake_write_init(&s->secure->handshake, &security->rng, s->now, message,
-                                      &out.encoded_len);
+        err = np_handshake_write_init(&s->secure->handshake, &security->rng, s->secure->now,
+                                      message, &out.encoded_len);
         if (err == NP_OK) {
             err = np__session_emit(s, &out, NULL);
         }
@@ -105,7 +106,7 @@ static np__session_step np_session_take_init(np_session *s, np_bytes message, np
     np_handshake *handshake = &s->secure->handshake;
     uint8_t answer[NP_HANDSHAKE_MESSAGE_MAX];
     np__session_outgoing out = {.kind = NP_FRAMING_NO_STREAM, .urgent = true, .encoded = answer};
-    np_err err = np_handshake_read_init(handshake, message, s->now, fault);
+    np_err err = np_handshake_read_init(handshake, message, s->secure->now, fault);
 
     if (err == NP_OK) {
         err = np_handshake_write_response(handshake, &s->options->security->rng, answer,
@@ -126,7 +127,7 @@ static np__session_step np_session_take_init(np_session *s, np_bytes message, np
 static np__session_step np_session_nothing_in_common(np_session *s, const base_offer *theirs)
 {
     char line[NP_SESSION_TEXT_MAX];
-    np_str text = np__session_offer_text(theirs, line, sizeof line);
+    np_str text = np__session_offer_text(s, theirs, line, sizeof line);
 
     np__session_cause(s, NP_ERR_VERSION, NP_SESSION_STAGE_NEGOTIATE, true, BASE_REASON_VERSION,
                       NULL, text);
@@ -174,7 +175,8 @@ np__session_step np__session_secure_take(np_session *s, const uint8_t *payload, 
 static np_err np_session_keyed(np_session *s)
 {
     np_session_secure *secure = s->secure;
-    np_err err = np_handshake_finish(&secure->handshake, s->now, &secure->sends, &secure->receives);
+    np_err err =
+        np_handshake_finish(&secure->handshake, s->secure->now, &secure->sends, &secure->receives);
 
     if (err == NP_OK) {
         secure->step = NP_SECURE_KEYED;

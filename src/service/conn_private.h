@@ -5,6 +5,7 @@
 #include <netproto/client.h>
 #include <netproto/conn.h>
 
+#include "service/poison.h"
 #include "transport/pump.h"
 
 #include <sys/socket.h>
@@ -27,6 +28,15 @@ typedef struct np_conn_list {
     size_t count;
 } np_conn_list;
 
+/* Messages that the log has heard of as unknown or unhandled, the last ones of all connections, and
+ * how many of one connection it hears of at most; unhandled.c. */
+#define NP_TOLD_LAST 32u
+#define NP_TOLD_MAX 31u
+typedef struct np_told {
+    uint64_t conn;
+    uint32_t id;
+} np_told;
+
 /* What the connections of one daemon or client share. */
 typedef struct np_group np_group;
 struct np_group {
@@ -39,7 +49,10 @@ struct np_group {
     uint32_t call_timeout_ms;
     np_conn_list half_open;
     np_conn_list open;
+    np_told told[NP_TOLD_LAST];
+    uint32_t told_count; /* ever */
     np_pending *spare;
+    np_poison *poison;                   /* NULL: payloads are handed out where they lie */
     const np_call_failure *call_failure; /* while a done function runs */
     void *body_user; /* of the whole `stream` message that is being dispatched */
     /* The connection has ended; opened tells whether on_open ran. */
@@ -68,10 +81,12 @@ struct np_conn {
     bool dispatching : 1; /* a message handler of this connection runs */
     bool want_writable : 1;
     bool has_credentials : 1;
-    bool counted : 1; /* by the daemon's table of sources */
+    bool counted : 1;   /* by the daemon's table of sources */
+    uint8_t told_count; /* lines of the log about messages nobody knew or handled */
 };
 
-/* Fills in what both kinds of owner share. Errors: NP_ERR_ARG. */
+/* Fills in what both kinds of owner share. Errors: NP_ERR_ARG, NP_ERR_MEMORY; there is nothing to
+ * fini then. */
 NP_MUST_CHECK np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
                                     const np_service *base, const np_conn_handlers *handlers,
                                     const np_conn_options *options);
@@ -105,9 +120,17 @@ void np__conn_on_body(np_conn *conn, const np_session_event *event);
 /* Hands something to the dispatcher whose message it is. Returns what that returned. */
 NP_MUST_CHECK np_err np__conn_dispatch(np_conn *conn, const np_incoming *in, np_fault *fault);
 
-/* A message did not decode, has no handler, or its handler failed. */
+/* A message did not decode, has no handler, or its handler failed; unhandled.c. */
 void np__conn_dispatch_failed(np_conn *conn, const np_session_event *event, np_err err,
                               const np_fault *fault);
+
+/* The schema has no such message: a line in the log. */
+void np__conn_unknown(np_conn *conn, const np_session_event *event);
+
+/* An error of sending or calling, returned as it is: where it is not about the value, *fault (may
+ * be NULL) tells what to do about it. conn NULL: there is none. */
+np_err np__conn_refused(const np_conn *conn, const np_message *message, np_err err,
+                        np_fault *fault);
 
 /* Failures; failure.c. Each fills in *failure (may be NULL) and returns err. */
 np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_error,

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "service/conn_private.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -9,7 +10,7 @@ static const char *const stage_names[] = {
     [NP_STAGE_NONE] = "none",       [NP_STAGE_ADDRESS] = "address", [NP_STAGE_RESOLVE] = "resolve",
     [NP_STAGE_CONNECT] = "connect", [NP_STAGE_LISTEN] = "listen",   [NP_STAGE_HELLO] = "hello",
     [NP_STAGE_READ] = "read",       [NP_STAGE_WRITE] = "write",     [NP_STAGE_MESSAGE] = "message",
-    [NP_STAGE_CALL] = "call",       [NP_STAGE_CLOSE] = "close",
+    [NP_STAGE_HANDLER] = "handler", [NP_STAGE_CALL] = "call",       [NP_STAGE_CLOSE] = "close",
 };
 
 const char *np_stage_name(np_stage stage)
@@ -39,6 +40,52 @@ static void say_os_error(np_failure *failure)
     }
 }
 
+/* What one can do about an error of the system's, for those that everybody meets. */
+static const char *hint_listen(bool unix_path, int os_error)
+{
+    switch (os_error) {
+    case EADDRINUSE:
+        return "somebody listens there already; is the daemon running twice?";
+    case EADDRNOTAVAIL:
+        return "this machine does not have that address";
+    case EACCES:
+    case EPERM:
+        return unix_path ? "this user may not make a socket in that folder"
+                         : "this user may not listen there; ports below 1024 take a privilege";
+    case EROFS:
+        return "the folder cannot be written to";
+    case ENOENT:
+    case ENOTDIR:
+        return "its folder does not exist; make it first";
+    default:
+        return NULL;
+    }
+}
+
+static const char *hint_connect(bool unix_path, int os_error)
+{
+    switch (os_error) {
+    case ECONNREFUSED:
+        return "nobody listens there; does the server run, and on that address?";
+    case ENOENT:
+    case ENOTDIR:
+        return "there is no such socket; does the server run?";
+    case EACCES:
+        return unix_path ? "this user may not use that socket; see the daemon's unix_mode" : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static const char *hint(np_stage stage, int os_error, const char *what)
+{
+    bool unix_path = what != NULL && strncmp(what, "unix:", 5) == 0;
+
+    return stage == NP_STAGE_LISTEN    ? hint_listen(unix_path, os_error)
+           : stage == NP_STAGE_CONNECT ? hint_connect(unix_path, os_error)
+                                       : NULL;
+}
+
 np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_error,
                        const char *what, const char *why)
 {
@@ -57,6 +104,7 @@ np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_e
         say(failure, " %s", clean);
     }
     say(failure, ": %s", np_err_text(err));
+    why = why != NULL ? why : hint(stage, os_error, what);
     if (why != NULL) {
         say(failure, ": %s", why);
     }
@@ -83,10 +131,57 @@ static np_stage stage_of(const np_conn *conn, const np_session_event *event)
             return NP_STAGE_HELLO;
         }
         return conn->link.blocked ? NP_STAGE_WRITE : NP_STAGE_READ;
+    case NP_SESSION_STAGE_HANDLER:
+        return NP_STAGE_HANDLER;
     case NP_SESSION_STAGE_IO:
         return conn->link.write_failed ? NP_STAGE_WRITE : NP_STAGE_READ;
     }
     return NP_STAGE_NONE;
+}
+
+/* This side's handlers: the error is theirs, and the peer did nothing wrong. */
+static void say_handler(np_failure *failure, const np_session_event *event)
+{
+    const char *name = event->fault != NULL ? event->fault->where : "a message";
+    const char *rule = event->fault != NULL ? event->fault->rule : NULL;
+
+    if (event->err == NP_ERR_NO_HANDLER) {
+        say(failure, "handler: no handler for %s%s%s", name, rule != NULL ? ": " : "",
+            rule != NULL ? rule : "");
+    } else {
+        say(failure, "handler of %s returned %s: %s", name, np_err_name(event->err),
+            np_err_text(event->err));
+    }
+}
+
+/* Whether the peers agreed on a version, and then found that they mean different things by it. */
+static bool schemas_differ(const np_session_event *event)
+{
+    static const char digest[] = ".digest";
+    const char *where = event->fault != NULL ? event->fault->where : NULL;
+    size_t len = where != NULL ? strlen(where) : 0;
+
+    return event->err == NP_ERR_VERSION && len >= sizeof digest - 1 &&
+           strcmp(where + len - (sizeof digest - 1), digest) == 0;
+}
+
+/* Stage, error, and the fault's words, which have the error's text or say it better. */
+static void say_error(np_failure *failure, const np_session_event *event)
+{
+    char detail[256];
+
+    say(failure, "%s", np_stage_name(failure->stage));
+    if (schemas_differ(event)) {
+        say(failure, ": the schemas differ at the same version; build both sides from the same "
+                     "schema, or raise the version of the newer one");
+        return;
+    }
+    if (event->fault == NULL || event->fault->err != event->err) {
+        say(failure, ": %s", np_err_text(event->err));
+    }
+    if (event->fault != NULL) {
+        say(failure, ": %s", np_fault_format(event->fault, detail, sizeof detail));
+    }
 }
 
 void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_session_event *event)
@@ -101,17 +196,13 @@ void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_s
     failure->reason = event->reason;
     if (event->err == NP_OK) {
         say(failure, "closed by %s", event->by_peer ? "the peer" : "us");
+    } else if (failure->stage == NP_STAGE_HANDLER) {
+        say_handler(failure, event);
     } else {
-        say(failure, "%s", np_stage_name(failure->stage));
-    }
-    /* A fault's line has the error's text, or says it better. */
-    if (event->err != NP_OK && (event->fault == NULL || event->fault->err != event->err)) {
-        say(failure, ": %s", np_err_text(event->err));
+        say_error(failure, event);
     }
     if (event->fault != NULL) {
-        char detail[160];
         failure->fault = *event->fault;
-        say(failure, ": %s", np_fault_format(event->fault, detail, sizeof detail));
     }
     say_os_error(failure);
     if (event->text.len > 0) {

@@ -16,8 +16,8 @@ static const char *missing(const np_security *security, bool client)
     bool chooses = security->key_count > 0 || security->trust != NULL;
 
     if (security->plaintext) {
-        return security->identity != NULL || chooses || security->anyone ||
-                       security->psk != NULL || security->psk_of != NULL
+        return security->identity != NULL || chooses || security->anyone || security->psk != NULL ||
+                       security->psk_of != NULL
                    ? "security: plaintext does not go with keys; leave out one of them"
                    : NULL;
     }
@@ -95,9 +95,9 @@ void np__guard_judge(const np_guard *guard, np_session *session, const uint8_t *
 {
     const np_security *security = &guard->security;
     const uint8_t *psk = NULL;
-    bool trusted = security->anyone || is_listed(security, key) ||
-                   (security->trust != NULL &&
-                    security->trust(key, guard->address, security->user));
+    bool trusted =
+        security->anyone || is_listed(security, key) ||
+        (security->trust != NULL && security->trust(key, guard->address, security->user));
 
     if (guard->address == NULL && security->psk_of != NULL) {
         psk = security->psk_of(key, security->user);
