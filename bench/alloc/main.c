@@ -82,6 +82,7 @@ static void start_daemon(const char *address)
     static const trade_handlers trade = {.on_order = NULL};
     np_daemon_options options = np_daemon_options_default();
 
+    options.security.plaintext = true;
     memset(&w, 0, sizeof w);
     options.addresses = &address;
     options.address_count = 1;

@@ -24,6 +24,7 @@ int main(int argc, char **argv)
     char path[128];
     const char *addresses[] = {tcp, path};
 
+    options.security.plaintext = true;
     if (argc != 3) {
         fprintf(stderr, "usage: server_netproto PORT PATH\n");
         return 2;

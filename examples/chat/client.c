@@ -403,6 +403,7 @@ static np_err talk(talker *t, const char *address, bool old, np_failure *failure
     np_client_options options = np_client_options_default();
     np_err err = NP_OK;
 
+    options.security.plaintext = true;
     options.address = address;
     options.service = chat_service(&handlers);
     options.handlers = (np_conn_handlers){

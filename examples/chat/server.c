@@ -254,6 +254,7 @@ static np_err serve(server *s, const char *const *addresses, size_t count, np_fa
     np_daemon_options options = np_daemon_options_default();
     np_err err = NP_OK;
 
+    options.security.plaintext = true;
     options.addresses = addresses;
     options.address_count = count;
     options.service = chat_service(&handlers);

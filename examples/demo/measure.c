@@ -122,6 +122,7 @@ void demo_measure(const char *transport, const char *address, unsigned depth, un
     np_client *client = NULL;
     np_err err = np_loop_new(&loop, NULL);
 
+    options.security.plaintext = true;
     memset(p.probe.filling, 0x5A, sizeof p.probe.filling);
     p.samples = malloc(SAMPLES_MAX * sizeof p.samples[0]);
     if (p.samples == NULL) {

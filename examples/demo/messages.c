@@ -277,6 +277,7 @@ void demo_messages(const char *address)
     uint64_t begin = demo_now_ns();
     np_err err = np_loop_new(&g.loop, NULL);
 
+    options.security.plaintext = true;
     g.handlers = (demo_handlers){.on_note = on_note, .on_received = on_received, .user = &g};
     g.base = (base_handlers){.on_echo = on_echo, .on_custom = on_custom, .user = &g};
     options.address = address;

@@ -20,6 +20,7 @@
 #include <netproto/arena.h>
 #include <netproto/conn.h>
 #include <netproto/loop.h>
+#include <netproto/security.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,9 +28,10 @@ extern "C" {
 
 /* The defaults are in brackets. */
 typedef struct np_client_options {
-    const char *address; /* "tcp://name:7000", "tcp://[::1]:7000", "unix:///run/x.sock" */
-    np_service service;  /* dispatch may be NULL for a client that only calls */
-    np_service base;     /* [none] as in np_daemon_options */
+    const char *address;  /* "tcp://name:7000", "tcp://[::1]:7000", "unix:///run/x.sock" */
+    np_service service;   /* dispatch may be NULL for a client that only calls */
+    np_service base;      /* [none] as in np_daemon_options */
+    np_security security; /* no default: who is trusted, or plaintext; see security.h */
     np_conn_handlers handlers;
     np_conn_options conn;
     uint32_t connect_timeout_ms; /* [10,000] for look-up and connection together */

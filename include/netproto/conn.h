@@ -17,6 +17,7 @@
 #ifndef NETPROTO_CONN_H
 #define NETPROTO_CONN_H
 
+#include <netproto/key.h>
 #include <netproto/service.h>
 
 #ifdef __cplusplus
@@ -108,6 +109,8 @@ typedef struct np_peer {
     uint16_t port;        /* TCP */
     bool has_credentials; /* UNIX: the kernel told pid, uid and gid at the time of connecting */
     uint32_t pid, uid, gid;
+    bool has_key; /* the connection is secure: the peer has proved to hold the key */
+    uint8_t key[NP_KEY_LEN];
     char text[64]; /* "tcp://192.0.2.1:4711", "tcp://[::1]:80", "unix:pid=1,uid=0,gid=0", "pair:" */
 } np_peer;
 

@@ -20,6 +20,7 @@
 
 #include <netproto/conn.h>
 #include <netproto/loop.h>
+#include <netproto/security.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,8 +35,9 @@ typedef struct np_daemon_options {
     const char *const *addresses;
     size_t address_count;
     np_service service;
-    np_service base; /* [none] handlers for Echo, Data, Custom and Pong of the base protocol;
-                      * without them such a message ends the connection (Pong is dropped) */
+    np_service base;      /* [none] handlers for Echo, Data, Custom and Pong of the base protocol;
+                           * without them such a message ends the connection (Pong is dropped) */
+    np_security security; /* no default: who is let in, or plaintext; see security.h */
     np_conn_handlers handlers;
     np_conn_options conn;
     uint32_t connections_max;            /* [10,000] in all; who comes then is told "busy" */

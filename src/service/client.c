@@ -31,6 +31,7 @@ np_client_options np_client_options_default(void)
 {
     np_client_options options = {.connect_timeout_ms = 10000};
 
+    options.security = np_security_default();
     options.conn = np_conn_options_default();
     return options;
 }
@@ -263,6 +264,12 @@ np_err np_client_new(np_client **out, np_loop *loop, const np_client_options *op
         free(client);
         return np__failure_set(failure, NP_STAGE_CONNECT, err, 0, options->address,
                                "no protocol, or no queue");
+    }
+    err = np__group_secure(&client->group, &options->security, options->address, failure);
+    if (err != NP_OK) {
+        np__group_fini(&client->group);
+        free(client);
+        return err;
     }
     (void)np_address_format(&client->address, client->text);
     client->group.client = client;

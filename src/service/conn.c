@@ -142,6 +142,10 @@ static void on_open(np_conn *conn)
 {
     np_group *group = conn->group;
 
+    if (!np__guard_is_fresh(&group->guard, &conn->link.session)) {
+        np_link_fail(&conn->link, NP_ERR_REFUSED, NP_SESSION_STAGE_NEGOTIATE, NULL);
+        return;
+    }
     list_remove(&group->half_open, conn);
     list_add(&group->open, conn);
     conn->opened = true;
@@ -165,6 +169,9 @@ static void on_event(np_link *link, const np_session_event *event)
     np_conn *conn = conn_of(link);
 
     switch (event->kind) {
+    case NP_SESSION_EVENT_PEER_KEY:
+        np__guard_judge(&conn->group->guard, &link->session, event->payload);
+        break;
     case NP_SESSION_EVENT_OPEN:
         on_open(conn);
         break;
@@ -189,9 +196,8 @@ static void on_event(np_link *link, const np_session_event *event)
     case NP_SESSION_EVENT_WRITABLE:
         on_writable(conn);
         break;
-    case NP_SESSION_EVENT_PEER_KEY: /* silence is no */
-    case NP_SESSION_EVENT_CANCEL:   /* the session knows; a reply will find out */
-    case NP_SESSION_EVENT_CLOSED:   /* told by on_closed */
+    case NP_SESSION_EVENT_CANCEL: /* the session knows; a reply will find out */
+    case NP_SESSION_EVENT_CLOSED: /* told by on_closed */
         break;
     }
 }
@@ -299,6 +305,15 @@ np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
     return NP_OK;
 }
 
+np_err np__group_secure(np_group *group, const np_security *security, const char *address,
+                        np_failure *failure)
+{
+    np_err err = np__guard_init(&group->guard, security, address, failure);
+
+    group->session.security = np__guard_session(&group->guard);
+    return err;
+}
+
 void np__group_fini(np_group *group)
 {
     while (group->half_open.first != NULL) {
@@ -309,6 +324,7 @@ void np__group_fini(np_group *group)
     }
     np__group_free_pending(group);
     np__poison_free(group->poison);
+    np__guard_fini(&group->guard);
 }
 
 /* Making one ------------------------------------------------------------------------------- */
@@ -508,8 +524,14 @@ bool np_conn_is_open(const np_conn *conn)
 
 void np_conn_peer(const np_conn *conn, np_peer *peer)
 {
+    const uint8_t *key = np_session_peer_key(&conn->link.session);
+
     memset(peer, 0, sizeof *peer);
     peer->kind = (np_peer_kind)conn->peer_kind;
+    if (key != NULL) {
+        peer->has_key = true;
+        memcpy(peer->key, key, sizeof peer->key);
+    }
     if (conn->peer_kind == NP_PEER_TCP) {
         struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(conn->port)};
         char text[NP_ADDRESS_TEXT_LEN];

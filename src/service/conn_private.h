@@ -6,6 +6,7 @@
 #include <netproto/conn.h>
 
 #include "service/poison.h"
+#include "service/security.h"
 #include "transport/pump.h"
 
 #include <sys/socket.h>
@@ -45,6 +46,7 @@ struct np_group {
     np_service service;
     np_service base;
     np_session_options session;
+    np_guard guard;
     np_conn_handlers handlers;
     uint32_t call_timeout_ms;
     np_conn_list half_open;
@@ -90,6 +92,12 @@ struct np_conn {
 NP_MUST_CHECK np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
                                     const np_service *base, const np_conn_handlers *handlers,
                                     const np_conn_options *options);
+
+/* Who may be at the other end: right after np__group_init. address: a client's, as it was given,
+ * copied; NULL: a daemon's. Errors: NP_ERR_ARG, NP_ERR_MEMORY, with *failure; np__group_fini cleans
+ * up. */
+NP_MUST_CHECK np_err np__group_secure(np_group *group, const np_security *security,
+                                      const char *address, np_failure *failure);
 
 /* Ends all connections at once and frees what the group holds. */
 void np__group_fini(np_group *group);

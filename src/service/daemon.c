@@ -49,6 +49,7 @@ np_daemon_options np_daemon_options_default(void)
         .unix_mode = 0600,
     };
 
+    options.security = np_security_default();
     options.conn = np_conn_options_default();
     return options;
 }
@@ -260,6 +261,10 @@ static np_err set_up(np_daemon *daemon, np_loop *loop, const np_daemon_options *
     if (err != NP_OK) {
         return np__failure_set(failure, NP_STAGE_LISTEN, err, 0, NULL, "no protocol, or no queue");
     }
+    err = np__group_secure(&daemon->group, &options->security, NULL, failure);
+    if (err != NP_OK) {
+        return err;
+    }
     err = np_loop_random(&seed, sizeof seed);
     if (err == NP_OK) {
         err = make_busy(daemon);
@@ -299,6 +304,7 @@ np_err np_daemon_start(np_daemon **out, np_loop *loop, const np_daemon_options *
     }
     err = set_up(daemon, loop, options, failure);
     if (err != NP_OK) {
+        np__group_fini(&daemon->group);
         free(daemon->listeners);
         free(daemon);
         return err;

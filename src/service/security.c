@@ -1,7 +1,10 @@
 /* security.c - see security.h and netproto/security.h. */
+#define _GNU_SOURCE
 #include "service/security.h"
 
 #include "service/conn_private.h"
+
+#include <stdlib.h>
 
 np_security np_security_default(void)
 {
@@ -48,12 +51,13 @@ np_err np__guard_init(np_guard *guard, const np_security *security, const char *
 {
     const np_rng rng = np_loop_rng();
     const char *why = missing(security, address != NULL);
+    np_err err = NP_OK;
 
     memset(guard, 0, sizeof *guard);
     guard->security = *security;
-    guard->address = address;
     if (why != NULL) {
-        return np__failure_set(failure, NP_STAGE_ADDRESS, NP_ERR_ARG, 0, why, NULL);
+        return np__failure_set(failure, address != NULL ? NP_STAGE_CONNECT : NP_STAGE_LISTEN,
+                               NP_ERR_ARG, 0, address, why);
     }
     if (security->plaintext) {
         return NP_OK;
@@ -64,15 +68,21 @@ np_err np__guard_init(np_guard *guard, const np_security *security, const char *
         .skew_ms = security->clock_skew_ms,
         .rng = rng,
     };
-    return address != NULL || security->handshakes_kept == 0
-               ? NP_OK
-               : np_replay_new(&guard->replay, security->handshakes_kept, &rng);
+    if (address != NULL) {
+        guard->address = strdup(address);
+        err = guard->address != NULL ? NP_OK : NP_ERR_MEMORY;
+    } else if (security->handshakes_kept > 0) {
+        err = np_replay_new(&guard->replay, security->handshakes_kept, &rng);
+    }
+    return err == NP_OK ? NP_OK : np__failure_set(failure, NP_STAGE_NONE, err, 0, address, NULL);
 }
 
 void np__guard_fini(np_guard *guard)
 {
     np_replay_free(guard->replay);
+    free(guard->address);
     guard->replay = NULL;
+    guard->address = NULL;
 }
 
 const np_session_security *np__guard_session(const np_guard *guard)

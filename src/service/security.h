@@ -13,7 +13,7 @@ typedef struct np_guard {
     np_security security;
     np_session_security session; /* what sessions are given */
     np_replay *replay;           /* a daemon's; NULL: a client's, or plain text */
-    const char *address;         /* a client's, as it was given */
+    char *address;               /* a client's, as it was given; a copy */
 } np_guard;
 
 /* Checks the options. address: a client's; NULL: a daemon's. Errors: NP_ERR_ARG with *failure (may

@@ -145,6 +145,7 @@ static tool_exit connect_lane(bench *b, lane *l, const base_handlers *handlers)
     np_client_options options = np_client_options_default();
     np_failure failure;
 
+    options.security.plaintext = true;
     l->owner = b;
     l->sent_ns = calloc(o->depth, sizeof *l->sent_ns);
     if (l->sent_ns == NULL) {

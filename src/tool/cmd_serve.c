@@ -240,6 +240,7 @@ static tool_exit listen_on(server *s, const serve_options *options, int argc, ch
     np_daemon_options daemon_options = np_daemon_options_default();
     np_failure failure;
 
+    daemon_options.security.plaintext = true;
     daemon_options.addresses = (const char *const *)argv;
     daemon_options.address_count = (size_t)argc;
     daemon_options.service = base_service(&handlers);

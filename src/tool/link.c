@@ -53,6 +53,7 @@ tool_exit tool_link_open(tool_link *link, const tool_link_options *options,
     np_client_options client_options = np_client_options_default();
     np_failure failure;
 
+    client_options.security.plaintext = true;
     *link = (tool_link){0};
     tool_exit code = tool_protocol_open(&link->p, options->protocol, 0);
     if (code != EXIT_CODE_OK) {

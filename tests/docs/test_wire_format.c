@@ -178,6 +178,7 @@ static int set_up(void **state)
     np_daemon_options options = np_daemon_options_default();
     const char *addresses[] = {w->address};
 
+    options.security.plaintext = true;
     (void)snprintf(w->name, sizeof w->name, "netproto-wire-format-%d", (int)getpid());
     (void)snprintf(w->address, sizeof w->address, "unix://@%s", w->name);
     options.addresses = addresses;
@@ -278,6 +279,7 @@ static void test_hello_of_a_client(void **state)
     uint8_t frame[1024];
     int listener = -1;
 
+    options.security.plaintext = true;
     (void)snprintf(name, sizeof name, "%s-raw", w->name);
     (void)snprintf(address, sizeof address, "unix://@%s", name);
     listener = raw_socket(name, &un, &un_len);

@@ -213,6 +213,8 @@ static void start(world *w, bool over_unix, const base_handlers *server, const b
     np_client_options client = np_client_options_default();
     np_failure failure;
 
+    daemon.security.plaintext = true;
+    client.security.plaintext = true;
     (void)snprintf(path, sizeof path, "unix://@netproto-test-body-%d", (int)getpid());
     demo_must(np_loop_new(&w->loop, NULL), NULL);
     daemon.addresses = addresses;
@@ -438,6 +440,9 @@ static void test_message_max(void **state)
         base_handlers server = pieces_for(&w.server);
         np_daemon_options daemon = np_daemon_options_default();
         np_client_options client = np_client_options_default();
+
+        daemon.security.plaintext = true;
+        client.security.plaintext = true;
         server.on_data = whole ? on_whole : NULL;
         demo_must(np_loop_new(&w.loop, NULL), NULL);
         daemon.addresses = addresses;

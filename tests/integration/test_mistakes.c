@@ -119,6 +119,8 @@ static void start_both(world *w, const talk_handlers *server, const talk_handler
     np_client_options client = np_client_options_default();
     np_failure failure;
 
+    daemon.security.plaintext = true;
+    client.security.plaintext = true;
     daemon.addresses = addresses;
     daemon.address_count = 1;
     daemon.service = talk_service(server);
@@ -488,6 +490,7 @@ static void test_wrong_state(void **state)
     end(&w);
 }
 
+options.security.plaintext = true;
 /* The same version of another schema ------------------------------------------------------- */
 
 static void test_other_schema(void **state)
@@ -499,6 +502,8 @@ static void test_other_schema(void **state)
     const char *addresses[] = {"tcp://127.0.0.1:0"};
     np_failure failure;
 
+    daemon.security.plaintext = true;
+    client.security.plaintext = true;
     (void)state;
     other.digest[0] ^= 1;
     start_loop(&w);
@@ -515,7 +520,8 @@ static void test_other_schema(void **state)
                         "hello: the schemas differ at the same version; build both sides from the "
                         "same schema, or raise the version of the newer one");
     demo_rest(w.loop, 20);
-    assert_non_null(strstr(w.lines, "the schemas differ at the same version: the peer speaks talk"));
+    assert_non_null(
+        strstr(w.lines, "the schemas differ at the same version: the peer speaks talk"));
     end(&w);
 }
 

@@ -85,6 +85,8 @@ static void start(world *w, const np_service *service, const np_service *base, s
     np_stream a;
     np_stream b;
 
+    daemon_options.security.plaintext = true;
+    client_options.security.plaintext = true;
     memset(w, 0, sizeof *w);
     demo_must(np_loop_new(&w->loop, NULL), NULL);
     daemon_options.service = *service;
@@ -333,6 +335,8 @@ static void test_base_as_a_service(void **state)
     base_echo echo = {np_str_from("hello")};
     world w;
 
+    options.security.plaintext = true;
+    client_options.security.plaintext = true;
     (void)state;
     memset(&w, 0, sizeof w);
     demo_must(np_loop_new(&w.loop, NULL), NULL);

@@ -80,6 +80,8 @@ static void start(world *w, const talk_handlers *handlers)
     np_client_options client = np_client_options_default();
     np_failure failure;
 
+    daemon.security.plaintext = true;
+    client.security.plaintext = true;
     demo_must(np_loop_new(&w->loop, NULL), NULL);
     daemon.addresses = addresses;
     daemon.address_count = 1;
@@ -168,6 +170,7 @@ static void test_words_about_a_stranger(void **state)
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     int fd = -1;
 
+    options.security.plaintext = true;
     (void)state;
     assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
     assert_int_equal(listen(listener, 1), 0);

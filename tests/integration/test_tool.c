@@ -260,6 +260,7 @@ static void test_plugin(void **state)
     char at[64];
     (void)state;
 
+    options.security.plaintext = true;
     assert_int_equal(np_loop_new(&loop, NULL), NP_OK);
     options.addresses = addresses;
     options.address_count = 1;

@@ -120,6 +120,7 @@ static void test_conversation_is_kept(void **state)
     np_client *client = NULL;
     (void)state;
 
+    options.security.plaintext = true;
     assert_int_equal(np_loop_new(&loop, NULL), NP_OK);
     options.address = at;
     options.service = talk_service(NULL);

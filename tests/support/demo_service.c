@@ -79,6 +79,7 @@ np_daemon_options demo_daemon_options(const demo_handlers *handlers, const char 
 {
     np_daemon_options options = np_daemon_options_default();
 
+    options.security.plaintext = true;
     options.addresses = addresses;
     options.address_count = count;
     options.service = (np_service){&demo_protocol, demo_dispatch, handlers};
@@ -89,6 +90,7 @@ np_client_options demo_client_options(const demo_handlers *handlers, const char 
 {
     np_client_options options = np_client_options_default();
 
+    options.security.plaintext = true;
     options.address = address;
     options.service =
         (np_service){&demo_protocol, handlers != NULL ? demo_dispatch : NULL, handlers};
