@@ -269,6 +269,11 @@ void np_session_fini(np_session *s);
  * pre-shared key of that client, 32 bytes, or NULL if it has none; a client gives NULL. */
 void np_session_trust(np_session *s, bool trusted, const uint8_t *psk);
 
+static inline bool np_session_is_secure(const np_session *s)
+{
+    return s->secure != NULL;
+}
+
 /* The peer's static key, 32 bytes, and the nonce that its handshake had, 16 bytes; NULL before they
  * are known, and of a plain session. Valid until np_session_fini. */
 const uint8_t *np_session_peer_key(const np_session *s);

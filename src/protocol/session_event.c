@@ -35,6 +35,9 @@ static np_err np_session_judge_base(const np_session *s, uint32_t id, const np_m
         allowed = s->phase == NP_PHASE_OPEN;
         break;
     }
+    if (np__session_is_keyed(s) && np__session_is_unverified(s)) {
+        allowed = id == BASE_ERROR_ID; /* a server that came to no keys */
+    }
     return allowed ? NP_OK
                    : np_fault_set(fault, NP_ERR_UNEXPECTED,
                                   message != NULL ? message->name : "base", NULL, 0, id);
@@ -215,12 +218,12 @@ np_str np__session_offer_text(const np_session *s, const base_offer *offer, char
     return (np_str){line, n > 0 ? (size_t)n : 0};
 }
 
-/* What the words of an Error are. Before there are keys anybody may have written it: then its
- * number is all that is told of it. */
+/* What the words of an Error are. In the clear anybody may have written it: then its number is all
+ * that is told of it. */
 static np_str np_session_error_text(const np_session *s, const base_error *error, char *line,
                                     size_t cap)
 {
-    if (s->secure != NULL && !np__session_is_keyed(s)) {
+    if (np__session_is_unverified(s)) {
         return np_str_from("an answer that nobody vouches for");
     }
     if (error->reason == BASE_REASON_VERSION && error->offer.has) {

@@ -354,8 +354,7 @@ np__session_step np__session_step_head(np_session *s, const np_framing_head *hea
     return NP_STEP_AGAIN;
 }
 
-/* The next frame of the window. */
-static np__session_step np_session_step_frame(np_session *s, np_session_event *event)
+np__session_step np__session_step_frame(np_session *s, np_session_event *event)
 {
     np_framing_rules rules = {
         .payload_max = s->phase == NP_PHASE_HELLO ? BASE_ERROR_MAX_LEN : NP_FRAMING_PAYLOAD_MAX,
@@ -388,13 +387,13 @@ static np__session_step np_session_step(np_session *s, np_session_event *event)
         return np__session_step_body(s, event);
     }
     if (s->secure == NULL) {
-        return np_session_step_frame(s, event);
+        return np__session_step_frame(s, event);
     }
     if (s->secure->asked || s->secure->answered) {
         return np__session_secure_resume(s, event);
     }
     return np__session_is_keyed(s) ? np__session_step_record(s, event)
-                                   : np_session_step_frame(s, event);
+                                   : np__session_step_frame(s, event);
 }
 
 /* Events ------------------------------------------------------------------------------------ */

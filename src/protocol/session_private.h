@@ -68,6 +68,13 @@ typedef enum np__secure_step {
     NP_SECURE_KEYED     /* there are keys: everything is a record */
 } np__secure_step;
 
+/* Whether what is being taken came in the clear on a session that is to be secure: nobody vouches
+ * for it. */
+static inline bool np__session_is_unverified(const np_session *s)
+{
+    return s->secure != NULL && !s->secure->in_record;
+}
+
 /* Whether frames are records. */
 static inline bool np__session_is_keyed(const np_session *s)
 {
@@ -212,6 +219,9 @@ NP_MUST_CHECK np_err np__session_grow(np_session *s, np_buf *buf, size_t more, s
  * its body lie behind it in the window. */
 np__session_step np__session_step_head(np_session *s, const np_framing_head *head, size_t there,
                                        np_session_event *event);
+
+/* The next frame of the window, in the clear. */
+np__session_step np__session_step_frame(np_session *s, np_session_event *event);
 
 /* The cause of the end is what the peer sent, or a lack of memory to take it. */
 np__session_step np__session_refused(np_session *s, np_err err, const np_fault *fault);

@@ -15,6 +15,9 @@
  * not hold the loop up. */
 #define NP_SESSION_SEAL_MAX ((size_t)256 * 1024)
 
+/* Where a frame's flags are. */
+#define NP_SESSION_FLAGS_AT 5
+
 /* The least that a peer is waited for in the middle of a record. */
 #define NP_SESSION_RECORD_STEP ((size_t)4096)
 
@@ -112,6 +115,12 @@ np__session_step np__session_step_record(np_session *s, np_session_event *event)
         s->in += NP_CRYPTO_TAG_LEN;
         secure->in_record = false;
         return NP_STEP_AGAIN;
+    }
+    /* A server that does not like our Confirm has no keys to say so: until its first record has
+     * come there may be an Error in the clear, and nothing else. */
+    if (s->phase == NP_PHASE_HELLO && there > NP_SESSION_FLAGS_AT &&
+        s->in[NP_SESSION_FLAGS_AT] == 0) {
+        return np__session_step_frame(s, event);
     }
     err = np_framing_read(&head, s->in, there, &rules, &done, &need, &fault);
     if (np_unlikely(err != NP_OK)) {

@@ -165,9 +165,35 @@ static bool schemas_differ(const np_session_event *event)
            strcmp(where + len - (sizeof digest - 1), digest) == 0;
 }
 
-/* Stage, error, and the fault's words, which have the error's text or say it better. */
-static void say_error(np_failure *failure, const np_session_event *event)
+/* What to do about an end before the connection was open, where that is known; else NULL. */
+static const char *hint_hello(const np_conn *conn, const np_session_event *event)
 {
+    bool secure = np_session_is_secure(&conn->link.session);
+
+    switch (event->err) {
+    case NP_ERR_REFUSED:
+        if (event->by_peer) {
+            return secure ? NULL : "perhaps it takes secure connections only";
+        }
+        return secure && np_session_peer_key(&conn->link.session) != NULL
+                   ? "the peer's key is not trusted"
+                   : NULL;
+    case NP_ERR_UNEXPECTED:
+        return secure ? "the peer does not speak the secure handshake; is it set to plaintext?"
+                      : "the peer wants a secure connection, and this side is set to plaintext";
+    case NP_ERR_CLOCK:
+        return "one of the clocks is wrong, or set clock_skew_ms";
+    case NP_ERR_SEAL:
+        return "the pre-shared keys differ, or somebody in between changes the bytes";
+    default:
+        return NULL;
+    }
+}
+
+/* Stage, error, and the fault's words, which have the error's text or say it better. */
+static void say_error(np_failure *failure, const np_conn *conn, const np_session_event *event)
+{
+    const char *why = hint_hello(conn, event);
     char detail[256];
 
     say(failure, "%s", np_stage_name(failure->stage));
@@ -181,6 +207,9 @@ static void say_error(np_failure *failure, const np_session_event *event)
     }
     if (event->fault != NULL) {
         say(failure, ": %s", np_fault_format(event->fault, detail, sizeof detail));
+    }
+    if (failure->stage == NP_STAGE_HELLO && why != NULL) {
+        say(failure, "; %s", why);
     }
 }
 
@@ -199,7 +228,7 @@ void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_s
     } else if (failure->stage == NP_STAGE_HANDLER) {
         say_handler(failure, event);
     } else {
-        say_error(failure, event);
+        say_error(failure, conn, event);
     }
     if (event->fault != NULL) {
         failure->fault = *event->fault;

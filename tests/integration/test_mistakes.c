@@ -468,6 +468,7 @@ static void test_wrong_state(void **state)
 
     /* A client that keeps to nothing: both failures say the same. */
     np_client_options options = np_client_options_default();
+    options.security.plaintext = true;
     start_loop(&w);
     start_both(&w, &handlers, NULL, &conn);
     np_client_free(w.client);
@@ -490,7 +491,6 @@ static void test_wrong_state(void **state)
     end(&w);
 }
 
-options.security.plaintext = true;
 /* The same version of another schema ------------------------------------------------------- */
 
 static void test_other_schema(void **state)

@@ -471,6 +471,36 @@ static void test_others_before_the_keys(void **state)
     wire_fini(&w);
 }
 
+/* Between its Confirm and the server's first record a client takes an Error in the clear, since a
+ * server that came to no keys has no other way, and nothing else. */
+static void test_clear_words_before_the_first_record(void **state)
+{
+    static const uint32_t ids[] = {BASE_ERROR_ID, BASE_WELCOME_ID,
+                                   BASE_PING_ID,  BASE_DISCONNECT_ID,
+                                   BASE_ECHO_ID,  BASE_SECURE_HANDSHAKE_RESPONSE_ID,
+                                   DEMO_SAY_ID,   77};
+    static const uint8_t busy[] = {2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    wire w;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        wire_init(&w);
+        wire_secure(&w);
+        wire_start(&w);
+        wire_write(&w, &w.client);
+        wire_read(&w, &w.server);
+        wire_write(&w, &w.server);
+        wire_read(&w, &w.client);
+        assert_true(np__session_is_keyed(&w.client.s) && !np_session_is_open(&w.client.s));
+        inject_plain(&w.client, ids[i], busy, sizeof busy);
+        while (wire_read(&w, &w.client)) {
+        }
+        assert_int_equal(w.client.s.end_err, i == 0 ? NP_ERR_BUSY : NP_ERR_UNEXPECTED);
+        wire_fini(&w);
+    }
+}
+
 /* Afterwards nothing in the clear is listened to, however true it may look. */
 static void test_plain_frames_after_the_keys(void **state)
 {
@@ -785,6 +815,7 @@ int main(void)
         cmocka_unit_test(test_plain_and_secure_do_not_meet),
         cmocka_unit_test(test_error_of_a_stranger),
         cmocka_unit_test(test_others_before_the_keys),
+        cmocka_unit_test(test_clear_words_before_the_first_record),
         cmocka_unit_test(test_plain_frames_after_the_keys),
         cmocka_unit_test(test_wrong_words_in_records),
         cmocka_unit_test(test_changed_records),

@@ -1,0 +1,416 @@
+/* Daemons and clients with keys, over real sockets: who gets in, who is told what, and that nothing
+ * of it can be read on the way. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/demo_service.h"
+#include "util/crypto.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SECRET_WORDS "the password is swordfish"
+
+/* A daemon and a client; change the options between world_init and world_start. */
+typedef struct world {
+    np_loop *loop;
+    np_daemon *daemon;
+    np_client *client;
+    np_daemon_options daemon_options;
+    np_client_options client_options;
+    np_keypair server;
+    np_keypair user;
+    np_failure failure;
+    bool closed;  /* the client's connection */
+    np_peer seen; /* what the daemon knows of the client */
+    bool echoed;
+    size_t asked; /* trust functions */
+    const char *asked_for;
+    np_failure daemon_failure;
+} world;
+
+static void on_open(np_conn *conn, void *user)
+{
+    world *w = user;
+
+    np_conn_peer(conn, &w->seen);
+}
+
+static void on_client_close(np_conn *conn, const np_failure *failure, void *user)
+{
+    world *w = user;
+
+    (void)conn;
+    (void)failure;
+    w->closed = true;
+}
+
+static np_err on_say(np_conn *conn, const demo_say *msg, void *user)
+{
+    world *w = user;
+
+    (void)conn;
+    w->echoed = msg->data.len == strlen(SECRET_WORDS) &&
+                memcmp(msg->data.data, SECRET_WORDS, msg->data.len) == 0;
+    return NP_OK;
+}
+
+static const char *const loopback[] = {"tcp://127.0.0.1:0"};
+
+static void world_init(world *w)
+{
+    const np_rng rng = np_loop_rng();
+
+    memset(w, 0, sizeof *w);
+    demo_must(np_loop_new(&w->loop, NULL), NULL);
+    demo_must(np_keypair_make(&w->server, &rng), NULL);
+    demo_must(np_keypair_make(&w->user, &rng), NULL);
+    w->daemon_options = demo_daemon_options(&demo_echo, loopback, 1);
+    w->daemon_options.security = np_security_default();
+    w->daemon_options.security.identity = &w->server;
+    w->daemon_options.security.keys = w->user.public_key;
+    w->daemon_options.security.key_count = 1;
+    w->daemon_options.security.user = w;
+    w->daemon_options.handlers.on_open = on_open;
+    w->daemon_options.handlers.user = w;
+    w->client_options = demo_client_options(NULL, NULL);
+    w->client_options.security = np_security_default();
+    w->client_options.security.identity = &w->user;
+    w->client_options.security.keys = w->server.public_key;
+    w->client_options.security.key_count = 1;
+    w->client_options.security.user = w;
+    w->client_options.handlers.on_close = on_client_close;
+    w->client_options.handlers.user = w;
+}
+
+static np_err world_start(world *w)
+{
+    demo_must(np_daemon_start(&w->daemon, w->loop, &w->daemon_options, &w->failure), &w->failure);
+    if (w->client_options.address == NULL) {
+        w->client_options.address = np_daemon_address(w->daemon, 0);
+    }
+    demo_must(np_client_new(&w->client, w->loop, &w->client_options, &w->failure), &w->failure);
+    return np_client_connect_wait(w->client, &w->failure);
+}
+
+static void world_fini(world *w)
+{
+    np_client_free(w->client);
+    np_daemon_free(w->daemon);
+    np_loop_free(w->loop);
+}
+
+static void expect_echo(world *w)
+{
+    const demo_handlers handlers = {on_say, NULL, w};
+    demo_say say = {{(const uint8_t *)SECRET_WORDS, strlen(SECRET_WORDS)}};
+
+    np_client_free(w->client);
+    w->client_options.service.handlers = &handlers;
+    w->client_options.service.dispatch = demo_dispatch;
+    demo_must(np_client_new(&w->client, w->loop, &w->client_options, &w->failure), &w->failure);
+    demo_must(np_client_connect_wait(w->client, &w->failure), &w->failure);
+    demo_must(np_client_send(w->client, demo_message_say, &say, NULL), NULL);
+    demo_run(w->loop, &w->echoed);
+}
+
+/* Getting in -------------------------------------------------------------------------------- */
+
+static void test_both_know_each_other(void **state)
+{
+    char path[64];
+    const char *over_unix[] = {path};
+    np_peer peer;
+    world w;
+    (void)state;
+
+    (void)snprintf(path, sizeof path, "unix://@netproto-test-secure-%d", (int)getpid());
+    for (int i = 0; i < 2; i++) {
+        world_init(&w);
+        if (i == 1) {
+            w.daemon_options.addresses = over_unix;
+        }
+        demo_must(world_start(&w), &w.failure);
+        np_conn_peer(np_client_conn(w.client), &peer);
+        assert_true(peer.has_key && w.seen.has_key);
+        assert_memory_equal(peer.key, w.server.public_key, NP_KEY_LEN);
+        assert_memory_equal(w.seen.key, w.user.public_key, NP_KEY_LEN);
+        expect_echo(&w);
+        world_fini(&w);
+    }
+}
+
+static bool trust_all(const uint8_t key[NP_KEY_LEN], const char *address, void *user)
+{
+    world *w = user;
+
+    (void)key;
+    w->asked++;
+    w->asked_for = address;
+    return true;
+}
+
+static void test_trust_is_asked(void **state)
+{
+    world w;
+    (void)state;
+
+    world_init(&w);
+    w.daemon_options.security.key_count = 0;
+    w.daemon_options.security.trust = trust_all;
+    w.client_options.security.trust = trust_all; /* not asked: the key is listed */
+    demo_must(world_start(&w), &w.failure);
+    assert_int_equal(w.asked, 1);
+    assert_null(w.asked_for);
+    world_fini(&w);
+
+    world_init(&w); /* the client's is told the address as it was typed */
+    w.client_options.security.key_count = 0;
+    w.client_options.security.trust = trust_all;
+    w.daemon_options.security.key_count = 0;
+    w.daemon_options.security.anyone = true;
+    demo_must(world_start(&w), &w.failure);
+    assert_int_equal(w.asked, 1);
+    assert_string_equal(w.asked_for, w.client_options.address);
+    world_fini(&w);
+}
+
+static const uint8_t psk[32] = {5, 5, 5};
+
+static const uint8_t *find_psk(const uint8_t key[NP_KEY_LEN], void *user)
+{
+    const world *w = user;
+
+    return memcmp(key, w->user.public_key, NP_KEY_LEN) == 0 ? psk : NULL;
+}
+
+static void test_pre_shared_keys(void **state)
+{
+    world w;
+    (void)state;
+
+    world_init(&w);
+    w.daemon_options.security.psk_of = find_psk;
+    w.client_options.security.psk = psk;
+    demo_must(world_start(&w), &w.failure);
+    expect_echo(&w);
+    world_fini(&w);
+
+    world_init(&w); /* a client for which there is one, without it */
+    w.daemon_options.security.psk_of = find_psk;
+    assert_int_equal(world_start(&w), NP_ERR_REFUSED);
+    world_fini(&w);
+
+    world_init(&w); /* one that has one of which nobody knows */
+    w.client_options.security.psk = psk;
+    assert_int_equal(world_start(&w), NP_ERR_REFUSED);
+    world_fini(&w);
+}
+
+/* Kept out ---------------------------------------------------------------------------------- */
+
+static void test_a_server_that_is_not_the_one(void **state)
+{
+    world w;
+    (void)state;
+
+    world_init(&w);
+    w.client_options.security.keys = w.user.public_key; /* any other */
+    assert_int_equal(world_start(&w), NP_ERR_REFUSED);
+    assert_int_equal(w.failure.stage, NP_STAGE_HELLO);
+    assert_false(w.failure.by_peer);
+    assert_non_null(strstr(w.failure.text, "key is not trusted"));
+    assert_false(w.seen.has_key); /* the daemon never learned who it was */
+    world_fini(&w);
+}
+
+static void test_a_client_that_nobody_knows(void **state)
+{
+    world w;
+    (void)state;
+
+    world_init(&w);
+    w.daemon_options.security.keys = w.server.public_key;
+    assert_int_equal(world_start(&w), NP_ERR_REFUSED);
+    assert_int_equal(w.failure.stage, NP_STAGE_HELLO);
+    assert_true(w.failure.by_peer);
+    world_fini(&w);
+}
+
+static void test_plain_and_secure_do_not_meet(void **state)
+{
+    world w;
+    (void)state;
+
+    world_init(&w);
+    w.client_options.security = (np_security){.plaintext = true};
+    assert_int_not_equal(world_start(&w), NP_OK);
+    assert_null(np_client_conn(w.client));
+    world_fini(&w);
+
+    world_init(&w);
+    w.daemon_options.security = (np_security){.plaintext = true};
+    assert_int_not_equal(world_start(&w), NP_OK);
+    assert_null(np_client_conn(w.client));
+    world_fini(&w);
+}
+
+/* Options ----------------------------------------------------------------------------------- */
+
+static void expect_refused(world *w, bool daemon, const char *words)
+{
+    np_daemon *d = NULL;
+    np_client *c = NULL;
+    np_err err = daemon ? np_daemon_start(&d, w->loop, &w->daemon_options, &w->failure)
+                        : np_client_new(&c, w->loop, &w->client_options, &w->failure);
+
+    assert_int_equal(err, NP_ERR_ARG);
+    assert_true(d == NULL && c == NULL);
+    if (strstr(w->failure.text, words) == NULL) {
+        fail_msg("\"%s\" does not say \"%s\"", w->failure.text, words);
+    }
+}
+
+/* Nobody is let in, and nothing goes out in the clear, for want of an option. */
+static void test_no_option_is_no_security(void **state)
+{
+    np_security *server;
+    np_security *user;
+    world w;
+    (void)state;
+
+    world_init(&w);
+    server = &w.daemon_options.security;
+    user = &w.client_options.security;
+    w.client_options.address = "tcp://127.0.0.1:1";
+    *server = np_security_default();
+    *user = np_security_default();
+    expect_refused(&w, true, "set identity");
+    expect_refused(&w, false, "set identity");
+    server->identity = &w.server;
+    user->identity = &w.user;
+    expect_refused(&w, true, "or anyone to let every client in");
+    expect_refused(&w, false, "no server is trusted");
+    user->anyone = true;
+    expect_refused(&w, false, "whoever is in between");
+    user->anyone = false;
+    server->key_count = 1;
+    user->key_count = 1;
+    expect_refused(&w, true, "keys is NULL");
+    expect_refused(&w, false, "keys is NULL");
+    server->keys = w.user.public_key;
+    user->keys = w.server.public_key;
+    server->psk = psk;
+    user->psk_of = find_psk;
+    expect_refused(&w, true, "a daemon sets psk_of");
+    expect_refused(&w, false, "a client sets psk");
+    server->plaintext = true;
+    user->plaintext = true;
+    expect_refused(&w, true, "plaintext does not go with keys");
+    expect_refused(&w, false, "plaintext does not go with keys");
+    np_loop_free(w.loop);
+}
+
+/* On the way -------------------------------------------------------------------------------- */
+
+/* Passes on what comes, both ways, and keeps a copy in a file. Runs until it is killed. */
+static void eavesdrop(int listener, const char *daemon_address, FILE *copy)
+{
+    struct pollfd fds[2];
+    uint8_t bytes[4096];
+
+    fds[0].fd = accept(listener, NULL, NULL);
+    fds[1].fd = demo_raw_connect(daemon_address);
+    fds[0].events = fds[1].events = POLLIN;
+    while (poll(fds, 2, 20000) > 0) {
+        for (int i = 0; i < 2; i++) {
+            ssize_t n = (fds[i].revents & POLLIN) != 0 ? read(fds[i].fd, bytes, sizeof bytes) : 0;
+            if (n > 0) {
+                (void)fwrite(bytes, 1, (size_t)n, copy);
+                (void)fflush(copy);
+                if (write(fds[1 - i].fd, bytes, (size_t)n) != n) {
+                    _exit(1);
+                }
+            } else if (fds[i].revents != 0) {
+                _exit(0);
+            }
+        }
+    }
+    _exit(0);
+}
+
+static bool heard(FILE *copy, const char *words)
+{
+    static char all[1 << 20];
+    size_t len;
+
+    rewind(copy);
+    len = fread(all, 1, sizeof all, copy);
+    assert_true(len > 200);
+    return memmem(all, len, words, strlen(words)) != NULL;
+}
+
+static void test_nobody_listens_in(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t at_len = sizeof at;
+    char address[64];
+    world w;
+    (void)state;
+
+    for (int plain = 0; plain < 2; plain++) {
+        int listener = socket(AF_INET, SOCK_STREAM, 0);
+        FILE *copy = tmpfile();
+        pid_t pid;
+
+        at.sin_port = 0;
+        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        assert_true(copy != NULL && bind(listener, (const struct sockaddr *)&at, sizeof at) == 0 &&
+                    listen(listener, 1) == 0 &&
+                    getsockname(listener, (struct sockaddr *)&at, &at_len) == 0);
+        (void)snprintf(address, sizeof address, "tcp://127.0.0.1:%u", ntohs(at.sin_port));
+        world_init(&w);
+        if (plain) {
+            w.daemon_options.security = (np_security){.plaintext = true};
+            w.client_options.security = (np_security){.plaintext = true};
+        }
+        demo_must(np_daemon_start(&w.daemon, w.loop, &w.daemon_options, &w.failure), &w.failure);
+        pid = fork();
+        if (pid == 0) {
+            eavesdrop(listener, np_daemon_address(w.daemon, 0), copy);
+        }
+        close(listener);
+        w.client_options.address = address;
+        expect_echo(&w);
+        assert_int_equal(heard(copy, SECRET_WORDS), plain);
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
+        fclose(copy);
+        world_fini(&w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_both_know_each_other),
+        cmocka_unit_test(test_trust_is_asked),
+        cmocka_unit_test(test_pre_shared_keys),
+        cmocka_unit_test(test_a_server_that_is_not_the_one),
+        cmocka_unit_test(test_a_client_that_nobody_knows),
+        cmocka_unit_test(test_plain_and_secure_do_not_meet),
+        cmocka_unit_test(test_no_option_is_no_security),
+        cmocka_unit_test(test_nobody_listens_in),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
