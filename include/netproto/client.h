@@ -5,7 +5,9 @@
  * after either it may be connected again. What goes wrong tells its stage and cause.
  *
  * The functions that end in _wait run the loop until they are done, for tools and tests: every
- * other handler on that loop runs meanwhile. They must not be called from a handler.
+ * other handler on that loop runs meanwhile. So they must not be called from where the loop runs
+ * already: handlers, done functions, timers, posts. There they do nothing and return NP_ERR_STATE;
+ * np_client_failure, the log and a call's fault name the function to use instead.
  *
  * Ownership: np_client_new and np_client_free; a client must be freed before its loop. Options and
  * address are copied; handler tables and protocols are not.
@@ -58,16 +60,20 @@ NP_API NP_MUST_CHECK np_err np_client_connect_wait(np_client *client, np_failure
 /* The open connection, or NULL. */
 NP_API np_conn *np_client_conn(np_client *client);
 
-/* Why the last connection or attempt ended; stage NONE and NP_OK before. Lives as long as the
+/* Why the last connection or attempt ended, or why the last _wait function did nothing; stage NONE
+ * and NP_OK before. Lives as long as the
  * client, until the next end. For NULL, a client that could not be made: stage NONE, NP_ERR_ARG and
  * "no client", for good. */
 NP_API const np_failure *np_client_failure(const np_client *client);
 
-/* As np_conn_send; NP_ERR_STATE if not connected. */
+/* As np_conn_send. Without an open connection, with *fault (may be NULL) telling which it is:
+ * NP_ERR_STATE before the first one is open (connect; wait for on_open), NP_ERR_CLOSED after it has
+ * ended or could not be made (np_client_failure tells why; connect again). */
 NP_API NP_MUST_CHECK np_err np_client_send(np_client *client, const np_message *message,
                                            const void *value, np_fault *fault);
 
-/* As np_conn_call; NP_ERR_STATE if not connected. `done` runs exactly once per NP_OK. */
+/* As np_conn_call, and np_client_send where there is no open connection. `done` runs exactly once
+ * per NP_OK. */
 typedef void np_call_done_fn(np_client *client, np_err err, const void *payload, size_t len,
                              uint32_t version, void *user, np_fault *fault);
 NP_API NP_MUST_CHECK np_err np_client_call(np_client *client, const np_message *message,

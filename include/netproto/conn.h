@@ -36,7 +36,8 @@ typedef enum np_stage {
     NP_STAGE_HELLO,   /* agreeing on protocol and version, or the secure handshake */
     NP_STAGE_READ,    /* reading from the peer */
     NP_STAGE_WRITE,   /* writing to the peer */
-    NP_STAGE_MESSAGE, /* a message: its frame, its decoding, or its handler */
+    NP_STAGE_MESSAGE, /* a message of the peer's: its frame, its decoding, its place */
+    NP_STAGE_HANDLER, /* a handler of ours returned an error, or was not set: see the text */
     NP_STAGE_CALL,    /* a request that got no answer */
     NP_STAGE_CLOSE    /* the orderly end */
 } np_stage;
@@ -52,7 +53,8 @@ typedef struct np_failure {
     int os_error;    /* the errno of the call that failed, or 0 */
     uint32_t reason; /* number of the base protocol's Reason that the peer or we gave, or
                       * NP_CONN_NO_REASON */
-    np_fault fault;  /* the field refused, where err is of class PROTO; else all zero */
+    np_fault fault;  /* the field refused, where err is of class PROTO; at stage HANDLER `where` is
+                      * the message's name; else all zero */
     char text[256];  /* one line for people, always NUL-terminated */
 } np_failure;
 
@@ -61,11 +63,14 @@ typedef struct np_conn_options {
     uint32_t version_min; /* [0: what the schema says] versions of the protocol spoken */
     uint32_t version_max;
     const np_conversation *conversation; /* [NULL: the schema's first, if it has one] */
-    bool any_order;     /* [false] messages in any order, whatever conversation the schema states */
-    size_t queue_max;   /* [1 MiB] bytes of output queued */
-    size_t message_max; /* [16 MiB] greatest message taken whole, where the schema allows more */
-    uint32_t calls_max; /* [1024] our requests that wait for an answer */
-    uint32_t serve_max; /* [1024] the peer's requests that wait for ours */
+    bool any_order; /* [false] messages in any order, whatever conversation the schema states */
+    bool poison; /* [false] for tests: what a message, an answer or a piece of a body points to is
+                  * filled with 0xA5 when its handler returns, so that a view kept too long shows;
+                  * under AddressSanitizer reading it is reported. Costs a copy of each */
+    size_t queue_max;    /* [1 MiB] bytes of output queued */
+    size_t message_max;  /* [16 MiB] greatest message taken whole, where the schema allows more */
+    uint32_t calls_max;  /* [1024] our requests that wait for an answer */
+    uint32_t serve_max;  /* [1024] the peer's requests that wait for ours */
     uint32_t bodies_max; /* [16] bodies under way, ours and the peer's each; a peer that begins more
                           * is turned out */
     uint32_t hello_timeout_ms; /* [5,000] from the connection to on_open, absolute */
@@ -112,10 +117,19 @@ typedef struct np_peer {
  * still read each other: a send outside of the connection's own handlers is refused from half the
  * bound on.
  *
- * Errors: NP_ERR_FULL (send again after on_writable; nothing was queued), NP_ERR_CLOSED (closing
- * or closed), NP_ERR_STATE (not open yet), NP_ERR_UNEXPECTED (the conversation does not allow
- * it now), NP_ERR_NEWER or another of the encoder's with *fault filled in, NP_ERR_MEMORY. None
- * of them ends the connection. fault may be NULL. */
+ * Errors, each with *fault (may be NULL) filled in but for the last two; none ends the connection,
+ * and nothing was queued:
+ *
+ *   NP_ERR_FULL        the queue: send again after on_writable
+ *   NP_ERR_STATE       conn is NULL (what np_client_conn gives while there is no open connection),
+ *                      or not open yet: send from on_open on
+ *   NP_ERR_CLOSED      closing or closed: on_close tells why. A client may connect again; what a
+ *                      daemon's peer did not get is lost
+ *   NP_ERR_UNEXPECTED  the conversation does not allow it now; the fault lists what it does
+ *   NP_ERR_NEWER       the peer's version lacks the message, or a value: do without
+ *   the encoder's      the value breaks the schema: field and rule
+ *   NP_ERR_ARG         not of this connection's protocols, or a request
+ *   NP_ERR_MEMORY */
 NP_API NP_MUST_CHECK np_err np_conn_send(np_conn *conn, const np_message *message,
                                          const void *value, np_fault *fault);
 
@@ -160,8 +174,8 @@ typedef void np_conn_call_done_fn(np_conn *conn, np_err err, const void *payload
                                   uint32_t version, void *user, np_fault *fault);
 
 /* Sends a request to the other side. The deadline is the schema's, or the connection's
- * call_timeout_ms. Errors as np_conn_send, and NP_ERR_LIMIT with too many calls waiting; then
- * done does not run. fault may be NULL. */
+ * call_timeout_ms. Errors as np_conn_send, also for conn NULL, and NP_ERR_LIMIT with too many calls
+ * waiting; then done does not run, and *fault (may be NULL) is filled in. */
 NP_API NP_MUST_CHECK np_err np_conn_call(np_conn *conn, const np_message *message,
                                          const void *value, np_conn_call_done_fn *done, void *user,
                                          np_fault *fault);

@@ -79,7 +79,8 @@ typedef enum np_err_class {
     X(FILES, -41, SYSTEM, "out of file descriptors")                                               \
     X(SYSTEM, -42, SYSTEM, "the operating system refused")                                         \
     X(IN_USE, -43, SYSTEM, "the address is in use")                                                \
-    X(JSON, -44, USAGE, "malformed JSON")
+    X(JSON, -44, USAGE, "malformed JSON")                                                          \
+    X(NO_HANDLER, -45, USAGE, "this side has no handler for the message")
 
 typedef enum np_err {
 #define NP_ERR_ENUM_(name, number, class, text) NP_ERR_##name = (number),
@@ -114,7 +115,8 @@ typedef struct np_fault {
     np_err err;
     np_got got_kind;
     const char *where; /* "chat.Say.text", "base.frame.length" */
-    const char *rule;  /* the schema's words, e.g. "max 4096"; NULL if the error says it all */
+    const char *rule;  /* the schema's words, e.g. "max 4096", or what to do about it; NULL if the
+                        * error says it all */
     uint64_t offset;   /* bytes from the start of the payload (or frame) to the refused item */
     uint64_t got;      /* the refused value, length or count; see got_kind */
 } np_fault;
@@ -122,7 +124,8 @@ typedef struct np_fault {
 /* Writes a line for people, e.g. "chat.Say.text: length 70000 exceeds max 4096 at byte 12".
  *
  * text: at least 1 byte; receives at most cap bytes, always NUL-terminated, cut where too long.
- * Returns text. 160 bytes are enough for every fault with a `where` of up to 80 bytes. */
+ * Returns text. 256 bytes are enough for every fault with a `where` of up to 80 bytes; 160 for
+ * those about a field. */
 NP_API char *np_fault_format(const np_fault *fault, char *text, size_t cap);
 
 /* Fills in a fault (which may be NULL) and returns err, so that callers can write

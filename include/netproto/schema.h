@@ -139,7 +139,12 @@ typedef struct np_conversation_state {
     const char *name;
     uint32_t within_ms; /* how long it may last; 0: for ever */
     bool final;         /* nothing of the protocol's own may be said any more */
+    /* What to say about a message that may not come from the client [0] or the server [1]: "from
+     * the client in state greet; allowed: Join". At most NP_CONVERSATION_REFUSAL_MAX bytes. */
+    const char *refusal[2];
 } np_conversation_state;
+
+#define NP_CONVERSATION_REFUSAL_MAX 140
 
 /* Who may say what, and when: a machine over tokens. A place in it is one int, whose upper part is
  * the position of the schema's state in `states`. */

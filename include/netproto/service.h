@@ -9,7 +9,8 @@
  * np_incoming at a time; the dispatcher decodes that one message on its stack and calls the typed
  * handler. Handlers run on the loop's thread, inside the pump. They may send, answer and close (a
  * close takes effect when they return); they must not run the loop. A handler that returns an
- * error closes its connection with that error; the peer is told.
+ * error closes its connection with that error, at stage HANDLER; the peer is told that this side
+ * failed (reason "internal"), and nothing else.
  *
  * Ownership: what a service points to must outlive every daemon and client that uses it. The
  * payload of an np_incoming is borrowed until dispatch returns. All of these are small values,
@@ -79,11 +80,14 @@ typedef struct np_incoming {
     bool *whole;    /* BODY_BEGIN: set it, and the message comes once more, whole, at its end */
 } np_incoming;
 
-/* Decodes one message and calls its handler. Returns NP_OK, the decoder's error with *fault
- * filled in, NP_ERR_UNKNOWN_MESSAGE for an id that has no message or no handler, or what the
- * handler returned. A BODY_BEGIN that gives an error is the last that is heard of the body; one
- * that gives NP_OK is followed by one BODY_END, unless *whole was set. A dispatcher that takes no
- * pieces answers BODY_BEGIN by *in->whole = true. */
+/* Decodes one message and calls its handler. Returns NP_OK; the decoder's error, or
+ * NP_ERR_UNKNOWN_MESSAGE for an id that has no message, with *fault filled in; NP_ERR_NO_HANDLER
+ * for a message that has no handler, with the fault's rule telling which to set; or what the
+ * handler returned, and *fault as it was. Without a handler a request is answered with a failure
+ * (reason unknown_message), anything else but a Pong ends the connection. A BODY_BEGIN that gives
+ * an error is the last that is heard of the body; one that gives NP_OK is followed by one BODY_END,
+ * unless *whole was set. A dispatcher that takes no pieces answers BODY_BEGIN by *in->whole = true.
+ */
 typedef np_err np_dispatch_fn(const void *handlers, np_conn *conn, const np_incoming *in,
                               np_fault *fault);
 

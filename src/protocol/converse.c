@@ -46,7 +46,7 @@ np_err np__session_converse_ask(const np_session *s, const np_message *message, 
         return NP_OK;
     }
     return np_fault_set(fault, NP_ERR_UNEXPECTED, message->name,
-                        np__session_converse_state(s)->name, 0, message->id);
+                        np__session_converse_state(s)->refusal[by_server], 0, message->id);
 }
 
 void np__session_converse_enter(np_session *s, int place)

@@ -29,7 +29,7 @@ np_session_options np_session_options_default(const np_protocol *protocol)
 const char *np_session_stage_name(np_session_stage stage)
 {
     static const char *const names[] = {"none",     "negotiate", "frame", "decode", "conversation",
-                                        "deadline", "peer",      "io",    "local"};
+                                        "deadline", "peer",      "io",    "local",  "handler"};
     return (unsigned)stage < sizeof names / sizeof names[0] ? names[stage] : "?";
 }
 
@@ -112,6 +112,7 @@ base_reason np__session_reason(np_err err)
     case NP_ERR_UNEXPECTED:
         return BASE_REASON_UNEXPECTED;
     case NP_ERR_UNKNOWN_MESSAGE:
+    case NP_ERR_NO_HANDLER:
         return BASE_REASON_UNKNOWN_MESSAGE;
     case NP_ERR_DEADLINE:
         return BASE_REASON_TIMEOUT;
@@ -209,8 +210,16 @@ void np__session_settle(np_session *s)
     }
 }
 
+/* A handler's error says nothing about what the peer did, whatever its class. */
+static base_reason np_session_reason_at(np_err err, np_session_stage stage)
+{
+    return stage == NP_SESSION_STAGE_HANDLER && err != NP_ERR_NO_HANDLER ? BASE_REASON_INTERNAL
+                                                                         : np__session_reason(err);
+}
+
 /* Tells the peer why; where there is no memory for it, it stays untold. */
-static void np_session_tell(np_session *s, np_err err, const np_fault *fault)
+static void np_session_tell(np_session *s, np_err err, np_session_stage stage,
+                            const np_fault *fault)
 {
     base_error error;
     np_negotiate_side mine;
@@ -218,8 +227,11 @@ static void np_session_tell(np_session *s, np_err err, const np_fault *fault)
     np_err sent;
 
     memset(&error, 0, sizeof error);
-    error.reason = np__session_reason(err);
-    if (np_err_class_of(err) == NP_CLASS_PROTO) {
+    error.reason = np_session_reason_at(err, stage);
+    if (err == NP_ERR_NO_HANDLER) {
+        snprintf(text, sizeof text, "no handler for %s", fault != NULL ? fault->where : "it");
+        error.text = np_str_from(text);
+    } else if (np_err_class_of(err) == NP_CLASS_PROTO && stage != NP_SESSION_STAGE_HANDLER) {
         error.text = np_str_from(np_err_text(err));
         if (fault != NULL) {
             error.where = np_str_from(fault->where);
@@ -228,7 +240,7 @@ static void np_session_tell(np_session *s, np_err err, const np_fault *fault)
             error.text = np_str_from(np_fault_format(fault, text, sizeof text));
         }
     }
-    if (err == NP_ERR_VERSION &&
+    if (error.reason == BASE_REASON_VERSION &&
         np_negotiate_side_make(&mine, s->options->protocol, s->options->version_min,
                                s->options->version_max) == NP_OK) {
         error.offer.has = true;
@@ -246,8 +258,8 @@ void np__session_fail(np_session *s, np_err err, np_session_stage stage, const n
     if (s->phase >= NP_PHASE_CLOSING) {
         return;
     }
-    np__session_cause(s, err, stage, false, np__session_reason(err), fault, none);
-    np_session_tell(s, err, fault);
+    np__session_cause(s, err, stage, false, np_session_reason_at(err, stage), fault, none);
+    np_session_tell(s, err, stage, fault);
     np__session_closing(s);
 }
 

@@ -71,7 +71,8 @@ typedef enum np_session_stage {
     NP_SESSION_STAGE_DEADLINE,     /* something took too long */
     NP_SESSION_STAGE_PEER,         /* the peer sent an Error */
     NP_SESSION_STAGE_IO,           /* the transport failed: np_session_lost */
-    NP_SESSION_STAGE_LOCAL         /* this side failed: memory, a handler's error */
+    NP_SESSION_STAGE_LOCAL,        /* this side failed: memory */
+    NP_SESSION_STAGE_HANDLER       /* a handler returned an error, or there is none */
 } np_session_stage;
 
 /* One word, e.g. "frame". Static. */
@@ -422,8 +423,12 @@ void *np_session_body_user(const np_session *s, uint32_t stream);
 void np_session_close(np_session *s, uint32_t reason, np_str text, np_time now);
 
 /* Ends because of an error: a message that did not decode (stage DECODE, its fault), one that has
- * no handler, a handler that failed (stage LOCAL). The peer gets an Error with what it may know:
- * the fault's field, offset and rule for errors of class PROTO, only the reason for others. */
+ * no handler (HANDLER, NP_ERR_NO_HANDLER) or whose handler failed (HANDLER, what it returned), with
+ * a fault whose `where` is the message's name; or what else failed here (LOCAL).
+ *
+ * The peer gets an Error with what it may know: the fault's field, offset and rule for errors of
+ * class PROTO, the name of a message without a handler, only the reason for others. What a handler
+ * returned is this side's own affair, whatever its class: the reason is "internal". */
 void np_session_fail(np_session *s, np_err err, np_session_stage stage, const np_fault *fault,
                      np_time now);
 

@@ -50,7 +50,7 @@ static np_err np_session_judge_id(const np_session *s, const np_framing_head *he
     bool request = head->kind == NP_FRAMING_REQUEST;
 
     if (s->phase == NP_PHASE_HELLO && id >= 256) {
-        return np_fault_set(fault, NP_ERR_UNEXPECTED, "base.Hello", "the first message", 0, id);
+        return np_fault_set(fault, NP_ERR_UNEXPECTED, "a message", "before base.Hello", 0, id);
     }
     if (np_unlikely(id < 256)) {
         np_err err = np_session_judge_base(s, id, message, fault);

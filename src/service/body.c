@@ -12,12 +12,16 @@ np_err np_conn_body_begin(np_conn *conn, const np_message *message, const void *
                           uint64_t total, np_body *body, np_fault *fault)
 {
     uint32_t stream = 0;
-    np_err err = np_session_body_begin(&conn->link.session, message, value, total, &stream, fault);
+    np_err err = NP_ERR_STATE;
 
-    if (err == NP_OK) {
-        *body = (np_body){conn->group->loop, conn->id, stream};
+    if (conn != NULL) {
+        err = np_session_body_begin(&conn->link.session, message, value, total, &stream, fault);
     }
-    return err;
+    if (err != NP_OK) {
+        return np__conn_refused(conn, message, err, fault);
+    }
+    *body = (np_body){conn->group->loop, conn->id, stream};
+    return NP_OK;
 }
 
 np_err np_conn_body_write(np_body body, const void *data, size_t len, size_t *taken)

@@ -78,13 +78,13 @@ void np__group_free_pending(np_group *group)
 np_err np__conn_call(np_conn *conn, const np_message *message, const void *value,
                      uint32_t timeout_ms, const np_pending *pending, np_fault *fault)
 {
-    np_group *group = conn->group;
+    np_group *group = conn != NULL ? conn->group : NULL;
     uint64_t deadline = NP_TIME_NEVER;
     np_pending *kept = NULL;
-    np_err err = np__conn_room(conn);
+    np_err err = conn != NULL ? np__conn_room(conn) : NP_ERR_STATE;
 
     if (err != NP_OK) {
-        return err;
+        return np__conn_refused(conn, message, err, fault);
     }
     if (timeout_ms == 0) {
         timeout_ms = message->timeout_ms != 0 ? message->timeout_ms : group->call_timeout_ms;
@@ -100,6 +100,7 @@ np_err np__conn_call(np_conn *conn, const np_message *message, const void *value
     err = np_session_request(&conn->link.session, message, value, deadline, kept, NULL, fault);
     if (err != NP_OK) {
         give_pending(group, kept);
+        return np__conn_refused(conn, message, np__conn_sent(conn, err), fault);
     }
     return np__conn_sent(conn, err);
 }
@@ -135,7 +136,7 @@ static void take_answer(np_conn *conn, const np_pending *pending, np_err err,
     }
 }
 
-void np__conn_answered(np_conn *conn, const np_session_event *event)
+static void tell_answer(np_conn *conn, const np_session_event *event)
 {
     np_group *group = conn->group;
     np_pending *kept = event->user;
@@ -160,6 +161,26 @@ void np__conn_answered(np_conn *conn, const np_session_event *event)
                             answered ? event->len : 0, event->version, pending.user, &fault);
     }
     group->call_failure = before;
+}
+
+void np__conn_answered(np_conn *conn, const np_session_event *event)
+{
+    np_poison *poison = conn->group->poison;
+    np_session_event lent = *event;
+    uint8_t *payload = NULL;
+    uint8_t *text = NULL;
+
+    if (np_likely(poison == NULL)) {
+        tell_answer(conn, event);
+        return;
+    }
+    payload = np__poison_lend(event->payload, event->len);
+    text = np__poison_lend(event->text.data, event->text.len);
+    lent.payload = payload != NULL ? payload : event->payload;
+    lent.text.data = text != NULL ? (const char *)text : event->text.data;
+    tell_answer(conn, &lent);
+    np__poison_spoil(poison, payload, event->len);
+    np__poison_spoil(poison, text, event->text.len);
 }
 
 const np_call_failure *np_conn_call_failure(const np_conn *conn)

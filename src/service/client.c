@@ -18,6 +18,7 @@ struct np_client {
     np_connector *connector;
     np_conn *conn; /* from the connection's making until it is freed */
     bool idle;     /* neither connector nor conn */
+    bool ended;    /* a connection or an attempt has */
     bool settled;  /* idle, or open: what np_client_connect_wait waits for */
     void (*on_open)(np_conn *conn, void *user); /* the user's */
     void *handlers_user;
@@ -76,6 +77,7 @@ static void on_end(np_group *group, np_conn *conn, const np_failure *failure)
 static void on_idle(np_client *client, bool opened)
 {
     client->idle = true;
+    client->ended = true;
     client->settled = true;
     if (!opened && client->on_failed != NULL) {
         client->on_failed(client, &client->failure, client->user);
@@ -154,6 +156,7 @@ np_err np_client_connect(np_client *client)
         np_stage stage = err == NP_ERR_ADDRESS   ? NP_STAGE_ADDRESS
                          : err == NP_ERR_RESOLVE ? NP_STAGE_RESOLVE
                                                  : NP_STAGE_CONNECT;
+        client->ended = true;
         return np__failure_set(&client->failure, stage, err, 0, client->text,
                                err == NP_ERR_ADDRESS ? "one cannot connect to that" : NULL);
     }
@@ -203,15 +206,30 @@ static np_err wait_for_open(np_client *client)
     return client->failure.err != NP_OK ? client->failure.err : NP_ERR_CLOSED;
 }
 
+/* Whether this is no place to run the loop: it runs already, and calls us. Says so in all ways. */
+static bool must_not_wait(np_client *client, np_stage stage, const char *instead)
+{
+    np_loop *loop = client->group.loop;
+    np_log_field fields[1];
+
+    if (!np__loop_running(loop)) {
+        return false;
+    }
+    (void)np__failure_set(&client->failure, stage, NP_ERR_STATE, 0, client->text, instead);
+    fields[0] = np_log_text("text", client->failure.text);
+    np_log_write(np__loop_log(loop), np_loop_now(loop), NP_LOG_ERROR, "client.wait_in_handler",
+                 fields, 1);
+    return true;
+}
+
 np_err np_client_connect_wait(np_client *client, np_failure *failure)
 {
-    np_err err = NP_OK;
+    np_err err = NP_ERR_STATE;
 
-    if (np__loop_running(client->group.loop)) {
-        return np__failure_set(failure, NP_STAGE_CONNECT, NP_ERR_STATE, 0, client->text,
-                               "a handler must not wait");
+    if (!must_not_wait(client, NP_STAGE_CONNECT,
+                       "a handler must not wait; use np_client_connect and on_open")) {
+        err = wait_for_open(client);
     }
-    err = wait_for_open(client);
     if (err != NP_OK && failure != NULL) {
         *failure = client->failure;
     }
@@ -291,12 +309,31 @@ const np_failure *np_client_failure(const np_client *client)
 
 /* Talking ---------------------------------------------------------------------------------- */
 
+/* Why there is no connection to send on, and what to do about it. */
+static np_err not_connected(const np_client *client, const np_message *message, np_fault *fault)
+{
+    bool coming = client->connector != NULL || (client->conn != NULL && !client->conn->opened);
+
+    if (coming) {
+        return np_fault_at(fault, NP_ERR_STATE, message->name,
+                           "not connected yet; wait for on_open", 0);
+    }
+    if (client->conn == NULL && !client->ended) {
+        return np_fault_at(fault, NP_ERR_STATE, message->name,
+                           "not connected; np_client_connect comes first", 0);
+    }
+    return np_fault_at(fault, NP_ERR_CLOSED, message->name,
+                       "not connected any more; np_client_failure tells why, then connect again",
+                       0);
+}
+
 np_err np_client_send(np_client *client, const np_message *message, const void *value,
                       np_fault *fault)
 {
     np_conn *conn = np_client_conn(client);
 
-    return conn != NULL ? np_conn_send(conn, message, value, fault) : NP_ERR_STATE;
+    return conn != NULL ? np_conn_send(conn, message, value, fault)
+                        : not_connected(client, message, fault);
 }
 
 np_err np_client_call_within(np_client *client, const np_message *message, const void *value,
@@ -307,7 +344,7 @@ np_err np_client_call_within(np_client *client, const np_message *message, const
     np_conn *conn = np_client_conn(client);
 
     return conn != NULL ? np__conn_call(conn, message, value, timeout_ms, &pending, fault)
-                        : NP_ERR_STATE;
+                        : not_connected(client, message, fault);
 }
 
 np_err np_client_call(np_client *client, const np_message *message, const void *value,
@@ -351,8 +388,14 @@ np_err np_client_call_wait(np_client *client, const np_message *message, const v
 {
     /* On the stack: the call's deadline ends it before the wait is over, whatever happens. */
     waiting w = {.take = take, .user = user, .fault = fault};
-    np_err err = np_client_connect_wait(client, NULL);
+    np_err err = NP_OK;
 
+    if (must_not_wait(client, NP_STAGE_CALL,
+                      "a handler must not wait; use the _call without _wait")) {
+        return np_fault_at(fault, NP_ERR_STATE, message->name,
+                           "a handler must not wait; use the _call without _wait", 0);
+    }
+    err = np_client_connect_wait(client, NULL);
     if (err == NP_OK) {
         err = np_client_call_within(client, message, value, 0, on_answer, &w, fault);
     }
@@ -416,7 +459,8 @@ np_err np_client_close_wait(np_client *client)
     uint32_t wait_ms = patience_ms(client->group.session.close_ms);
     np_err err = NP_OK;
 
-    if (np__loop_running(client->group.loop)) {
+    if (must_not_wait(client, NP_STAGE_CLOSE,
+                      "a handler must not wait; use np_client_close and on_close")) {
         return NP_ERR_STATE;
     }
     if (client->idle) {

@@ -58,46 +58,43 @@ static const np_service *service_for(const np_group *group, uint32_t id)
     return id < 256 && !base_itself ? &group->base : &group->service;
 }
 
-static void refuse_request(np_conn *conn, const np_session_event *event)
+static np_err no_dispatcher(const np_group *group, const np_service *service, np_fault *fault)
 {
-    np_str none = {NULL, 0};
-    np_err err =
-        np_session_refuse(&conn->link.session, event->stream, BASE_REASON_UNKNOWN_MESSAGE, 0, none);
+    const char *rule = service == &group->base ? "set base in the options, base_service(&handlers)"
+                                               : "the service was made without handlers";
 
-    if (err != NP_OK && err != NP_ERR_CLOSED) {
-        np_link_fail(&conn->link, err, NP_SESSION_STAGE_LOCAL, NULL);
-    }
+    return np_fault_at(fault, NP_ERR_NO_HANDLER, NULL, rule, 0);
 }
 
-void np__conn_dispatch_failed(np_conn *conn, const np_session_event *event, np_err err,
-                              const np_fault *fault)
+/* The same on a copy of the payload, which is spoilt afterwards. */
+static np_err dispatch_poisoned(np_conn *conn, const np_service *service, const np_incoming *in,
+                                np_fault *fault)
 {
-    bool decoding = fault->err != NP_OK;
+    np_incoming lent = *in;
+    uint8_t *copy = np__poison_lend(in->payload, in->len);
+    np_err err = NP_OK;
 
-    if (err == NP_ERR_UNKNOWN_MESSAGE && !decoding) {
-        if (event->id == BASE_PONG_ID) {
-            return; /* it has done its work by arriving */
-        }
-        if (event->kind == NP_SESSION_EVENT_REQUEST) {
-            refuse_request(conn, event);
-            return;
-        }
-        decoding = true;
+    if (copy != NULL) {
+        lent.payload = copy;
     }
-    np_link_fail(&conn->link, err, decoding ? NP_SESSION_STAGE_DECODE : NP_SESSION_STAGE_LOCAL,
-                 fault->err != NP_OK ? fault : NULL);
+    err = service->dispatch(service->handlers, conn, &lent, fault);
+    np__poison_spoil(conn->group->poison, copy, in->len);
+    return err;
 }
 
 np_err np__conn_dispatch(np_conn *conn, const np_incoming *in, np_fault *fault)
 {
     const np_service *service = service_for(conn->group, in->id);
-    np_err err = NP_ERR_UNKNOWN_MESSAGE;
+    np_err err = NP_OK;
 
-    if (service->dispatch != NULL) {
-        conn->dispatching = true;
-        err = service->dispatch(service->handlers, conn, in, fault);
-        conn->dispatching = false;
+    if (np_unlikely(service->dispatch == NULL)) {
+        return no_dispatcher(conn->group, service, fault);
     }
+    conn->dispatching = true;
+    err = np_unlikely(conn->group->poison != NULL)
+              ? dispatch_poisoned(conn, service, in, fault)
+              : service->dispatch(service->handlers, conn, in, fault);
+    conn->dispatching = false;
     return err;
 }
 
@@ -163,17 +160,6 @@ static void on_writable(np_conn *conn)
     }
 }
 
-static void log_unknown(np_conn *conn, const np_session_event *event)
-{
-    np_loop *loop = conn->group->loop;
-    np_log_field fields[2];
-
-    fields[0] = np_log_unsigned("conn", conn->id);
-    fields[1] = np_log_unsigned("message", event->id);
-    np_log_write(np__loop_log(loop), np_loop_now(loop), NP_LOG_DEBUG, "conn.unknown_message",
-                 fields, 2);
-}
-
 static void on_event(np_link *link, const np_session_event *event)
 {
     np_conn *conn = conn_of(link);
@@ -198,7 +184,7 @@ static void on_event(np_link *link, const np_session_event *event)
         conn->dispatching = false;
         break;
     case NP_SESSION_EVENT_UNKNOWN:
-        log_unknown(conn, event);
+        np__conn_unknown(conn, event);
         break;
     case NP_SESSION_EVENT_WRITABLE:
         on_writable(conn);
@@ -242,6 +228,7 @@ static void release(np_link *link)
     list_remove(conn->opened ? &group->open : &group->half_open, conn);
     np__loop_unregister(group->loop, conn->id);
     group->on_gone(group, conn);
+    np__conn_forget_told(conn);
     free(conn);
 }
 
@@ -305,6 +292,10 @@ np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
     group->session.idle_ms = options->idle_timeout_ms;
     list_init(&group->half_open);
     list_init(&group->open);
+    if (options->poison) {
+        group->poison = np__poison_new();
+        return group->poison != NULL ? NP_OK : NP_ERR_MEMORY;
+    }
     return NP_OK;
 }
 
@@ -317,6 +308,7 @@ void np__group_fini(np_group *group)
         np_link_destroy(&group->open.first->link);
     }
     np__group_free_pending(group);
+    np__poison_free(group->poison);
 }
 
 /* Making one ------------------------------------------------------------------------------- */
@@ -400,6 +392,32 @@ np_err np__conn_room(np_conn *conn)
     return NP_OK;
 }
 
+/* What to do about an error that is not about the value. */
+static const char *advice(const np_conn *conn, const np_message *message, np_err err)
+{
+    switch (err) {
+    case NP_ERR_STATE:
+        return conn == NULL ? "there is no open connection; connect, and wait for on_open"
+                            : "not connected yet; wait for on_open";
+    case NP_ERR_CLOSED:
+        return "the connection is closing or has ended; on_close tells why";
+    case NP_ERR_FULL:
+        return "send again after on_writable";
+    case NP_ERR_NEWER:
+        return message->since > np_conn_version(conn) ? "the peer's version lacks the message"
+                                                      : NULL;
+    default:
+        return NULL;
+    }
+}
+
+np_err np__conn_refused(const np_conn *conn, const np_message *message, np_err err, np_fault *fault)
+{
+    const char *rule = advice(conn, message, err);
+
+    return rule != NULL ? np_fault_at(fault, err, message->name, rule, 0) : err;
+}
+
 np_err np__conn_sent(np_conn *conn, np_err err)
 {
     if (err == NP_OK) {
@@ -412,17 +430,18 @@ np_err np__conn_sent(np_conn *conn, np_err err)
 
 np_err np_conn_send(np_conn *conn, const np_message *message, const void *value, np_fault *fault)
 {
-    np_err err = np__conn_room(conn);
+    np_err err = conn != NULL ? np__conn_room(conn) : NP_ERR_STATE;
 
-    if (err != NP_OK) {
-        return err;
+    if (np_likely(err == NP_OK)) {
+        err = np__conn_sent(conn, np_session_send(&conn->link.session, message, value, fault));
     }
-    return np__conn_sent(conn, np_session_send(&conn->link.session, message, value, fault));
+    return np_likely(err == NP_OK) ? NP_OK : np__conn_refused(conn, message, err, fault);
 }
 
 np_err np_conn_ping(np_conn *conn)
 {
-    return np__conn_sent(conn, np_session_ping(&conn->link.session, conn->id));
+    return conn != NULL ? np__conn_sent(conn, np_session_ping(&conn->link.session, conn->id))
+                        : NP_ERR_STATE;
 }
 
 void np_conn_hold(np_conn *conn, bool hold)

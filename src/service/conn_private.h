@@ -5,6 +5,7 @@
 #include <netproto/client.h>
 #include <netproto/conn.h>
 
+#include "service/poison.h"
 #include "transport/pump.h"
 
 #include <sys/socket.h>
@@ -27,6 +28,9 @@ typedef struct np_conn_list {
     size_t count;
 } np_conn_list;
 
+/* Ids of messages that the log has heard of as unknown or unhandled; unhandled.c. */
+typedef struct np_told np_told;
+
 /* What the connections of one daemon or client share. */
 typedef struct np_group np_group;
 struct np_group {
@@ -40,6 +44,7 @@ struct np_group {
     np_conn_list half_open;
     np_conn_list open;
     np_pending *spare;
+    np_poison *poison;                   /* NULL: payloads are handed out where they lie */
     const np_call_failure *call_failure; /* while a done function runs */
     void *body_user; /* of the whole `stream` message that is being dispatched */
     /* The connection has ended; opened tells whether on_open ran. */
@@ -55,6 +60,7 @@ struct np_conn {
     np_conn **prev; /* what points to us */
     uint64_t id;
     void *user;
+    np_told *told; /* NULL: none */
     union {
         uint8_t ip[16];
         struct {
@@ -71,7 +77,8 @@ struct np_conn {
     bool counted : 1; /* by the daemon's table of sources */
 };
 
-/* Fills in what both kinds of owner share. Errors: NP_ERR_ARG. */
+/* Fills in what both kinds of owner share. Errors: NP_ERR_ARG, NP_ERR_MEMORY; there is nothing to
+ * fini then. */
 NP_MUST_CHECK np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
                                     const np_service *base, const np_conn_handlers *handlers,
                                     const np_conn_options *options);
@@ -105,9 +112,19 @@ void np__conn_on_body(np_conn *conn, const np_session_event *event);
 /* Hands something to the dispatcher whose message it is. Returns what that returned. */
 NP_MUST_CHECK np_err np__conn_dispatch(np_conn *conn, const np_incoming *in, np_fault *fault);
 
-/* A message did not decode, has no handler, or its handler failed. */
+/* A message did not decode, has no handler, or its handler failed; unhandled.c. */
 void np__conn_dispatch_failed(np_conn *conn, const np_session_event *event, np_err err,
                               const np_fault *fault);
+
+/* The schema has no such message: a line in the log. */
+void np__conn_unknown(np_conn *conn, const np_session_event *event);
+
+void np__conn_forget_told(np_conn *conn);
+
+/* An error of sending or calling, returned as it is: where it is not about the value, *fault (may
+ * be NULL) tells what to do about it. conn NULL: there is none. */
+np_err np__conn_refused(const np_conn *conn, const np_message *message, np_err err,
+                        np_fault *fault);
 
 /* Failures; failure.c. Each fills in *failure (may be NULL) and returns err. */
 np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_error,

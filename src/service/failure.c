@@ -9,7 +9,7 @@ static const char *const stage_names[] = {
     [NP_STAGE_NONE] = "none",       [NP_STAGE_ADDRESS] = "address", [NP_STAGE_RESOLVE] = "resolve",
     [NP_STAGE_CONNECT] = "connect", [NP_STAGE_LISTEN] = "listen",   [NP_STAGE_HELLO] = "hello",
     [NP_STAGE_READ] = "read",       [NP_STAGE_WRITE] = "write",     [NP_STAGE_MESSAGE] = "message",
-    [NP_STAGE_CALL] = "call",       [NP_STAGE_CLOSE] = "close",
+    [NP_STAGE_HANDLER] = "handler", [NP_STAGE_CALL] = "call",       [NP_STAGE_CLOSE] = "close",
 };
 
 const char *np_stage_name(np_stage stage)
@@ -83,10 +83,41 @@ static np_stage stage_of(const np_conn *conn, const np_session_event *event)
             return NP_STAGE_HELLO;
         }
         return conn->link.blocked ? NP_STAGE_WRITE : NP_STAGE_READ;
+    case NP_SESSION_STAGE_HANDLER:
+        return NP_STAGE_HANDLER;
     case NP_SESSION_STAGE_IO:
         return conn->link.write_failed ? NP_STAGE_WRITE : NP_STAGE_READ;
     }
     return NP_STAGE_NONE;
+}
+
+/* This side's handlers: the error is theirs, and the peer did nothing wrong. */
+static void say_handler(np_failure *failure, const np_session_event *event)
+{
+    const char *name = event->fault != NULL ? event->fault->where : "a message";
+    const char *rule = event->fault != NULL ? event->fault->rule : NULL;
+
+    if (event->err == NP_ERR_NO_HANDLER) {
+        say(failure, "handler: no handler for %s%s%s", name, rule != NULL ? ": " : "",
+            rule != NULL ? rule : "");
+    } else {
+        say(failure, "handler of %s returned %s: %s", name, np_err_name(event->err),
+            np_err_text(event->err));
+    }
+}
+
+/* Stage, error, and the fault's words, which have the error's text or say it better. */
+static void say_error(np_failure *failure, const np_session_event *event)
+{
+    char detail[256];
+
+    say(failure, "%s", np_stage_name(failure->stage));
+    if (event->fault == NULL || event->fault->err != event->err) {
+        say(failure, ": %s", np_err_text(event->err));
+    }
+    if (event->fault != NULL) {
+        say(failure, ": %s", np_fault_format(event->fault, detail, sizeof detail));
+    }
 }
 
 void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_session_event *event)
@@ -101,17 +132,13 @@ void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_s
     failure->reason = event->reason;
     if (event->err == NP_OK) {
         say(failure, "closed by %s", event->by_peer ? "the peer" : "us");
+    } else if (failure->stage == NP_STAGE_HANDLER) {
+        say_handler(failure, event);
     } else {
-        say(failure, "%s", np_stage_name(failure->stage));
-    }
-    /* A fault's line has the error's text, or says it better. */
-    if (event->err != NP_OK && (event->fault == NULL || event->fault->err != event->err)) {
-        say(failure, ": %s", np_err_text(event->err));
+        say_error(failure, event);
     }
     if (event->fault != NULL) {
-        char detail[160];
         failure->fault = *event->fault;
-        say(failure, ": %s", np_fault_format(event->fault, detail, sizeof detail));
     }
     say_os_error(failure);
     if (event->text.len > 0) {

@@ -75,7 +75,7 @@ static np_err on_incoming(const void *user, np_conn *conn, const np_incoming *in
     (void)conn;
     (void)fault;
     if (in->call.conn != 0) {
-        return NP_ERR_UNKNOWN_MESSAGE;
+        return NP_ERR_NO_HANDLER;
     }
     if (in->id == BASE_PONG_ID && x->expects != BASE_PONG_ID) {
         return NP_OK;

@@ -6,7 +6,7 @@ static const struct {
     const char *text;
 } rows[] = {
     {EXIT_CODE_OK, "success"},
-    {EXIT_CODE_GENERIC, "this machine: memory, files, output"},
+    {EXIT_CODE_GENERIC, "this machine: memory, files, output, a handler"},
     {EXIT_CODE_USAGE, "wrong options, arguments or addresses"},
     {EXIT_CODE_RESOLVE, "the name could not be resolved"},
     {EXIT_CODE_CONNECT, "the connection could not be made"},
@@ -91,6 +91,8 @@ tool_exit tool_exit_of_failure(const np_failure *failure)
     case NP_STAGE_WRITE:
     case NP_STAGE_CLOSE:
         return failure->err == NP_ERR_DEADLINE ? EXIT_CODE_DEADLINE : EXIT_CODE_CLOSED;
+    case NP_STAGE_HANDLER: /* ours: no message of the peer's was wrong */
+        return EXIT_CODE_GENERIC;
     case NP_STAGE_MESSAGE:
     case NP_STAGE_CALL:
         break;

@@ -19,7 +19,7 @@
 /* Exit codes: which stage failed. docs/man/netproto.1 has the same table. */
 typedef enum tool_exit {
     EXIT_CODE_OK = 0,
-    EXIT_CODE_GENERIC = 1,      /* this machine: memory, files, output */
+    EXIT_CODE_GENERIC = 1,      /* this machine: memory, files, output, a handler */
     EXIT_CODE_USAGE = 2,        /* options, arguments, addresses */
     EXIT_CODE_RESOLVE = 3,      /* the name has no address */
     EXIT_CODE_CONNECT = 4,      /* nobody answers there */

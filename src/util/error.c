@@ -99,6 +99,13 @@ static void np_fault_got(const np_fault *fault, char *text, size_t cap)
     }
 }
 
+/* Whether it is about what a program did, not about a value's bytes; ARG is an encoder's. */
+static bool np_fault_is_usage(const np_fault *fault)
+{
+    return fault->got_kind == NP_GOT_NOTHING && fault->rule != NULL && fault->err != NP_ERR_ARG &&
+           np_err_class_of(fault->err) != NP_CLASS_PROTO;
+}
+
 char *np_fault_format(const np_fault *fault, char *text, size_t cap)
 {
     const char *where = fault->where != NULL ? fault->where : "";
@@ -109,6 +116,13 @@ char *np_fault_format(const np_fault *fault, char *text, size_t cap)
     np_fault_got(fault, got, sizeof got);
     if (fault->err == NP_OK || fault->where == NULL) { /* it speaks of no bytes */
         snprintf(text, cap, "%s%s%s", where, colon, np_err_text(fault->err));
+    } else if (np_fault_is_usage(fault)) {
+        snprintf(text, cap, "%s%s%s: %s", where, colon, np_err_text(fault->err), rule);
+    } else if (fault->err == NP_ERR_UNEXPECTED && rule != NULL) {
+        snprintf(text, cap, "%s is not allowed %s", where, rule);
+    } else if (fault->err == NP_ERR_DEADLINE && got[0] != '\0') {
+        snprintf(text, cap, "%s%s%s after %s ms%s%s", where, colon, np_err_text(fault->err), got,
+                 rule != NULL ? " in state " : "", rule != NULL ? rule : "");
     } else if (fault->err == NP_ERR_TOO_LONG && got[0] != '\0' && rule != NULL) {
         snprintf(text, cap, "%s%slength %s exceeds %s at byte %" PRIu64, where, colon, got, rule,
                  fault->offset);

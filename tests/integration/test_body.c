@@ -424,7 +424,7 @@ static void test_without_handlers(void **state)
     start(&w, false, &none, NULL);
     send_body(&w.user, np_client_conn(w.client), 5000);
     demo_run(w.loop, &w.server.closed);
-    assert_int_equal(w.server.failure.err, NP_ERR_UNKNOWN_MESSAGE);
+    assert_int_equal(w.server.failure.err, NP_ERR_NO_HANDLER);
     end(&w);
 }
 

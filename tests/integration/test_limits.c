@@ -173,7 +173,7 @@ static void test_each(void **state)
     /* The clients have no handler for a Say, so those that got one end with an error. */
     for (int i = 0; i < 3; i++) {
         demo_run(loop, &users[i].closed);
-        assert_int_equal(users[i].failure.err, NP_ERR_UNKNOWN_MESSAGE);
+        assert_int_equal(users[i].failure.err, NP_ERR_NO_HANDLER);
     }
     assert_false(users[3].closed);
     for (int i = 0; i < 4; i++) {

@@ -185,7 +185,7 @@ static np_err on_base(const void *handlers, np_conn *conn, const np_incoming *in
         }
         return err;
     }
-    return NP_ERR_UNKNOWN_MESSAGE;
+    return NP_ERR_NO_HANDLER;
 }
 
 static const np_message *base_message(uint32_t id)
@@ -301,14 +301,14 @@ static void test_base_messages_without_handlers(void **state)
     assert_false(w.user.closed);
     assert_int_equal(np_client_send(w.client, base_message(BASE_ECHO_ID), &echo, NULL), NP_OK);
     demo_run(w.loop, &w.server.closed);
-    assert_int_equal(w.server.failure.err, NP_ERR_UNKNOWN_MESSAGE);
+    assert_int_equal(w.server.failure.err, NP_ERR_NO_HANDLER);
     end(&w);
 }
 
 static np_err echo_base(const void *handlers, np_conn *conn, const np_incoming *in, np_fault *fault)
 {
     base_echo echo;
-    np_err err = NP_ERR_UNKNOWN_MESSAGE;
+    np_err err = NP_ERR_NO_HANDLER;
 
     (void)handlers;
     if (in->id == BASE_ECHO_ID) {

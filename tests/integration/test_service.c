@@ -127,9 +127,10 @@ static void test_client_without_handlers(void **state)
     demo_must(talk_say_send(w.server.conn, &say, NULL), NULL);
     demo_run(w.loop, &w.user.closed);
     demo_run(w.loop, &w.server.closed);
-    assert_int_equal(w.user.failure.err, NP_ERR_UNKNOWN_MESSAGE);
+    assert_int_equal(w.user.failure.err, NP_ERR_NO_HANDLER);
     assert_false(w.user.failure.by_peer);
-    assert_string_equal(w.user.failure.text, "message: unknown message");
+    assert_string_equal(w.user.failure.text,
+                        "handler: no handler for talk.Say: the service was made without handlers");
     assert_int_equal(w.server.failure.err, NP_ERR_FAILED);
     assert_true(w.server.failure.by_peer);
     end(&w);
@@ -148,7 +149,7 @@ static void test_daemon_without_handlers(void **state)
         join(&w);
         demo_run(w.loop, &w.server.closed);
         demo_run(w.loop, &w.user.closed);
-        assert_int_equal(w.server.failure.err, NP_ERR_UNKNOWN_MESSAGE);
+        assert_int_equal(w.server.failure.err, NP_ERR_NO_HANDLER);
         assert_int_equal(w.user.failure.err, NP_ERR_FAILED);
         end(&w);
     }

@@ -380,7 +380,7 @@ static void test_nobody_listens(void **state)
     assert_int_equal(failure.stage, NP_STAGE_CONNECT);
     assert_int_equal(failure.os_error, ECONNREFUSED);
     assert_non_null(strstr(failure.text, address));
-    assert_int_equal(np_client_send(w.client, demo_message_say, NULL, NULL), NP_ERR_STATE);
+    assert_int_equal(np_client_send(w.client, demo_message_say, NULL, NULL), NP_ERR_CLOSED);
     end(&w);
 }
 
@@ -409,7 +409,7 @@ static void test_handler_error_closes(void **state)
     demo_run(w.loop, &w.user.closed);
     demo_run(w.loop, &w.server.closed);
     assert_int_equal(w.server.failure.err, NP_ERR_LIMIT);
-    assert_int_equal(w.server.failure.stage, NP_STAGE_MESSAGE);
+    assert_int_equal(w.server.failure.stage, NP_STAGE_HANDLER);
     assert_true(w.user.failure.by_peer);
     assert_int_equal(w.user.failure.stage, NP_STAGE_MESSAGE);
     end(&w);
@@ -437,7 +437,7 @@ static void test_no_handler_refuses(void **state)
     /* a message cannot be, so it ends the connection. */
     assert_int_equal(np_client_send(w.client, demo_message_say, &say, NULL), NP_OK);
     demo_run(w.loop, &w.server.closed);
-    assert_int_equal(w.server.failure.err, NP_ERR_UNKNOWN_MESSAGE);
+    assert_int_equal(w.server.failure.err, NP_ERR_NO_HANDLER);
     end(&w);
 }
 

@@ -452,7 +452,7 @@ static void test_plugin(void **state)
                           "-p", plugin, "call", "-t", "200", at, "-"),
                  8, "talk.Find: the deadline has passed");
     expect_words(RUN_LOOP(loop, "", "-p", plugin, "call", at, "Find", "{\"name\":\"bob\"}"), 7,
-                 "the conversation does not allow");
+                 "talk.Find is not allowed from the client in state greet; allowed: Join");
     expect_words(RUN_LOOP(loop, "", "ping", at), 5, "give --protocol");
     expect(RUN("encode", "--protocol", plugin, "--at", "1", "Say", "{\"text\":\"t\"}"), 0,
            "01010000010000000000000074\n");

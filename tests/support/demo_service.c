@@ -52,7 +52,7 @@ np_err demo_dispatch(const void *handlers, np_conn *conn, const np_incoming *in,
     if (in->id == DEMO_FIND_ID && h->on_find != NULL) {
         return dispatch_find(h, conn, in->call, &r);
     }
-    return NP_ERR_UNKNOWN_MESSAGE;
+    return NP_ERR_NO_HANDLER;
 }
 
 static np_err echo_say(np_conn *conn, const demo_say *msg, void *user)

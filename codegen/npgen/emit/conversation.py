@@ -16,6 +16,10 @@ from .ragel import PRAGMAS
 from .shapes import own_messages
 
 
+REFUSAL_MAX = 140
+"""NP_CONVERSATION_REFUSAL_MAX of netproto/schema.h."""
+
+
 def emit_conversations(p: Protocol) -> str:
     c = Code()
     c(f'#include "{p.name}_schema.h"')
@@ -60,7 +64,13 @@ class _Machine:
         with c.block(f"static const np_conversation_state {name}_states[] = {{", "};"):
             for s in self._conversation.states:
                 within = s.within_ms if s.within_ms is not None else 0
-                c(f"{{{quote(s.name)}, {within}, {'true' if s.final else 'false'}}},")
+                with c.block("{", "},"):
+                    c(f".name = {quote(s.name)},")
+                    c(f".within_ms = {within},")
+                    c(f".final = {'true' if s.final else 'false'},")
+                    with c.block(".refusal = {", "},"):
+                        for side in ("client", "server"):
+                            c(f"{quote(self._refusal(s, side))},")
         c()
         self._machine()
         self._step()
@@ -103,6 +113,17 @@ class _Machine:
             for i, line in enumerate(lines):
                 self._c(("| " if i else "") + line)
         self._c(f") >~in_{s.name}" + ("" if last else ","))
+
+    def _refusal(self, s: State, side: str) -> str:
+        """What to say about a message of a side's that the state does not allow, bounded."""
+        names = list(dict.fromkeys(m for (_, who), m in self._moves(s) if who == side))
+        start = f"from the {side} in state {s.name}; allowed: "
+        shown = len(names)
+        text = start + (", ".join(names) or "nothing")
+        while len(text) > REFUSAL_MAX and shown > 0:
+            shown -= 1
+            text = start + ", ".join([*names[:shown], f"and {len(names) - shown} more"])
+        return text[:REFUSAL_MAX]
 
     def _label(self, name: str) -> str:
         return "start" if name == self._conversation.start else f"{name}_state"

@@ -17,9 +17,10 @@ Fill in the handlers that you care about and give them to a daemon or client:
     options.service = X_service(&handlers);
 
 A handler gets the decoded message, whose strings, bytes and lists live until it returns. What it
-returns other than NP_OK closes the connection with that error. A message without a handler is
-refused as unknown. A request is answered, now or later, by np_call_fail or its own function:
-REPLY
+returns other than NP_OK closes the connection with that error, at stage "handler"; the peer is told
+no more than that this side failed. A message without a handler closes it too, and a request without
+one is answered with a failure; the log names the handler to set. A request is answered, now or
+later, by np_call_fail or its own function: REPLY
 
 A `stream` message has two ways to be taken; its sender's way does not matter. With on_Y it comes
 whole, in memory that grows with it. Without on_Y and with on_Y_begin it comes in pieces, as they
@@ -81,7 +82,7 @@ def _handlers(p: Protocol, c: Code, messages: list[Message]) -> None:
     c.call(f"NP_API np_err {p.name}_dispatch", _dispatch_args())
     c()
     c("/* The protocol with these handlers, for the options of a daemon or client. NULL: for a client")
-    c(" * that only calls; what else its peer sends is refused as unknown. */")
+    c(" * that only calls: it has no handler for what else its peer sends. */")
     c(f"static inline np_service {p.name}_service(const {p.name}_handlers *handlers)")
     with c.block("{"):
         values = [f"&{p.name}_protocol", f"handlers != NULL ? {p.name}_dispatch : NULL", "handlers"]
@@ -118,7 +119,7 @@ def _message(p: Protocol, c: Code, m: Message, position: int) -> None:
     if m.reply is not None:
         _request(p, c, m)
         return
-    c("/* Queues the message; errors as np_conn_send. */")
+    c("/* Queues the message; errors as np_conn_send. conn NULL, no open connection: NP_ERR_STATE. */")
     args = ["np_conn *conn", f"const {at.path} *msg", "np_fault *fault"]
     c.call(f"static inline NP_MUST_CHECK np_err {at.path}_send", args, "")
     with c.block("{"):
@@ -173,8 +174,8 @@ def _request(p: Protocol, c: Code, m: Message) -> None:
     c.call(f"NP_API NP_MUST_CHECK np_err {at.path}_call", call_args)
     c()
     c("/* The same, and runs the loop until the answer has come, connecting first if need be. The")
-    c(" * answer is copied into the arena. Not from a handler. Errors: those of the call, and the")
-    c(" * connection's. */")
+    c(" * answer is copied into the arena. Errors: those of the call, and the connection's; from within")
+    c(f" * a handler NP_ERR_STATE, and nothing is done: use {at.path}_call there. */")
     c.call(f"NP_API NP_MUST_CHECK np_err {at.path}_call_wait", _wait_args(p, m))
     c()
 
@@ -225,7 +226,7 @@ def _run(p: Protocol, c: Code, m: Message) -> None:
     handler = f"h->on_{snake(m.name)}"
     args = [f"const {p.name}_handlers *h", *_dispatch_args()[1:]]
     if m.stream:
-        _run_pieces(c, m, args)
+        _run_pieces(p, c, m, args)
     with c.function(f"static np_err {at.path}_run", args):
         c(f"{at.path} msg;")
         c()
@@ -237,7 +238,7 @@ def _run(p: Protocol, c: Code, m: Message) -> None:
                 c("return NP_OK;")
         else:
             with c.block(f"if ({handler} == NULL) {{"):
-                c("return NP_ERR_UNKNOWN_MESSAGE;")
+                _no_handler(c, p, m)
         c.call(
             f"np_err err = {at.path}_decode_at",
             ["&msg", "in->version", "in->payload", "in->len", "fault"],
@@ -247,7 +248,14 @@ def _run(p: Protocol, c: Code, m: Message) -> None:
         c(f"return {handler}({', '.join(passed)});")
 
 
-def _run_pieces(c: Code, m: Message, args: list[str]) -> None:
+def _no_handler(c: Code, p: Protocol, m: Message) -> None:
+    name = f".on_{snake(m.name)}"
+    either = f"{name} or {name}_begin" if m.stream else name
+    what = [quote(place_of(m).where), quote(f"set {either} in {p.name}_handlers")]
+    c.call("return np_fault_at", ["fault", "NP_ERR_NO_HANDLER", *what, "0"])
+
+
+def _run_pieces(p: Protocol, c: Code, m: Message, args: list[str]) -> None:
     """For who takes the body in pieces, whether it came so or whole."""
     at = place_of(m)
     handler = f"h->on_{snake(m.name)}"
@@ -260,7 +268,7 @@ def _run_pieces(c: Code, m: Message, args: list[str]) -> None:
         c("np_err err = NP_OK;")
         c()
         with c.block(f"if ({handler}_begin == NULL) {{"):
-            c("return NP_ERR_UNKNOWN_MESSAGE;")
+            _no_handler(c, p, m)
         with c.block("if (in->kind == NP_INCOMING_BODY_BEGIN) {"):
             c.call("err = np_message_decode_head", [f"{upper(at.path)}_MESSAGE", *decode])
             begin = ["conn", "in->body", "&msg", "in->total", "h->user"]
