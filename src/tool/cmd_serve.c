@@ -1,4 +1,6 @@
-/* cmd_serve.c - an echo daemon of the base protocol. */
+/* cmd_serve.c - a daemon that shows what comes: an echo of the base protocol, and of a plugin's
+ * protocol every message as JSON. */
+#include "tool/answers.h"
 #include "tool/tool.h"
 
 #include <netproto/daemon.h>
@@ -6,19 +8,28 @@
 #include <base_service.h>
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 typedef struct serve_options {
     uint64_t connections_max;
-    uint64_t memory_max; /* MiB */
+    uint64_t memory_max;  /* MiB */
+    const char *protocol; /* plugin, or NULL */
+    const char **answers; /* room for one an argument */
+    size_t answer_count;
     bool verbose;
 } serve_options;
 
 typedef struct server {
+    struct server *self; /* what the dispatcher's handlers point to */
     np_loop *loop;
     np_daemon *daemon;
+    tool_protocol p; /* with --protocol */
+    tool_answers answers;
     bool stopped;
     sigset_t signals;
 } server;
@@ -31,13 +42,14 @@ static int read_options(const tool_command *self, int argc, char **argv, serve_o
         {"memory", required_argument, NULL, 'm'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
-        {"protocol", required_argument, NULL, 'p'}, /* to say that there is none */
+        {"protocol", required_argument, NULL, 'p'},
+        {"answer", required_argument, NULL, 'a'},
         {NULL, 0, NULL, 0},
     };
     bool good = true;
     int c;
 
-    while (good && (c = getopt_long(argc, argv, "c:m:vhp:", longs, NULL)) != -1) {
+    while (good && (c = getopt_long(argc, argv, "c:m:vhp:a:", longs, NULL)) != -1) {
         switch (c) {
         case 'c':
             good = tool_number(self, "--connections", optarg, 1, UINT32_MAX,
@@ -53,17 +65,25 @@ static int read_options(const tool_command *self, int argc, char **argv, serve_o
             tool_print_help(self, stdout);
             return 0;
         case 'p':
-            (void)tool_usage(self, "serve speaks the base protocol only");
-            return -1;
+            options->protocol = optarg;
+            break;
+        case 'a':
+            options->answers[options->answer_count++] = optarg;
+            break;
         default:
             (void)tool_usage(self, "see above");
             return -1;
         }
     }
+    if (good && options->answer_count > 0 && options->protocol == NULL) {
+        (void)tool_usage(self, "--answer goes with --protocol: base has no requests");
+        return -1;
+    }
     return good ? 1 : -1;
 }
 
-/* Handlers ---------------------------------------------------------------------------------------
+/* Handlers of base
+ * ---------------------------------------------------------------------------------------
  */
 
 static np_err on_echo(np_conn *conn, const base_echo *msg, void *user)
@@ -89,6 +109,67 @@ static np_err on_custom(np_conn *conn, const base_custom *msg, void *user)
 
 static const base_handlers handlers = {
     .on_echo = on_echo, .on_data = on_data, .on_custom = on_custom};
+
+/* The plugin's messages --------------------------------------------------------------------------
+ */
+
+/* One line on standard output. */
+static np_err print_message(server *s, const np_conn *conn, const np_incoming *in, np_fault *fault)
+{
+    np_str text = {NULL, 0};
+    np_json_error error;
+    np_err err =
+        tool_payload_text(&s->p, in->version, NP_JSON_MESSAGE, in->payload, in->len, &text, &error);
+
+    if (err != NP_OK) {
+        *fault = error.fault;
+        fault->err = err;
+        return err;
+    }
+    (void)printf("{\"connection\":\"%" PRIu64 "\",\"message\":%.*s}\n", np_conn_id(conn),
+                 (int)text.len, text.data);
+    if (fflush(stdout) != 0) {
+        np_daemon_stop(s->daemon); /* nobody reads any more; the exit code tells */
+    }
+    return NP_OK;
+}
+
+static np_err answer_request(const server *s, np_call call)
+{
+    const char *dot = strrchr(call.message->name, '.');
+    const tool_answer *answer = tool_answers_find(&s->answers, call.message);
+    np_fault fault = {.err = NP_OK};
+    char text[256];
+    np_err err = NP_OK;
+
+    if (answer == NULL) {
+        (void)snprintf(text, sizeof text,
+                       "this server has no answer: start it with --answer %s=JSON",
+                       dot != NULL ? dot + 1 : call.message->name);
+        return np_call_fail(call, BASE_REASON_UNKNOWN_MESSAGE, 0, np_str_from(text));
+    }
+    err = np_call_reply(call, answer->value, &fault);
+    if (err == NP_OK || err == NP_ERR_CLOSED) {
+        return NP_OK;
+    }
+    /* Something in it is newer than what the peer speaks. */
+    tool_complain("--answer %s: %s", call.message->name,
+                  fault.err == err ? np_fault_format(&fault, text, sizeof text) : np_err_text(err));
+    return np_call_fail(call, BASE_REASON_INTERNAL, 0, np_str_from("the answer cannot be sent"));
+}
+
+static np_err on_incoming(const void *user, np_conn *conn, const np_incoming *in, np_fault *fault)
+{
+    server *s = *(server *const *)user; /* handlers are const; what they point to is not */
+    np_err err = NP_OK;
+
+    if (in->kind == NP_INCOMING_BODY_BEGIN) {
+        *in->whole = true;
+        return NP_OK;
+    }
+    err = print_message(s, conn, in, fault);
+    return err == NP_OK && in->call.conn != 0 ? answer_request(s, in->call) : err;
+}
 
 /* Ending -----------------------------------------------------------------------------------------
  */
@@ -137,6 +218,23 @@ static bool start_watching(server *s)
 /* Running ----------------------------------------------------------------------------------------
  */
 
+/* With --protocol every line of standard output is JSON. */
+static void say_where(const server *s)
+{
+    char text[256];
+
+    for (size_t i = 0; np_daemon_address(s->daemon, i) != NULL; i++) {
+        const char *address = np_daemon_address(s->daemon, i);
+        if (s->p.protocol != NULL) {
+            (void)np_log_escape(np_str_from(address), true, text, sizeof text);
+            printf("{\"listening\":\"%s\"}\n", text);
+        } else {
+            printf("listening on %s\n", address);
+        }
+    }
+    (void)fflush(stdout);
+}
+
 static tool_exit listen_on(server *s, const serve_options *options, int argc, char **argv)
 {
     np_daemon_options daemon_options = np_daemon_options_default();
@@ -145,6 +243,10 @@ static tool_exit listen_on(server *s, const serve_options *options, int argc, ch
     daemon_options.addresses = (const char *const *)argv;
     daemon_options.address_count = (size_t)argc;
     daemon_options.service = base_service(&handlers);
+    if (s->p.protocol != NULL) {
+        daemon_options.base = daemon_options.service;
+        daemon_options.service = (np_service){s->p.protocol, on_incoming, &s->self};
+    }
     daemon_options.connections_max = (uint32_t)options->connections_max;
     daemon_options.conn.queue_max = (size_t)40 << 20; /* twice the greatest Data, and more */
     daemon_options.on_stopped = on_stopped;
@@ -152,10 +254,7 @@ static tool_exit listen_on(server *s, const serve_options *options, int argc, ch
     if (np_daemon_start(&s->daemon, s->loop, &daemon_options, &failure) != NP_OK) {
         return tool_link_failed(&failure);
     }
-    for (size_t i = 0; np_daemon_address(s->daemon, i) != NULL; i++) {
-        printf("listening on %s\n", np_daemon_address(s->daemon, i));
-    }
-    (void)fflush(stdout);
+    say_where(s);
     return EXIT_CODE_OK;
 }
 
@@ -176,57 +275,98 @@ static tool_exit serve(server *s)
     return EXIT_CODE_OK;
 }
 
+static void block_signals(server *s)
+{
+    (void)sigemptyset(&s->signals);
+    (void)sigaddset(&s->signals, SIGINT);
+    (void)sigaddset(&s->signals, SIGTERM);
+    (void)pthread_sigmask(SIG_BLOCK, &s->signals, NULL);
+}
+
+static tool_exit run_server(server *s, const serve_options *options, int argc, char **argv)
+{
+    np_loop_options loop_options = np_loop_options_default();
+    tool_exit code = EXIT_CODE_OK;
+    np_log log;
+
+    s->self = s;
+    if (options->protocol != NULL) {
+        code = tool_protocol_open(&s->p, options->protocol, 0);
+    }
+    if (code == EXIT_CODE_OK) {
+        code = tool_answers_read(&s->answers, &s->p, options->answers, options->answer_count);
+    }
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
+    block_signals(s);
+    tool_log_init(&log, options->verbose);
+    loop_options.log = &log;
+    loop_options.memory_max = (size_t)options->memory_max << 20;
+    np_err err = np_loop_new(&s->loop, &loop_options);
+    if (err != NP_OK) {
+        tool_complain("%s", np_err_text(err));
+        return EXIT_CODE_GENERIC;
+    }
+    code = listen_on(s, options, argc, argv);
+    if (code == EXIT_CODE_OK) {
+        code = serve(s);
+    }
+    np_daemon_free(s->daemon);
+    np_loop_free(s->loop);
+    return code;
+}
+
 static tool_exit run(const tool_command *self, int argc, char **argv)
 {
     /* The watcher thread may outlive this function; its server does, too. */
     static server s;
     serve_options options = {.connections_max = 10000, .memory_max = 1024};
-    np_loop_options loop_options = np_loop_options_default();
-    np_log log;
-    int go = read_options(self, argc, argv, &options);
+    tool_exit code = EXIT_CODE_USAGE;
 
-    if (go <= 0) {
-        return go == 0 ? EXIT_CODE_OK : EXIT_CODE_USAGE;
-    }
-    if (optind == argc) {
-        return tool_usage(self, "it takes at least one address");
-    }
-    (void)sigemptyset(&s.signals);
-    (void)sigaddset(&s.signals, SIGINT);
-    (void)sigaddset(&s.signals, SIGTERM);
-    (void)pthread_sigmask(SIG_BLOCK, &s.signals, NULL);
-    tool_log_init(&log, options.verbose);
-    loop_options.log = &log;
-    loop_options.memory_max = (size_t)options.memory_max << 20;
-    np_err err = np_loop_new(&s.loop, &loop_options);
-    if (err != NP_OK) {
-        tool_complain("%s", np_err_text(err));
+    options.answers = calloc((size_t)argc, sizeof *options.answers);
+    if (options.answers == NULL) {
+        tool_complain("%s", np_err_text(NP_ERR_MEMORY));
         return EXIT_CODE_GENERIC;
     }
-    tool_exit code = listen_on(&s, &options, argc - optind, argv + optind);
-    if (code == EXIT_CODE_OK) {
-        code = serve(&s);
+    int go = read_options(self, argc, argv, &options);
+    if (go == 0) {
+        code = EXIT_CODE_OK;
+    } else if (go > 0 && optind == argc) {
+        code = tool_usage(self, "it takes at least one address");
+    } else if (go > 0) {
+        code = run_server(&s, &options, argc - optind, argv + optind);
     }
-    np_daemon_free(s.daemon);
-    np_loop_free(s.loop);
+    tool_answers_free(&s.answers);
+    tool_protocol_close(&s.p);
+    free(options.answers);
     return code;
 }
 
 const tool_command tool_serve = {
     .name = "serve",
     .synopsis = "[OPTION...] ADDRESS...",
-    .summary = "run an echo daemon",
+    .summary = "run a daemon that echoes, or shows what comes",
     .help =
-        "Speaks the base protocol: Echo and Data come back, Pings are answered, Custom is "
-        "dropped.\n"
-        "Says on standard output where it listens; port 0 lets the system choose. SIGINT or\n"
-        "SIGTERM ends it in order, a second one at once.\n\n"
+        "Without --protocol it speaks the base protocol: Echo and Data come back, Pings are\n"
+        "answered, Custom is dropped. It says on standard output where it listens; port 0 lets\n"
+        "the system choose. SIGINT or SIGTERM ends it in order, a second one at once.\n\n"
+        "With --protocol it stands in for a server of your protocol. Every message that comes is\n"
+        "a line of JSON, {\"connection\":\"1\",\"message\":{\"Say\":{...}}}; the first lines tell\n"
+        "where it listens, {\"listening\":\"tcp://...\"}. A request gets the answer that --answer\n"
+        "has for it, or a failure which says that there is none. Messages of its own it does not\n"
+        "send. The schema's conversation is kept; the base protocol is spoken as above.\n\n"
         "ADDRESS is tcp://host:port, tcp://:port (everywhere), unix:///path or unix://@name.\n\n"
+        "  -p, --protocol FILE  plugin of the protocol; without: the base protocol\n"
+        "  -a, --answer REQUEST=JSON\n"
+        "                       answer that request so; checked at the start; once for each\n"
         "  -c, --connections N  at most so many; without: 10000\n"
         "  -m, --memory MIB     in the buffers of all connections; without: 1024\n"
         "  -v, --verbose        log to standard error\n\n"
         "Examples:\n\n"
         "  netproto serve tcp://127.0.0.1:7000\n"
-        "  netproto serve tcp://[::1]:0 unix:///tmp/echo.sock\n",
+        "  netproto serve tcp://[::1]:0 unix:///tmp/echo.sock\n"
+        "  netproto --protocol ./hello.so serve tcp://127.0.0.1:7000 \\\n"
+        "      --answer 'Greet={\"text\":\"hello, world\",\"number\":1}'\n",
     .run = run,
 };

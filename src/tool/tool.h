@@ -6,6 +6,7 @@
  *   protocol.c  the protocol spoken: base, or a plugin's
  *   show.c      messages for people: errors with the bytes around them
  *   link.c      a client on a loop, for the subcommands that talk
+ *   answers.c   the answers that `serve` gives; answers.h
  *   cmd_X.c     one subcommand each
  */
 #ifndef NP_TOOL_TOOL_H
