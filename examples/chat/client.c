@@ -451,7 +451,8 @@ int main(int argc, char **argv)
     np_loop_free(t.loop);
     ev_loop_destroy(t.ev);
     if (err != NP_OK) {
-        (void)fprintf(stderr, "client: %s; %s\n", np_err_text(err), failure.text);
+        (void)fprintf(stderr, "client: %s\n",
+                      failure.err != NP_OK ? failure.text : np_err_text(err));
         return 1;
     }
     return t.status;

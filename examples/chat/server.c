@@ -301,7 +301,8 @@ int main(int argc, char **argv)
     }
     np_loop_free(s.loop);
     if (err != NP_OK) {
-        (void)fprintf(stderr, "server: %s; %s\n", np_err_text(err), failure.text);
+        (void)fprintf(stderr, "server: %s\n",
+                      failure.err != NP_OK ? failure.text : np_err_text(err));
         return 1;
     }
     printf("stopped\n");

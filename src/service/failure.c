@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "service/conn_private.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -39,6 +40,52 @@ static void say_os_error(np_failure *failure)
     }
 }
 
+/* What one can do about an error of the system's, for those that everybody meets. */
+static const char *hint_listen(bool unix_path, int os_error)
+{
+    switch (os_error) {
+    case EADDRINUSE:
+        return "somebody listens there already; is the daemon running twice?";
+    case EADDRNOTAVAIL:
+        return "this machine does not have that address";
+    case EACCES:
+    case EPERM:
+        return unix_path ? "this user may not make a socket in that folder"
+                         : "this user may not listen there; ports below 1024 take a privilege";
+    case EROFS:
+        return "the folder cannot be written to";
+    case ENOENT:
+    case ENOTDIR:
+        return "its folder does not exist; make it first";
+    default:
+        return NULL;
+    }
+}
+
+static const char *hint_connect(bool unix_path, int os_error)
+{
+    switch (os_error) {
+    case ECONNREFUSED:
+        return "nobody listens there; does the server run, and on that address?";
+    case ENOENT:
+    case ENOTDIR:
+        return "there is no such socket; does the server run?";
+    case EACCES:
+        return unix_path ? "this user may not use that socket; see the daemon's unix_mode" : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static const char *hint(np_stage stage, int os_error, const char *what)
+{
+    bool unix_path = what != NULL && strncmp(what, "unix:", 5) == 0;
+
+    return stage == NP_STAGE_LISTEN    ? hint_listen(unix_path, os_error)
+           : stage == NP_STAGE_CONNECT ? hint_connect(unix_path, os_error)
+                                       : NULL;
+}
+
 np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_error,
                        const char *what, const char *why)
 {
@@ -57,6 +104,7 @@ np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_e
         say(failure, " %s", clean);
     }
     say(failure, ": %s", np_err_text(err));
+    why = why != NULL ? why : hint(stage, os_error, what);
     if (why != NULL) {
         say(failure, ": %s", why);
     }

@@ -110,7 +110,8 @@ char *np_fault_format(const np_fault *fault, char *text, size_t cap)
 {
     const char *where = fault->where != NULL ? fault->where : "";
     const char *colon = fault->where != NULL ? ": " : "";
-    const char *rule = fault->rule;
+    /* Bytes that are no text have nothing to do with how long it may be. */
+    const char *rule = fault->err != NP_ERR_UTF8 ? fault->rule : NULL;
     char got[32];
 
     np_fault_got(fault, got, sizeof got);

@@ -64,6 +64,20 @@ static void test_fault_lines(void **state)
     assert_string_equal(
         np_fault_format(&fault, text, sizeof text),
         "base.frame.magic: a constant has the wrong value, got 1, rule: = 0xDEADBEEF at byte 0");
+    /* What is about no byte names none. */
+    np_fault_at(&fault, NP_ERR_UNEXPECTED, "chat.Say", "from the client in state a; allowed: B", 0);
+    assert_string_equal(np_fault_format(&fault, text, sizeof text),
+                        "chat.Say is not allowed from the client in state a; allowed: B");
+    np_fault_at(&fault, NP_ERR_NO_HANDLER, "chat.Say", "set .on_say in chat_handlers", 0);
+    assert_string_equal(np_fault_format(&fault, text, sizeof text),
+                        "chat.Say: this side has no handler for the message: set .on_say in "
+                        "chat_handlers");
+    np_fault_set(&fault, NP_ERR_DEADLINE, "session.hello_ms", NULL, 0, 5000);
+    assert_string_equal(np_fault_format(&fault, text, sizeof text),
+                        "session.hello_ms: the deadline has passed after 5000 ms");
+    np_fault_set(&fault, NP_ERR_DEADLINE, "chat.session", "greet", 0, 500);
+    assert_string_equal(np_fault_format(&fault, text, sizeof text),
+                        "chat.session: the deadline has passed after 500 ms in state greet");
     memset(&fault, 0, sizeof fault);
     assert_string_equal(np_fault_format(&fault, text, sizeof text), "no error");
     fault.err = NP_ERR_TRUNCATED;

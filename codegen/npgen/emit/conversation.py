@@ -120,10 +120,11 @@ class _Machine:
         start = f"from the {side} in state {s.name}; allowed: "
         shown = len(names)
         text = start + (", ".join(names) or "nothing")
-        while len(text) > REFUSAL_MAX and shown > 0:
+        while len(text) > REFUSAL_MAX:  # a name has 64 characters at most: this ends
             shown -= 1
-            text = start + ", ".join([*names[:shown], f"and {len(names) - shown} more"])
-        return text[:REFUSAL_MAX]
+            rest = len(names) - shown
+            text = start + ", ".join([*names[:shown], f"and {rest} more" if shown else f"{rest} of them"])
+        return text
 
     def _label(self, name: str) -> str:
         return "start" if name == self._conversation.start else f"{name}_state"
