@@ -35,7 +35,7 @@ typedef struct np_daemon_options {
     size_t address_count;
     np_service service;
     np_service base; /* [none] handlers for Echo, Data, Custom and Pong of the base protocol;
-                      * without them these messages are refused as unknown (Pong is dropped) */
+                      * without them such a message ends the connection (Pong is dropped) */
     np_conn_handlers handlers;
     np_conn_options conn;
     uint32_t connections_max;            /* [10,000] in all; who comes then is told "busy" */

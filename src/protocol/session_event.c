@@ -186,6 +186,15 @@ static np__session_step np_session_take_welcome(np_session *s, const uint8_t *pa
     return np_session_opened(s, welcome.choice.version, event);
 }
 
+/* Whether an offer has a version in common with ours, so that something else was wrong. */
+static bool np_session_meets(const np_session *s, const base_offer *offer)
+{
+    np_negotiate_side mine = np_session_side(s);
+
+    return np_str_equal(offer->protocol, np_str_from(mine.protocol->name)) &&
+           offer->version_min <= mine.version_max && offer->version_max >= mine.version_min;
+}
+
 /* The peer's Error: it closes after it, and so do we, without another word. */
 static np__session_step np_session_take_error(np_session *s, const uint8_t *payload, size_t len)
 {
@@ -201,8 +210,12 @@ static np__session_step np_session_take_error(np_session *s, const uint8_t *payl
     }
     if (error.reason == BASE_REASON_VERSION && error.offer.has) {
         const base_offer *offer = &error.offer.value;
-        n = snprintf(line, sizeof line, "the peer speaks %.*s %u to %u", (int)offer->protocol.len,
-                     offer->protocol.data, offer->version_min, offer->version_max);
+        n = snprintf(line, sizeof line,
+                     np_session_meets(s, offer)
+                         ? "the schemas differ at the same version: the peer speaks %.*s %u to %u"
+                         : "the peer speaks %.*s %u to %u",
+                     (int)offer->protocol.len, offer->protocol.data, offer->version_min,
+                     offer->version_max);
         text.len = n > 0 ? (size_t)n : 0;
     } else {
         text = error.text.len > 0 ? error.text : error.where;

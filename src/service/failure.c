@@ -154,12 +154,28 @@ static void say_handler(np_failure *failure, const np_session_event *event)
     }
 }
 
+/* Whether the peers agreed on a version, and then found that they mean different things by it. */
+static bool schemas_differ(const np_session_event *event)
+{
+    static const char digest[] = ".digest";
+    const char *where = event->fault != NULL ? event->fault->where : NULL;
+    size_t len = where != NULL ? strlen(where) : 0;
+
+    return event->err == NP_ERR_VERSION && len >= sizeof digest - 1 &&
+           strcmp(where + len - (sizeof digest - 1), digest) == 0;
+}
+
 /* Stage, error, and the fault's words, which have the error's text or say it better. */
 static void say_error(np_failure *failure, const np_session_event *event)
 {
     char detail[256];
 
     say(failure, "%s", np_stage_name(failure->stage));
+    if (schemas_differ(event)) {
+        say(failure, ": the schemas differ at the same version; build both sides from the same "
+                     "schema, or raise the version of the newer one");
+        return;
+    }
     if (event->fault == NULL || event->fault->err != event->err) {
         say(failure, ": %s", np_err_text(event->err));
     }

@@ -488,6 +488,37 @@ static void test_wrong_state(void **state)
     end(&w);
 }
 
+/* The same version of another schema ------------------------------------------------------- */
+
+static void test_other_schema(void **state)
+{
+    world w;
+    np_protocol other = talk_protocol;
+    np_daemon_options daemon = np_daemon_options_default();
+    np_client_options client = np_client_options_default();
+    const char *addresses[] = {"tcp://127.0.0.1:0"};
+    np_failure failure;
+
+    (void)state;
+    other.digest[0] ^= 1;
+    start_loop(&w);
+    daemon.addresses = addresses;
+    daemon.address_count = 1;
+    daemon.service = talk_service(NULL);
+    demo_must(np_daemon_start(&w.daemon, w.loop, &daemon, NULL), NULL);
+    client.address = np_daemon_address(w.daemon, 0);
+    client.service.protocol = &other;
+    demo_must(np_client_new(&w.client, w.loop, &client, NULL), NULL);
+    assert_int_equal(np_client_connect_wait(w.client, &failure), NP_ERR_VERSION);
+    assert_int_equal(failure.stage, NP_STAGE_HELLO);
+    assert_string_equal(failure.text,
+                        "hello: the schemas differ at the same version; build both sides from the "
+                        "same schema, or raise the version of the newer one");
+    demo_rest(w.loop, 20);
+    assert_non_null(strstr(w.lines, "the schemas differ at the same version: the peer speaks talk"));
+    end(&w);
+}
+
 /* Keeping what was lent -------------------------------------------------------------------- */
 
 extern int __asan_address_is_poisoned(const volatile void *address) __attribute__((weak));
@@ -610,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_not_connected),
         cmocka_unit_test(test_closing),
         cmocka_unit_test(test_wrong_state),
+        cmocka_unit_test(test_other_schema),
         cmocka_unit_test(test_poison),
     };
 
