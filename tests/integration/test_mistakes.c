@@ -515,7 +515,8 @@ static void test_other_schema(void **state)
                         "hello: the schemas differ at the same version; build both sides from the "
                         "same schema, or raise the version of the newer one");
     demo_rest(w.loop, 20);
-    assert_non_null(strstr(w.lines, "the schemas differ at the same version: the peer speaks talk"));
+    assert_non_null(
+        strstr(w.lines, "the schemas differ at the same version: the peer speaks talk"));
     end(&w);
 }
 
