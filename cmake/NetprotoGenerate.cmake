@@ -244,6 +244,9 @@ endfunction()
 
 # netproto_add_plugin(<protocol> <folder of its header> <source>...): see <netproto/plugin.h>.
 function(netproto_add_plugin protocol out)
+  if(TARGET ${protocol}-plugin) # server and client of one protocol may both ask for it
+    return()
+  endif()
   set(source "${CMAKE_CURRENT_BINARY_DIR}/netproto/${protocol}_plugin.c")
   file(CONFIGURE OUTPUT "${source}" CONTENT
     "#include \"@protocol@.h\"\n#include <netproto/plugin.h>\nNP_PLUGIN(@protocol@_protocol)\n" @ONLY)
