@@ -152,7 +152,7 @@ np_err np_handshake_write_response(np_handshake *h, const np_rng *rng, uint8_t *
     memcpy(payload.challenge, h->challenge, sizeof payload.challenge);
     if (h->agreed) {
         payload.answer.tag = BASE_ANSWER_CHOSEN;
-        np_negotiate_choice(&payload.answer.chosen.choice, &h->side->speaks, h->version);
+        np_negotiate_choice(&payload.answer.chosen.choice, &h->side->speaks, h->version, h->cipher);
     } else {
         payload.answer.tag = BASE_ANSWER_NOTHING;
         payload.answer.nothing.offer = np_negotiate_offer(&h->side->speaks);

@@ -8,6 +8,7 @@ np_err np_negotiate_side_make(np_negotiate_side *out, const np_protocol *protoco
 {
     uint32_t least = protocol->min_version > 0 ? protocol->min_version : 1;
 
+    memset(out, 0, sizeof *out);
     out->protocol = protocol;
     out->version_min = version_min > least ? version_min : least;
     out->version_max =
@@ -23,6 +24,8 @@ base_offer np_negotiate_offer(const np_negotiate_side *mine)
     offer.protocol = np_str_from(mine->protocol->name);
     offer.version_min = mine->version_min;
     offer.version_max = mine->version_max;
+    offer.ciphers.items = mine->ciphers;
+    offer.ciphers.count = mine->cipher_count;
     return offer;
 }
 
@@ -46,11 +49,30 @@ static bool np_negotiate_known(const uint8_t digest[32])
     return any != 0;
 }
 
-void np_negotiate_choice(base_choice *out, const np_negotiate_side *mine, uint32_t version)
+void np_negotiate_choice(base_choice *out, const np_negotiate_side *mine, uint32_t version,
+                         uint8_t cipher)
 {
     memset(out, 0, sizeof *out);
     out->version = version;
+    out->cipher = cipher;
     np_negotiate_digest(mine->protocol, version, out->digest);
+}
+
+/* The first of our ciphers that the offer has, too: who accepts knows the machine that does most of
+ * the work. False: none. */
+static bool np_negotiate_cipher(uint8_t *out, const np_negotiate_side *mine,
+                                const np_list_u8 *offered)
+{
+    *out = 0;
+    for (size_t i = 0; i < mine->cipher_count; i++) {
+        for (size_t j = 0; j < offered->count; j++) {
+            if (np_list_u8_at(offered, j) == mine->ciphers[i]) {
+                *out = mine->ciphers[i];
+                return true;
+            }
+        }
+    }
+    return mine->cipher_count == 0;
 }
 
 np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine, const base_offer *offer,
@@ -58,6 +80,7 @@ np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine, cons
 {
     uint32_t version =
         offer->version_max < mine->version_max ? offer->version_max : mine->version_max;
+    uint8_t cipher = 0;
 
     if (!np_str_equal(offer->protocol, np_str_from(mine->protocol->name))) {
         np_fault_set(fault, NP_ERR_VERSION, "base.Hello.offer.protocol", "the one spoken here", 4,
@@ -72,12 +95,17 @@ np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine, cons
                             "a range that meets ours", 16 + offer->protocol.len,
                             offer->version_max);
     }
-    np_negotiate_choice(out, mine, version);
+    if (!np_negotiate_cipher(&cipher, mine, &offer->ciphers)) {
+        return np_fault_at(fault, NP_ERR_VERSION, "base.Offer.ciphers", "one that is spoken here",
+                           0);
+    }
+    np_negotiate_choice(out, mine, version, cipher);
     return NP_OK;
 }
 
 np_err np_negotiate_check(const np_negotiate_side *mine, const base_choice *choice, np_fault *fault)
 {
+    bool known = choice->cipher == 0 && mine->cipher_count == 0;
     uint8_t digest[32];
 
     if (choice->version < mine->version_min || choice->version > mine->version_max) {
@@ -94,7 +122,10 @@ np_err np_negotiate_check(const np_negotiate_side *mine, const base_choice *choi
         }
         return NP_ERR_VERSION;
     }
-    if (choice->cipher != 0) {
+    for (size_t i = 0; i < mine->cipher_count; i++) {
+        known = known || mine->ciphers[i] == choice->cipher;
+    }
+    if (!known) {
         return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.cipher", "not offered", 40,
                             choice->cipher);
     }

@@ -20,6 +20,8 @@ typedef struct np_negotiate_side {
     const np_protocol *protocol;
     uint32_t version_min;
     uint32_t version_max;
+    const uint8_t *ciphers; /* of a secure session, the best first; NULL: plain */
+    size_t cipher_count;
 } np_negotiate_side;
 
 /* A side's range: the protocol's own, narrowed to version_min..version_max where those are not 0.
@@ -30,11 +32,12 @@ NP_MUST_CHECK np_err np_negotiate_side_make(np_negotiate_side *out, const np_pro
 /* What a side offers. Points to the protocol's constants. */
 base_offer np_negotiate_offer(const np_negotiate_side *mine);
 
-/* What the accepting side answers for a version of its own. */
-void np_negotiate_choice(base_choice *out, const np_negotiate_side *mine, uint32_t version);
+/* What the accepting side answers for a version and a cipher of its own. */
+void np_negotiate_choice(base_choice *out, const np_negotiate_side *mine, uint32_t version,
+                         uint8_t cipher);
 
 /* The accepting side chooses from an offer. Errors: NP_ERR_VERSION with *fault filled in: another
- * protocol, or no version in common. */
+ * protocol, or no version or cipher in common. */
 NP_MUST_CHECK np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine,
                                          const base_offer *offer, np_fault *fault);
 

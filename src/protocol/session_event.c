@@ -184,7 +184,8 @@ static np__session_step np_session_take_welcome(np_session *s, const uint8_t *pa
     np_err err = base_welcome_decode(&welcome, payload, len, &fault);
 
     if (err == NP_OK) {
-        err = np_negotiate_check(&mine, &welcome.choice, &fault);
+        err = np_negotiate_check(s->secure != NULL ? &s->secure->side.speaks : &mine,
+                                 &welcome.choice, &fault);
     }
     if (err == NP_OK && s->secure != NULL &&
         welcome.choice.version != s->secure->handshake.version) {

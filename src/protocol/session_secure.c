@@ -16,6 +16,8 @@
 
 _Static_assert(sizeof(np_session_secure) <= 1024, "what a stranger costs");
 
+static const uint8_t np_session_ciphers[] = {NP_CIPHER_XCHACHA20_POLY1305};
+
 np_err np__session_secure_init(np_session *s, np_time now)
 {
     const np_session_security *security = s->options->security;
@@ -37,6 +39,8 @@ np_err np__session_secure_init(np_session *s, np_time now)
     s->secure->side.skew_ms = security->skew_ms;
     err = np_negotiate_side_make(&s->secure->side.speaks, s->options->protocol,
                                  s->options->version_min, s->options->version_max);
+    s->secure->side.speaks.ciphers = np_session_ciphers;
+    s->secure->side.speaks.cipher_count = sizeof np_session_ciphers;
     if (err == NP_OK) {
         err = np_handshake_init(&s->secure->handshake, &s->secure->side, client,
                                 client ? security->psk : NULL);
@@ -244,7 +248,8 @@ np__session_step np__session_secure_resume(np_session *s, np_session_event *even
     if (s->role == NP_SESSION_CLIENT) {
         return NP_STEP_AGAIN;
     }
-    np_negotiate_choice(&welcome.choice, &secure->side.speaks, secure->handshake.version);
+    np_negotiate_choice(&welcome.choice, &secure->side.speaks, secure->handshake.version,
+                        secure->handshake.cipher);
     err = np__session_emit_base(s, BASE_WELCOME_ID, &welcome);
     if (err != NP_OK) {
         np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL);

@@ -40,6 +40,8 @@ static void fill_seeded(void *user, uint8_t *out, size_t len)
     }
 }
 
+static const uint8_t ciphers[] = {NP_CIPHER_XCHACHA20_POLY1305, 9};
+
 /* Change what you like between this and play_start. */
 static void play_init(play *p)
 {
@@ -50,6 +52,8 @@ static void play_init(play *p)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(np_keypair_make(&p->keys[i], &p->rng), NP_OK);
         assert_int_equal(np_negotiate_side_make(&p->sides[i].speaks, &demo_protocol, 0, 0), NP_OK);
+        p->sides[i].speaks.ciphers = ciphers;
+        p->sides[i].speaks.cipher_count = 1;
         p->sides[i].identity = &p->keys[i];
         p->sides[i].skew_ms = 5000;
     }
@@ -191,6 +195,22 @@ static void test_nothing_in_common(void **state)
     assert_true(np_str_equal(p.theirs.protocol, np_str_from("demo")));
     assert_int_equal(np_handshake_write_confirm(&p.ends[0], &p.rng, p.confirm.data, &p.confirm.len),
                      NP_ERR_STATE);
+    play_fini(&p);
+}
+
+static void test_no_cipher_in_common(void **state)
+{
+    play p;
+    (void)state;
+
+    play_init(&p);
+    p.sides[0].speaks.ciphers = ciphers + 1; /* one that only the initiator knows */
+    play_start(&p);
+    assert_int_equal(step_init(&p), NP_OK);
+    assert_false(p.ends[1].agreed);
+    assert_string_equal(p.fault.where, "base.Offer.ciphers");
+    assert_int_equal(step_response(&p), NP_ERR_VERSION);
+    assert_int_equal(np_list_u8_at(&p.theirs.ciphers, 0), NP_CIPHER_XCHACHA20_POLY1305);
     play_fini(&p);
 }
 
@@ -420,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_both_meet),
         cmocka_unit_test(test_older_versions_meet),
         cmocka_unit_test(test_nothing_in_common),
+        cmocka_unit_test(test_no_cipher_in_common),
         cmocka_unit_test(test_clocks),
         cmocka_unit_test(test_reflection),
         cmocka_unit_test(test_psk_on_one_side),

@@ -10,7 +10,7 @@
 
 static np_negotiate_side side(const np_protocol *protocol, uint32_t min, uint32_t max)
 {
-    np_negotiate_side made = {protocol, min, max};
+    np_negotiate_side made = {.protocol = protocol, .version_min = min, .version_max = max};
     return made;
 }
 
