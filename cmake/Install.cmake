@@ -64,6 +64,10 @@ if("json" IN_LIST netproto_libraries)
   netproto_pkg_config(netproto-json "JSON for netproto's messages"
     "netproto-core = ${PROJECT_VERSION}" "jansson" "")
 endif()
+if("selftest" IN_LIST netproto_libraries)
+  netproto_pkg_config(netproto-selftest "Tests and fuzz targets of netproto's generated code"
+    "netproto-core = ${PROJECT_VERSION}" "" "-lm")
+endif()
 if("tls" IN_LIST netproto_libraries)
   netproto_pkg_config(netproto-tls "TLS for netproto, by wolfSSL (GPL)"
     "netproto = ${PROJECT_VERSION}" "wolfssl" "-lev")

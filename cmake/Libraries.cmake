@@ -4,9 +4,10 @@
 #   netproto        the runtime on libev
 #   netproto-json   JSON in and out through the descriptors
 #   netproto-tls    TLS by wolfSSL, apart so that who needs none does not meet its licence
+#   netproto-selftest   what generated tests and fuzz targets are made of; for tests only
 #
-# Targets: netproto::core, netproto::netproto, netproto::json, netproto::tls are the shared ones,
-# each with a static twin ..._static. The tests use the static ones, which also give access to
+# Targets: netproto::core, netproto::netproto, netproto::json, netproto::tls, netproto::selftest are
+# the shared ones, each with a static twin ..._static. The tests use the static ones, which also give access to
 # functions that are private to a library.
 #
 # Visibility is hidden. What another library calls is marked NP_API or, in a private header of src/,
@@ -22,7 +23,7 @@ endforeach()
 
 set(netproto_libraries "") # what exists, in order of dependency; read by Install.cmake
 
-# netproto_library(<core|netproto|json|tls> SOURCES file... [OURS library...] [LINK target...]
+# netproto_library(<core|netproto|json|tls|selftest> SOURCES file... [OURS library...] [LINK target...]
 #                  [DEFINE macro...])
 # OURS: other libraries of this list, passed on to users. LINK: foreign ones, kept private.
 function(netproto_library short)
@@ -79,6 +80,7 @@ file(GLOB runtime_sources CONFIGURE_DEPENDS
   "${PROJECT_SOURCE_DIR}/src/service/*.c"
   "${PROJECT_SOURCE_DIR}/generated/base_service.c")
 file(GLOB json_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/json/*.c")
+file(GLOB selftest_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/selftest/*.c")
 file(GLOB tls_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/tls/*.c")
 
 if(core_sources)
@@ -106,4 +108,8 @@ if(tls_sources)
     OURS netproto
     LINK PkgConfig::WOLFSSL LibEv::LibEv
     DEFINE _GNU_SOURCE=)
+endif()
+
+if(selftest_sources)
+  netproto_library(selftest SOURCES ${selftest_sources} OURS core LINK m DEFINE _GNU_SOURCE=)
 endif()

@@ -1,5 +1,5 @@
 # netproto_generate(TARGET <target> SCHEMA <file>...
-#                   [CHECKED_IN <dir>] [IMPORT_DIR <dir>...] [PLUGIN])
+#                   [CHECKED_IN <dir>] [IMPORT_DIR <dir>...] [PLUGIN] [TESTS])
 #
 # Adds the code that npgen makes of each schema to a target, which links netproto::netproto (or
 # netproto::core) by itself, and adds the folder of the headers to its include path.
@@ -20,6 +20,13 @@
 #
 # PLUGIN also builds <protocol>.so, a module with the protocol's descriptors, which teaches the tool
 # the protocol: netproto --protocol ./chat.so ...
+#
+# TESTS also builds <protocol>-test, a program that tries the generated code with examples of every
+# message, and <protocol>-fuzz, a fuzz target, and adds them to ctest: <protocol>.roundtrip runs the
+# first, which also writes its examples as seeds, <protocol>.seeds runs the second on these. Call
+# enable_testing() first. The same protocol in several targets is tested once. Their sources are kept in the build tree, or in <dir>/tests with CHECKED_IN.
+# With -DBUILD_TESTING=OFF nothing is done; with -DNETPROTO_FUZZ=ON and clang <protocol>-fuzz is a
+# libFuzzer binary with the address and undefined-behaviour sanitizers in it. See <netproto/selftest.h>.
 #
 # The project that includes this file sets NETPROTO_CODEGEN_DIR (the folder with the package npgen)
 # and NETPROTO_SCHEMA_DIR (the folder with base.np).
@@ -133,10 +140,10 @@ function(netproto_find_fresh variable folder protocol digest)
 endfunction()
 
 function(netproto_generate)
-  cmake_parse_arguments(PARSE_ARGV 0 ARG "PLUGIN" "TARGET;CHECKED_IN" "SCHEMA;IMPORT_DIR")
+  cmake_parse_arguments(PARSE_ARGV 0 ARG "PLUGIN;TESTS" "TARGET;CHECKED_IN" "SCHEMA;IMPORT_DIR")
   if(ARG_UNPARSED_ARGUMENTS OR NOT ARG_TARGET OR NOT ARG_SCHEMA)
     message(FATAL_ERROR "usage: netproto_generate(TARGET target SCHEMA file... "
-      "[CHECKED_IN dir] [IMPORT_DIR dir...] [PLUGIN])")
+      "[CHECKED_IN dir] [IMPORT_DIR dir...] [PLUGIN] [TESTS])")
   endif()
   set(import_dirs "")
   set(import_options "")
@@ -189,6 +196,18 @@ function(netproto_generate)
   if(ARG_PLUGIN)
     foreach(protocol IN LISTS protocols)
       netproto_add_plugin(${protocol} "${out}" ${all_sources})
+    endforeach()
+  endif()
+  if(ARG_TESTS AND (BUILD_TESTING OR NOT DEFINED BUILD_TESTING))
+    foreach(schema IN LISTS ARG_SCHEMA)
+      cmake_path(ABSOLUTE_PATH schema NORMALIZE)
+      netproto_scan_schema("${schema}" "${import_dirs}")
+      if(TARGET ${protocol}-test)
+        continue() # several targets may speak one protocol
+      endif()
+      netproto_generate_tests("${schema}" ${protocol} test_sources)
+      netproto_add_code_under_test(${protocol} "${out}" ${all_sources})
+      netproto_add_tests(${protocol} ${protocol} ${protocol}-under-test ${test_sources})
     endforeach()
   endif()
 endfunction()
@@ -259,4 +278,98 @@ function(netproto_add_plugin protocol out)
   else()
     target_link_libraries(${protocol}-plugin PRIVATE netproto::core)
   endif()
+endfunction()
+
+# netproto_generate_tests(<schema> <protocol> <variable>): the rules for NAME_test.c and NAME_fuzz.c,
+# which the variable receives. Uses inputs, import_options, out, ARG_TARGET and ARG_CHECKED_IN of its
+# caller. Ragel has no part in it.
+function(netproto_generate_tests schema protocol sources_variable)
+  set(folder "${CMAKE_CURRENT_BINARY_DIR}/netproto/${protocol}-tests")
+  if(ARG_CHECKED_IN)
+    set(folder "${out}/tests")
+  endif()
+  set(sources "${folder}/${protocol}_test.c" "${folder}/${protocol}_fuzz.c")
+  set(${sources_variable} "${sources}" PARENT_SCOPE)
+
+  file(GLOB_RECURSE generator CONFIGURE_DEPENDS "${NETPROTO_CODEGEN_DIR}/npgen/*.py")
+  if(ARG_CHECKED_IN)
+    netproto_inputs_digest(digest ${inputs})
+    set(stale "")
+    foreach(file IN LISTS sources)
+      set(line "")
+      if(EXISTS "${file}")
+        file(STRINGS "${file}" line LIMIT_COUNT 1 REGEX "Inputs: ${digest}")
+      endif()
+      if(NOT line)
+        set(stale "${file}")
+      endif()
+    endforeach()
+    if(NOT stale)
+      return()
+    endif()
+  endif()
+
+  netproto_find_tool(python python3 "Generating tests from ${schema} takes Python")
+  cmake_path(RELATIVE_PATH schema BASE_DIRECTORY "${PROJECT_SOURCE_DIR}" OUTPUT_VARIABLE name)
+  set(command "${CMAKE_COMMAND}" -E env "PYTHONPATH=${NETPROTO_CODEGEN_DIR}"
+    PYTHONDONTWRITEBYTECODE=1 "${python}" -m npgen tests "${name}" --out "${folder}"
+    ${import_options})
+  if(ARG_CHECKED_IN)
+    message(STATUS "Generating the tests of ${protocol} into ${folder}")
+    execute_process(COMMAND ${command} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
+      OUTPUT_QUIET RESULT_VARIABLE status)
+    if(NOT status EQUAL 0)
+      message(FATAL_ERROR "npgen refuses ${schema}; it says why above.")
+    endif()
+    return()
+  endif()
+  add_custom_command(
+    OUTPUT ${sources}
+    COMMAND ${command}
+    DEPENDS ${inputs} ${generator}
+    WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
+    COMMENT "Generating the tests of ${protocol} from ${name}"
+    VERBATIM)
+endfunction()
+
+# netproto_add_code_under_test(<protocol> <folder of its header> <source>...): the codecs once more, as
+# <protocol>-under-test, so that they can be built with sanitizers and for a fuzzer. Handlers and
+# dispatcher are left out: they take the runtime, and no payload is read in them.
+function(netproto_add_code_under_test protocol out)
+  set(sources ${ARGN})
+  list(FILTER sources EXCLUDE REGEX "_service\\.[ch]$")
+  add_library(${protocol}-under-test OBJECT ${sources})
+  add_dependencies(${protocol}-under-test ${ARG_TARGET}) # one of the two runs the generator, not both
+  target_include_directories(${protocol}-under-test PUBLIC "${out}")
+  target_compile_features(${protocol}-under-test PUBLIC c_std_11)
+  target_link_libraries(${protocol}-under-test PUBLIC netproto::selftest)
+  if(NETPROTO_FUZZ)
+    if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+      message(FATAL_ERROR "NETPROTO_FUZZ takes clang: cmake -DCMAKE_C_COMPILER=clang ...")
+    endif()
+    target_compile_options(${protocol}-under-test PUBLIC
+      -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
+      -fsanitize=fuzzer-no-link,address,undefined)
+    target_link_options(${protocol}-under-test PUBLIC -fsanitize=address,undefined)
+  endif()
+endfunction()
+
+# netproto_add_tests(<protocol> <name> <library> <NAME_test.c> <NAME_fuzz.c>): the programs
+# <name>-test and <name>-fuzz, which link the library, and their tests.
+function(netproto_add_tests protocol name library test_source fuzz_source)
+  set(seeds "${CMAKE_CURRENT_BINARY_DIR}/netproto/${protocol}-seeds")
+  file(MAKE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/netproto")
+  add_executable(${name}-test "${test_source}")
+  target_link_libraries(${name}-test PRIVATE ${library})
+  add_executable(${name}-fuzz "${fuzz_source}")
+  target_link_libraries(${name}-fuzz PRIVATE ${library})
+
+  add_test(NAME ${name}.roundtrip COMMAND ${name}-test --seeds "${seeds}")
+  set_tests_properties(${name}.roundtrip PROPERTIES FIXTURES_SETUP ${name}-seeds)
+  if(NETPROTO_FUZZ)
+    target_link_options(${name}-fuzz PRIVATE -fsanitize=fuzzer)
+    return()
+  endif()
+  add_test(NAME ${name}.seeds COMMAND ${name}-fuzz "${seeds}")
+  set_tests_properties(${name}.seeds PROPERTIES FIXTURES_REQUIRED ${name}-seeds)
 endfunction()

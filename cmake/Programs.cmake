@@ -33,10 +33,13 @@ endif()
 # Examples are projects of their own, which also build in here: they link netproto::netproto.
 file(GLOB examples CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/examples/*/CMakeLists.txt")
 if(TARGET netproto)
-  foreach(example IN LISTS examples)
-    cmake_path(GET example PARENT_PATH folder)
-    add_subdirectory("${folder}")
-  endforeach()
+  block()
+    set(BUILD_TESTING ${NETPROTO_TESTS}) # whether they build their generated tests
+    foreach(example IN LISTS examples)
+      cmake_path(GET example PARENT_PATH folder)
+      add_subdirectory("${folder}")
+    endforeach()
+  endblock()
 endif()
 
 # `./dev run` runs build/<preset>/demo.

@@ -47,21 +47,23 @@ compare() {
     done
 }
 
-# generate <generated folder> <schema>...
+# generate <gen or tests> <generated folder> <schema>...
 generate() {
-    out=$1
-    shift
+    command=$1
+    out=$2
+    shift 2
     [ -e "$1" ] || return 0 # the pattern met no file
     mkdir -p "$fresh/$out"
-    "$python" -m npgen gen "$@" --out "$fresh/$out"
+    "$python" -m npgen "$command" "$@" --out "$fresh/$out"
     compare "$out"
 }
 
-generate generated schema/*.np
-generate generated/tests tests/schema/*.np
+generate gen generated schema/*.np
+generate gen generated/tests tests/schema/*.np
 for folder in examples/*/; do
     folder=${folder%/}
-    generate "$folder/generated" "$folder"/*.np
+    generate gen "$folder/generated" "$folder"/*.np
+    generate tests "$folder/generated/tests" "$folder"/*.np
 done
 
 if [ $check = yes ]; then

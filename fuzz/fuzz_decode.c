@@ -12,7 +12,7 @@
 #include "odd.h"
 #include "oracle.h"
 #include "rust_message.h"
-#include "support/twin.h"
+#include "selftest/twin.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -45,8 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         abort();
     }
     memcpy(payload, data + 2, len - 2);
-    twin_effort effort = {len <= 40, 0, 4, seed_of(data, len)};
-    (void)twin_check(protocol, version, reply, payload, len - 2, effort);
+    np__twin_effort effort = {len <= 40, 0, 4, seed_of(data, len)};
+    (void)np__twin_check(protocol, version, reply, payload, len - 2, effort);
     free(payload);
     return 0;
 }

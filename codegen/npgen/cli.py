@@ -1,4 +1,4 @@
-"""The command line: ``npgen gen|check|fmt|lint|lock|breaking|graph``.
+"""The command line: ``npgen gen|tests|check|fmt|lint|lock|breaking|graph``.
 
 Exit status: 0 done, 1 the schema has errors (or a command that judges has found something),
 2 the command line is wrong. Diagnostics go to standard error, results to standard output.
@@ -54,6 +54,18 @@ def _parser() -> argparse.ArgumentParser:
         "--list-outputs", action="store_true", help="only print the files, for build systems"
     )
     _add_import_dir(gen)
+
+    tests = _add(commands, "tests", _tests, "generate tests and fuzz targets of schemas' code")
+    tests.description = (
+        "For each schema: NAME_test.c, a program that tries the generated code with examples of "
+        "every message, and NAME_fuzz.c, a fuzz target. Both link netproto-selftest and the code "
+        "that 'npgen gen' makes; neither has a place in the program itself."
+    )
+    tests.add_argument("--out", metavar="DIR", type=Path, required=True, help="where to put them")
+    tests.add_argument(
+        "--list-outputs", action="store_true", help="only print the files, for build systems"
+    )
+    _add_import_dir(tests)
 
     check = _add(commands, "check", _check, "report all errors of schemas")
     _add_import_dir(check)
@@ -151,6 +163,25 @@ def _warn(result: Result) -> None:
 def _gen(arguments: argparse.Namespace) -> int:
     from .emit import RagelMissing, generate, outputs  # the other commands need no emitter
 
+    try:
+        return _generate(arguments, outputs, generate)
+    except RagelMissing as error:
+        print(f"npgen: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _tests(arguments: argparse.Namespace) -> int:
+    from .selftest import generate, outputs
+
+    return _generate(arguments, outputs, generate)
+
+
+def _generate(
+    arguments: argparse.Namespace,
+    outputs: Callable[[Protocol], list[str]],
+    generate: Callable[[Protocol, Path], list[Path]],
+) -> int:
+    """Make the files of all schemas, or print their names; nothing if a schema has errors."""
     protocols: dict[str, Protocol] = {}
     failed = False
     for result in _load(arguments):
@@ -170,11 +201,7 @@ def _gen(arguments: argparse.Namespace) -> int:
         if arguments.list_outputs:
             paths = [arguments.out / name for name in outputs(protocol)]
         else:
-            try:
-                paths = generate(protocol, arguments.out)
-            except RagelMissing as error:
-                print(f"npgen: {error}", file=sys.stderr)
-                return FAILED
+            paths = generate(protocol, arguments.out)
         for path in paths:
             print(path)
     return OK

@@ -25,6 +25,8 @@ for static in OFF ON; do
         -DCMAKE_C_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$prefix"
     quietly cmake --build "$work/$static"
     "$work/$static/consumer"
+    quietly ctest --test-dir "$work/$static" --no-tests=error --output-on-failure
+    grep -q "2/2 Test" "$work/log"
     nm -D --defined-only "$work/$static/greet.so" | grep -q ' np_plugin_protocol$'
 done
 

@@ -101,4 +101,6 @@ expect "HI THERE! HI THERE! HI THERE!" "$work/echo/build/client" "unix://$work/e
     fail "four times is more than the schema allows"
 grep -qF "echo.Shout.times: 4 is not in range 1..3 at byte" "$work/log" || fail "no words about the range"
 stop
+quietly ctest --test-dir "$work/echo/build" --no-tests=error --output-on-failure
+grep -q "echo.roundtrip" "$work/log" || fail "the protocol's own tests did not run"
 echo "docs/tutorial.md: every step works"

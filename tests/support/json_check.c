@@ -1,6 +1,6 @@
 #include "support/json_check.h"
 
-#include "support/twin.h"
+#include "selftest/twin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,8 @@ np_err json_check_payload(np_json *json, const np_protocol *protocol, uint32_t v
     np_str text = {NULL, 0};
     char line[256];
     bool reply = what == NP_JSON_REPLY;
-    np_err expected = twin_decode(protocol, version, reply, data, len, &fault, &again, &again_len);
+    np_err expected =
+        np__twin_decode(protocol, version, reply, data, len, &fault, &again, &again_len);
     np_err err = np_json_print(json, version, what, data, len, &text, &error);
 
     free(again);

@@ -12,7 +12,7 @@
 #include "oracle.h"
 #include "rust_message.h"
 #include "support/hex.h"
-#include "support/twin.h"
+#include "selftest/twin.h"
 
 static const struct {
     const char *rust;
@@ -145,8 +145,8 @@ static json_t *load(const char *path)
     return root;
 }
 
-static const twin_effort thorough = {true, 256, 1000, 0x6E657470726F746F};
-static const twin_effort quick = {false, 0, 2, 0x6E657470726F746F};
+static const np__twin_effort thorough = {true, 256, 1000, 0x6E657470726F746F};
+static const np__twin_effort quick = {false, 0, 2, 0x6E657470726F746F};
 
 static void test_values_round_trip(void **state)
 {
@@ -162,7 +162,7 @@ static void test_values_round_trip(void **state)
         const np_protocol *protocol = NULL;
         size_t len = 0;
         uint8_t *payload = payload_of(c, &protocol, &len);
-        np_err err = twin_check(protocol, 1, false, payload, len, thorough);
+        np_err err = np__twin_check(protocol, 1, false, payload, len, thorough);
         if (err != NP_OK) {
             fail_msg("case %zu (%s) is refused: %s", i,
                      json_string_value(json_object_get(c, "type")), np_err_name(err));
@@ -216,7 +216,7 @@ static void test_verdicts(void **state)
             strict = json_object_get(c, "deserialize");
         }
         bool expected = json_is_true(json_object_get(strict, "ok"));
-        np_err err = twin_check(protocol, 1, false, payload, len, len < 512 ? thorough : quick);
+        np_err err = np__twin_check(protocol, 1, false, payload, len, len < 512 ? thorough : quick);
         if ((err == NP_OK) != expected) {
             if (!is_ours(name, err)) {
                 fail_msg("case %zu (%s): the crate says %s, we say %s", i, name,
@@ -240,18 +240,18 @@ static size_t mutate(const np_protocol *protocol, const uint8_t *payload, size_t
 
     assert_non_null(copy);
     for (size_t at = 0; at < len; at++) {
-        (void)twin_check(protocol, 1, false, payload, at, quick);
+        (void)np__twin_check(protocol, 1, false, payload, at, quick);
         memcpy(copy, payload, len);
         for (size_t k = 0; k < sizeof telling; k++) {
             copy[at] = telling[k];
-            (void)twin_check(protocol, 1, false, copy, len, quick);
+            (void)np__twin_check(protocol, 1, false, copy, len, quick);
         }
         memcpy(copy, payload, at);
         memcpy(copy + at, payload + at + 1, len - at - 1);
-        (void)twin_check(protocol, 1, false, copy, len - 1, quick);
+        (void)np__twin_check(protocol, 1, false, copy, len - 1, quick);
         memcpy(copy, payload, at + 1);
         memcpy(copy + at + 1, payload + at, len - at);
-        (void)twin_check(protocol, 1, false, copy, len + 1, quick);
+        (void)np__twin_check(protocol, 1, false, copy, len + 1, quick);
         done += 3 + sizeof telling;
     }
     free(copy);

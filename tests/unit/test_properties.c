@@ -21,8 +21,8 @@
 #include "odd.h"
 #include "oracle.h"
 #include "rust_message.h"
-#include "support/make.h"
-#include "support/twin.h"
+#include "selftest/make.h"
+#include "selftest/twin.h"
 
 /* What a payload can be -------------------------------------------------------------------------
  */
@@ -87,21 +87,21 @@ static const target *target_of(uint64_t seed)
  */
 
 /* A block of exactly its size, so that a sanitizer sees the first byte too many. */
-static np_err check(const target *t, const make_payload *payload, twin_effort effort)
+static np_err check(const target *t, const np__make_payload *payload, np__twin_effort effort)
 {
     uint8_t *data = malloc(payload->len > 0 ? payload->len : 1);
 
     assert_non_null(data);
     memcpy(data, payload->data, payload->len);
-    np_err err = twin_check(t->protocol, t->version, t->reply, data, payload->len, effort);
+    np_err err = np__twin_check(t->protocol, t->version, t->reply, data, payload->len, effort);
     free(data);
     return err;
 }
 
-static void check_valid(const target *t, const make_payload *payload, uint64_t seed, bool pairs)
+static void check_valid(const target *t, const np__make_payload *payload, uint64_t seed, bool pairs)
 {
     size_t max_len = t->reply ? t->message->reply_max_len : t->message->max_len;
-    twin_effort effort = {payload->len <= 700, pairs ? 256 : 24, pairs ? 1000 : 20, seed};
+    np__twin_effort effort = {payload->len <= 700, pairs ? 256 : 24, pairs ? 1000 : 20, seed};
     np_err err = check(t, payload, effort);
 
     if (err != NP_OK) {
@@ -116,12 +116,12 @@ static void check_valid(const target *t, const make_payload *payload, uint64_t s
 
 /* Whatever is accepted at one version must be what that version has, and no more; the others only
  * have to agree on what they say. */
-static void check_other_versions(const target *t, const make_payload *payload, uint64_t seed)
+static void check_other_versions(const target *t, const np__make_payload *payload, uint64_t seed)
 {
     for (uint32_t version = 1; version <= t->protocol->version; version++) {
         target other = *t;
         other.version = version;
-        (void)check(&other, payload, (twin_effort){false, 0, 2, seed});
+        (void)check(&other, payload, (np__twin_effort){false, 0, 2, seed});
     }
 }
 
@@ -146,7 +146,7 @@ static uint8_t *encode(const np_message *message, const np_codec *codec, const v
 
 /* What an old peer sent has defaults for what is newer: it encodes at the newest version, and comes
  * back from there as it was. */
-static void check_defaults(const target *t, const make_payload *payload)
+static void check_defaults(const target *t, const np__make_payload *payload)
 {
     const np_codec *codec = t->reply ? t->message->reply_codec : t->message->codec;
     uint32_t newest = t->protocol->version;
@@ -172,31 +172,31 @@ static void check_defaults(const target *t, const make_payload *payload)
 }
 
 /* A tenth of the payloads are long; the rest are short, where more ways to cut them fit in. */
-static size_t pick_budget(make_rng *rng)
+static size_t pick_budget(np__make_rng *rng)
 {
     static const size_t budgets[] = {8, 20, 40, 40, 60, 60, 90, 120, 200, 1200};
-    return budgets[make_below(rng, sizeof budgets / sizeof *budgets)];
+    return budgets[np__make_below(rng, sizeof budgets / sizeof *budgets)];
 }
 
 static void run_case(uint64_t seed, bool pairs, size_t mutants)
 {
     const target *t = target_of(seed);
-    make_rng rng = {seed};
-    make_payload valid = {0}, other = {0}, mutant = {0};
+    np__make_rng rng = {seed};
+    np__make_payload valid = {0}, other = {0}, mutant = {0};
     size_t budget = pick_budget(&rng);
 
-    make_valid(&valid, &rng, t->message, t->version, t->reply, budget);
-    make_valid(&other, &rng, t->message, t->version, t->reply, 40);
+    np__make_valid(&valid, &rng, t->message, t->version, t->reply, budget);
+    np__make_valid(&other, &rng, t->message, t->version, t->reply, 40);
     check_valid(t, &valid, seed, pairs);
     check_defaults(t, &valid);
     check_other_versions(t, &valid, seed);
     for (size_t i = 0; i < mutants; i++) {
-        make_mutant(&mutant, &rng, &valid, &other);
-        (void)check(t, &mutant, (twin_effort){mutant.len <= 24, 0, 2, seed + i});
+        np__make_mutant(&mutant, &rng, &valid, &other);
+        (void)check(t, &mutant, (np__twin_effort){mutant.len <= 24, 0, 2, seed + i});
     }
-    make_free(&valid);
-    make_free(&other);
-    make_free(&mutant);
+    np__make_free(&valid);
+    np__make_free(&other);
+    np__make_free(&mutant);
 }
 
 static const size_t mutants_per_case = 12;

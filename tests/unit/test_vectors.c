@@ -11,10 +11,10 @@
 
 #include "everything.h"
 #include "support/hex.h"
-#include "support/twin.h"
+#include "selftest/twin.h"
 
-static const twin_effort thorough = {true, 200, 1000, 0x76656374};
-static const twin_effort quick = {false, 0, 5, 0x76656374};
+static const np__twin_effort thorough = {true, 200, 1000, 0x76656374};
+static const np__twin_effort quick = {false, 0, 5, 0x76656374};
 
 static json_t *vectors;
 
@@ -52,16 +52,16 @@ static uint32_t version_of(json_t *c)
     return (uint32_t)json_integer_value(json_object_get(c, "version"));
 }
 
-/* What the contiguous decoder says; twin_check has seen to it that the other one agrees. */
+/* What the contiguous decoder says; np__twin_check has seen to it that the other one agrees. */
 static np_err verdict(uint32_t version, bool reply, const uint8_t *data, size_t len,
-                      twin_effort effort, np_fault *fault)
+                      np__twin_effort effort, np_fault *fault)
 {
     uint8_t *again = NULL;
     size_t again_len = 0;
-    np_err err = twin_check(&everything_protocol, version, reply, data, len, effort);
+    np_err err = np__twin_check(&everything_protocol, version, reply, data, len, effort);
 
     assert_int_equal(
-        twin_decode(&everything_protocol, version, reply, data, len, fault, &again, &again_len),
+        np__twin_decode(&everything_protocol, version, reply, data, len, fault, &again, &again_len),
         err);
     free(again);
     return err;

@@ -10,7 +10,7 @@
 
 #include "everything.h"
 #include "support/everything_values.h"
-#include "support/twin.h"
+#include "selftest/twin.h"
 #include "support/vectors.h"
 
 #define NEWEST EVERYTHING_VERSION
@@ -154,7 +154,7 @@ static void test_newer_fields_are_not_judged(void **state)
 static void test_wrong_version(void **state)
 {
     everything_versions value = value_for_all(), back;
-    static const twin_effort effort = {true, 200, 1000, 7};
+    static const np__twin_effort effort = {true, 200, 1000, 7};
 
     (void)state;
     for (uint32_t said = 1; said <= NEWEST; said++) {
@@ -163,7 +163,7 @@ static void test_wrong_version(void **state)
         for (uint32_t heard = 1; heard <= NEWEST; heard++) {
             np_err err = everything_versions_decode_at(&back, heard, data, len, NULL);
             assert_int_equal(err == NP_OK, said == heard);
-            assert_int_equal(twin_check(&everything_protocol, heard, false, data, len, effort),
+            assert_int_equal(np__twin_check(&everything_protocol, heard, false, data, len, effort),
                              err);
         }
         free(data);
@@ -269,7 +269,7 @@ static void test_newer_key(void **state)
 static void test_newer_message(void **state)
 {
     static const uint8_t added[] = {5, 0, 0, 0, 1, 0, 0, 0};
-    static const twin_effort effort = {true, 200, 1000, 7};
+    static const np__twin_effort effort = {true, 200, 1000, 7};
     everything_added value = {1};
     uint8_t buf[sizeof added];
     np_fault fault = {0};
@@ -286,9 +286,9 @@ static void test_newer_message(void **state)
     assert_int_equal(everything_added_encode_at(&value, 2, buf, sizeof buf, &len, NULL), NP_OK);
     assert_memory_equal(buf, added, sizeof added);
     assert_int_equal(everything_added_decode_at(&value, 2, added, sizeof added, NULL), NP_OK);
-    assert_int_equal(twin_check(&everything_protocol, 1, false, added, sizeof added, effort),
+    assert_int_equal(np__twin_check(&everything_protocol, 1, false, added, sizeof added, effort),
                      NP_ERR_UNKNOWN_MESSAGE);
-    assert_int_equal(twin_check(&everything_protocol, 2, false, added, sizeof added, effort),
+    assert_int_equal(np__twin_check(&everything_protocol, 2, false, added, sizeof added, effort),
                      NP_OK);
 }
 

@@ -1,5 +1,5 @@
 /* make_mutant.c - payloads that are nearly valid. */
-#include "support/make_private.h"
+#include "selftest/make_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,12 +8,12 @@
 static const size_t resize_max = 4096;
 
 /* Replaces bytes [at, at + old_len) by others; what lies behind moves. */
-static void replace(make_payload *p, size_t at, size_t old_len, const void *data, size_t len)
+static void replace(np__make_payload *p, size_t at, size_t old_len, const void *data, size_t len)
 {
     size_t behind = p->len - at - old_len;
 
     if (len > old_len) {
-        make__grow(p, len - old_len);
+        np__make_grow(p, len - old_len);
     } else {
         p->len -= old_len - len;
     }
@@ -28,39 +28,39 @@ static void replace(make_payload *p, size_t at, size_t old_len, const void *data
 /* Without regard to what the bytes mean ---------------------------------------------------------
  */
 
-static void mutate_byte(make_payload *p, make_rng *rng)
+static void mutate_byte(np__make_payload *p, np__make_rng *rng)
 {
     static const uint8_t telling[] = {0x00, 0x01, 0x02, 0x7F, 0x80, 0xC0, 0xE0, 0xF4, 0xFF};
 
     if (p->len == 0) {
         return;
     }
-    uint8_t *byte = &p->data[make_below(rng, p->len)];
-    if (make_below(rng, 2) == 0) {
-        *byte ^= (uint8_t)(1u << make_below(rng, 8));
+    uint8_t *byte = &p->data[np__make_below(rng, p->len)];
+    if (np__make_below(rng, 2) == 0) {
+        *byte ^= (uint8_t)(1u << np__make_below(rng, 8));
     } else {
-        *byte = telling[make_below(rng, sizeof telling)];
+        *byte = telling[np__make_below(rng, sizeof telling)];
     }
 }
 
-static void mutate_end(make_payload *p, make_rng *rng)
+static void mutate_end(np__make_payload *p, np__make_rng *rng)
 {
-    if (make_below(rng, 3) > 0) {
-        p->len = make_below(rng, p->len + 1);
+    if (np__make_below(rng, 3) > 0) {
+        p->len = np__make_below(rng, p->len + 1);
         return;
     }
-    size_t more = 1 + make_below(rng, 9);
-    for (uint8_t *at = make__grow(p, more); more > 0; more--) {
-        *at++ = (uint8_t)(make_random(rng) % 3);
+    size_t more = 1 + np__make_below(rng, 9);
+    for (uint8_t *at = np__make_grow(p, more); more > 0; more--) {
+        *at++ = (uint8_t)(np__make_random(rng) % 3);
     }
 }
 
-static void mutate_splice(make_payload *p, make_rng *rng, const make_payload *other)
+static void mutate_splice(np__make_payload *p, np__make_rng *rng, const np__make_payload *other)
 {
-    size_t at = make_below(rng, p->len + 1);
-    size_t from = make_below(rng, other->len + 1);
-    size_t gone = make_below(rng, p->len - at + 1) >> make_below(rng, 8);
-    size_t len = make_below(rng, other->len - from + 1) >> make_below(rng, 8);
+    size_t at = np__make_below(rng, p->len + 1);
+    size_t from = np__make_below(rng, other->len + 1);
+    size_t gone = np__make_below(rng, p->len - at + 1) >> np__make_below(rng, 8);
+    size_t len = np__make_below(rng, other->len - from + 1) >> np__make_below(rng, 8);
 
     replace(p, at, gone, other->data + from, len);
 }
@@ -68,9 +68,9 @@ static void mutate_splice(make_payload *p, make_rng *rng, const make_payload *ot
 /* At a value -------------------------------------------------------------------------------------
  */
 
-static uint64_t pick_length(const np_type *type, make_rng *rng, uint64_t now)
+static uint64_t pick_length(const np_type *type, np__make_rng *rng, uint64_t now)
 {
-    switch (make_below(rng, 9)) {
+    switch (np__make_below(rng, 9)) {
     case 0:
         return type->max;
     case 1:
@@ -84,16 +84,17 @@ static uint64_t pick_length(const np_type *type, make_rng *rng, uint64_t now)
     case 5:
         return now - 1;
     case 6:
-        return now | (uint64_t)1 << (32 + make_below(rng, 32));
+        return now | (uint64_t)1 << (32 + np__make_below(rng, 32));
     case 7:
         return UINT64_MAX;
     default:
-        return make_random(rng) >> make_below(rng, 64);
+        return np__make_random(rng) >> np__make_below(rng, 64);
     }
 }
 
 /* A string or bytes with as many bytes as its new length says. */
-static void resize_text(make_payload *p, const make_mark *mark, make_rng *rng, uint64_t len)
+static void resize_text(np__make_payload *p, const np__make_mark *mark, np__make_rng *rng,
+                        uint64_t len)
 {
     size_t old_len = mark->end - mark->at - 8;
     uint8_t *text = malloc((size_t)len + 1);
@@ -102,18 +103,19 @@ static void resize_text(make_payload *p, const make_mark *mark, make_rng *rng, u
         abort();
     }
     for (size_t i = 0; i < len; i++) {
-        text[i] = i < old_len ? p->data[mark->at + 8 + i] : (uint8_t)('a' + make_below(rng, 26));
+        text[i] =
+            i < old_len ? p->data[mark->at + 8 + i] : (uint8_t)('a' + np__make_below(rng, 26));
     }
     replace(p, mark->at + 8, old_len, text, (size_t)len);
     free(text);
 }
 
-static void mutate_length(make_payload *p, const make_mark *mark, make_rng *rng)
+static void mutate_length(np__make_payload *p, const np__make_mark *mark, np__make_rng *rng)
 {
     uint64_t len = pick_length(mark->type, rng, np_get_u64(p->data + mark->at));
     bool text = mark->type->kind == NP_KIND_STR || mark->type->kind == NP_KIND_BYTES;
 
-    if (text && len <= resize_max && make_below(rng, 3) > 0) {
+    if (text && len <= resize_max && np__make_below(rng, 3) > 0) {
         resize_text(p, mark, rng, len);
     }
     np_put_u64(p->data + mark->at, len);
@@ -143,28 +145,29 @@ static const struct {
     {"", 1},                 /* NUL, which nonul refuses */
 };
 
-static void mutate_text(make_payload *p, const make_mark *mark, make_rng *rng)
+static void mutate_text(np__make_payload *p, const np__make_mark *mark, np__make_rng *rng)
 {
-    size_t which = make_below(rng, sizeof bad_text / sizeof *bad_text);
+    size_t which = np__make_below(rng, sizeof bad_text / sizeof *bad_text);
     size_t len = mark->end - mark->at - 8, bad_len = bad_text[which].len;
 
-    if (bad_len > len || make_below(rng, 4) == 0) {
+    if (bad_len > len || np__make_below(rng, 4) == 0) {
         replace(p, mark->at + 8 + len, 0, bad_text[which].bytes, bad_len);
         np_put_u64(p->data + mark->at, len + bad_len);
         return;
     }
-    size_t at = make_below(rng, 2) == 0 ? len - bad_len : make_below(rng, len - bad_len + 1);
+    size_t at =
+        np__make_below(rng, 2) == 0 ? len - bad_len : np__make_below(rng, len - bad_len + 1);
     memcpy(p->data + mark->at + 8 + at, bad_text[which].bytes, bad_len);
 }
 
-static void mutate_char(make_payload *p, const make_mark *mark, make_rng *rng)
+static void mutate_char(np__make_payload *p, const np__make_mark *mark, np__make_rng *rng)
 {
-    size_t which = make_below(rng, sizeof bad_text / sizeof *bad_text);
+    size_t which = np__make_below(rng, sizeof bad_text / sizeof *bad_text);
 
     replace(p, mark->at, mark->end - mark->at, bad_text[which].bytes, bad_text[which].len);
 }
 
-static void mutate_float(make_payload *p, const make_mark *mark, make_rng *rng)
+static void mutate_float(np__make_payload *p, const np__make_mark *mark, np__make_rng *rng)
 {
     const np_range *range = mark->type->range;
     double telling[] = {(double)NAN,
@@ -175,7 +178,7 @@ static void mutate_float(make_payload *p, const make_mark *mark, make_rng *rng)
                         range != NULL ? nextafter(range->lo.f, -1e9) : 1e308,
                         range != NULL ? nextafter(range->hi.f, 1e9) : -1e308,
                         range != NULL ? (double)nextafterf((float)range->hi.f, 1e9f) : 1.0};
-    double value = telling[make_below(rng, sizeof telling / sizeof *telling)];
+    double value = telling[np__make_below(rng, sizeof telling / sizeof *telling)];
 
     if (mark->type->kind == NP_KIND_F64) {
         np_put_f64(p->data + mark->at, value);
@@ -185,66 +188,68 @@ static void mutate_float(make_payload *p, const make_mark *mark, make_rng *rng)
     }
 }
 
-static void mutate_integer(make_payload *p, const make_mark *mark, make_rng *rng)
+static void mutate_integer(np__make_payload *p, const np__make_mark *mark, np__make_rng *rng)
 {
     const np_range *range = mark->type->range;
-    make_u128 lo = range != NULL ? make__wide(range->lo.u) : 0;
-    make_u128 hi = range != NULL ? make__wide(range->hi.u) : ~(make_u128)0;
-    make_u128 top = (make_u128)1 << (8 * make__width(mark->type->kind) - 1);
-    make_u128 telling[] = {lo, lo - 1, hi, hi + 1, 0, top, top - 1, ~(make_u128)0};
+    np__make_u128 lo = range != NULL ? np__make_wide(range->lo.u) : 0;
+    np__make_u128 hi = range != NULL ? np__make_wide(range->hi.u) : ~(np__make_u128)0;
+    np__make_u128 top = (np__make_u128)1 << (8 * np__make_width(mark->type->kind) - 1);
+    np__make_u128 telling[] = {lo, lo - 1, hi, hi + 1, 0, top, top - 1, ~(np__make_u128)0};
     uint8_t bytes[16];
 
-    np_put_u128(bytes, make__narrow(telling[make_below(rng, sizeof telling / sizeof *telling)]));
-    memcpy(p->data + mark->at, bytes, make__width(mark->type->kind));
+    np_put_u128(bytes,
+                np__make_narrow(telling[np__make_below(rng, sizeof telling / sizeof *telling)]));
+    memcpy(p->data + mark->at, bytes, np__make_width(mark->type->kind));
 }
 
-static void mutate_tag(make_payload *p, const make_mark *mark, make_rng *rng)
+static void mutate_tag(np__make_payload *p, const np__make_mark *mark, np__make_rng *rng)
 {
     static const uint8_t flags[] = {0, 1, 2, 3, 0x80, 0xFF};
 
     if (mark->type->kind != NP_KIND_ENUM) {
-        p->data[mark->at] = flags[make_below(rng, sizeof flags)];
+        p->data[mark->at] = flags[np__make_below(rng, sizeof flags)];
         return;
     }
     /* Of the indices that exist some are newer than the version. */
     const np_type *type = mark->type;
-    uint32_t index = type->variants[make_below(rng, type->variant_count)].index;
+    uint32_t index = type->variants[np__make_below(rng, type->variant_count)].index;
     uint32_t telling[] = {index, index + 1, index - 1, UINT32_MAX, index | 0x10000u};
-    np_put_u32(p->data + mark->at, telling[make_below(rng, 5)]);
+    np_put_u32(p->data + mark->at, telling[np__make_below(rng, 5)]);
 }
 
 /* A recursive value in the place of one within it: deeper, and larger. */
-static void graft(make_payload *p, const make_mark *mark, const make_payload *valid, make_rng *rng)
+static void graft(np__make_payload *p, const np__make_mark *mark, const np__make_payload *valid,
+                  np__make_rng *rng)
 {
-    make_mark outer = *mark;
+    np__make_mark outer = *mark;
 
     for (size_t i = 0; i < valid->mark_count; i++) {
-        const make_mark *m = &valid->marks[i];
+        const np__make_mark *m = &valid->marks[i];
         if (m->type == mark->type && !m->entry && m->at <= mark->at && m->end >= mark->end &&
-            make_below(rng, 2) == 0) {
+            np__make_below(rng, 2) == 0) {
             outer = *m;
         }
     }
-    for (size_t i = 1 + make_below(rng, 3); i > 0; i--) {
+    for (size_t i = 1 + np__make_below(rng, 3); i > 0; i--) {
         replace(p, mark->at, mark->end - mark->at, valid->data + outer.at, outer.end - outer.at);
     }
 }
 
 /* Two entries of a map change places, or one is there twice, its count right or not. */
-static void mutate_entry(make_payload *p, const make_mark *mark, const make_payload *valid,
-                         make_rng *rng)
+static void mutate_entry(np__make_payload *p, const np__make_mark *mark,
+                         const np__make_payload *valid, np__make_rng *rng)
 {
     size_t len = mark->end - mark->at;
 
-    for (const make_mark *m = mark + 1; m < valid->marks + valid->mark_count; m++) {
-        if (m->entry && m->at == mark->end && m->type == mark->type && make_below(rng, 3) > 0) {
+    for (const np__make_mark *m = mark + 1; m < valid->marks + valid->mark_count; m++) {
+        if (m->entry && m->at == mark->end && m->type == mark->type && np__make_below(rng, 3) > 0) {
             replace(p, mark->at, len, NULL, 0);
             replace(p, mark->at + m->end - m->at, 0, valid->data + mark->at, len);
             return;
         }
     }
     replace(p, mark->at, 0, valid->data + mark->at, len);
-    for (const make_mark *m = mark; m-- > valid->marks;) {
+    for (const np__make_mark *m = mark; m-- > valid->marks;) {
         if (m->type == mark->type && !m->entry && m->end >= mark->end) {
             np_put_u64(p->data + m->at, np_get_u64(p->data + m->at) + 1);
             return;
@@ -252,9 +257,9 @@ static void mutate_entry(make_payload *p, const make_mark *mark, const make_payl
     }
 }
 
-static void mutate_mark(make_payload *p, const make_payload *valid, make_rng *rng)
+static void mutate_mark(np__make_payload *p, const np__make_payload *valid, np__make_rng *rng)
 {
-    const make_mark *mark = &valid->marks[make_below(rng, valid->mark_count)];
+    const np__make_mark *mark = &valid->marks[np__make_below(rng, valid->mark_count)];
 
     if (mark->entry) {
         mutate_entry(p, mark, valid, rng);
@@ -262,7 +267,7 @@ static void mutate_mark(make_payload *p, const make_payload *valid, make_rng *rn
     }
     switch (mark->type->kind) {
     case NP_KIND_STR:
-        if (make_below(rng, 2) == 0) {
+        if (np__make_below(rng, 2) == 0) {
             mutate_text(p, mark, rng);
             return;
         }
@@ -290,7 +295,7 @@ static void mutate_mark(make_payload *p, const make_payload *valid, make_rng *rn
         return;
     case NP_KIND_ENUM:
     case NP_KIND_STRUCT:
-        if (mark->type->depth > 0 && make_below(rng, 2) == 0) {
+        if (mark->type->depth > 0 && np__make_below(rng, 2) == 0) {
             graft(p, mark, valid, rng);
         } else if (mark->type->kind == NP_KIND_ENUM) {
             mutate_tag(p, mark, rng);
@@ -302,25 +307,25 @@ static void mutate_mark(make_payload *p, const make_payload *valid, make_rng *rn
     }
 }
 
-void make_mutant(make_payload *out, make_rng *rng, const make_payload *valid,
-                 const make_payload *other)
+void np__make_mutant(np__make_payload *out, np__make_rng *rng, const np__make_payload *valid,
+                     const np__make_payload *other)
 {
     out->len = 0;
     out->mark_count = 0;
-    memcpy(make__grow(out, valid->len), valid->data, valid->len);
-    if (make_below(rng, 4) > 0) { /* first, while the marks still tell where things are */
+    memcpy(np__make_grow(out, valid->len), valid->data, valid->len);
+    if (np__make_below(rng, 4) > 0) { /* first, while the marks still tell where things are */
         mutate_mark(out, valid, rng);
-        if (make_below(rng, 3) > 0) {
+        if (np__make_below(rng, 3) > 0) {
             return;
         }
     }
-    for (size_t i = 1 + make_below(rng, 2); i > 0; i--) {
-        switch (make_below(rng, 4)) {
+    for (size_t i = 1 + np__make_below(rng, 2); i > 0; i--) {
+        switch (np__make_below(rng, 4)) {
         case 0:
             mutate_end(out, rng);
             break;
         case 1:
-            mutate_splice(out, rng, make_below(rng, 2) == 0 ? other : valid);
+            mutate_splice(out, rng, np__make_below(rng, 2) == 0 ? other : valid);
             break;
         default:
             mutate_byte(out, rng);

@@ -1,5 +1,5 @@
 /* make.c - valid payloads from descriptors; make_mutant.c breaks them. */
-#include "support/make_private.h"
+#include "selftest/make_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 /* Randomness and memory --------------------------------------------------------------------------
  */
 
-uint64_t make_random(make_rng *rng)
+uint64_t np__make_random(np__make_rng *rng)
 {
     uint64_t z = rng->state += 0x9E3779B97F4A7C15u;
 
@@ -17,19 +17,19 @@ uint64_t make_random(make_rng *rng)
     return z ^ z >> 31;
 }
 
-size_t make_below(make_rng *rng, size_t n)
+size_t np__make_below(np__make_rng *rng, size_t n)
 {
-    return (size_t)(make_random(rng) % n);
+    return (size_t)(np__make_random(rng) % n);
 }
 
-void make_free(make_payload *payload)
+void np__make_free(np__make_payload *payload)
 {
     free(payload->data);
     free(payload->marks);
-    *payload = (make_payload){0};
+    *payload = (np__make_payload){0};
 }
 
-uint8_t *make__grow(make_payload *payload, size_t len)
+uint8_t *np__make_grow(np__make_payload *payload, size_t len)
 {
     if (payload->len + len > payload->cap) {
         payload->cap = 2 * (payload->len + len) + 64;
@@ -42,14 +42,14 @@ uint8_t *make__grow(make_payload *payload, size_t len)
     return payload->data + payload->len - len;
 }
 
-static void put_bytes(make_payload *payload, const void *data, size_t len)
+static void put_bytes(np__make_payload *payload, const void *data, size_t len)
 {
     if (len > 0) {
-        memcpy(make__grow(payload, len), data, len);
+        memcpy(np__make_grow(payload, len), data, len);
     }
 }
 
-static size_t begin_mark(make_payload *payload, const np_type *type, bool entry)
+static size_t begin_mark(np__make_payload *payload, const np_type *type, bool entry)
 {
     if (payload->mark_count == payload->mark_cap) {
         payload->mark_cap = 2 * payload->mark_cap + 16;
@@ -58,7 +58,7 @@ static size_t begin_mark(make_payload *payload, const np_type *type, bool entry)
             abort();
         }
     }
-    payload->marks[payload->mark_count] = (make_mark){payload->len, payload->len, type, entry};
+    payload->marks[payload->mark_count] = (np__make_mark){payload->len, payload->len, type, entry};
     return payload->mark_count++;
 }
 
@@ -66,8 +66,8 @@ static size_t begin_mark(make_payload *payload, const np_type *type, bool entry)
  */
 
 typedef struct maker {
-    make_rng *rng;
-    make_payload *out;
+    np__make_rng *rng;
+    np__make_payload *out;
     uint32_t version;
     size_t budget;        /* beyond it, only what must be there */
     const np_type *outer; /* the outermost type of the recursion that is open, or NULL */
@@ -91,15 +91,15 @@ static size_t pick_count(maker *m, size_t min, size_t max)
     if (is_tight(m) || most == 0) {
         return min;
     }
-    switch (make_below(m->rng, 8)) {
+    switch (np__make_below(m->rng, 8)) {
     case 0:
         return min;
     case 1:
         return min + most;
     case 2:
-        return min + make_below(m->rng, most + 1);
+        return min + np__make_below(m->rng, most + 1);
     default:
-        return min + make_below(m->rng, (most < 4 ? most : 4) + 1);
+        return min + np__make_below(m->rng, (most < 4 ? most : 4) + 1);
     }
 }
 
@@ -108,16 +108,16 @@ static void put_integer(maker *m, const np_type *type, np_u128 value)
     uint8_t bytes[16];
 
     np_put_u128(bytes, value);
-    put_bytes(m->out, bytes, make__width(type->kind));
+    put_bytes(m->out, bytes, np__make_width(type->kind));
 }
 
 /* lo + something, up to hi: the ends more often than what lies between. */
-static make_u128 pick_between(make_rng *rng, make_u128 lo, make_u128 hi)
+static np__make_u128 pick_between(np__make_rng *rng, np__make_u128 lo, np__make_u128 hi)
 {
-    make_u128 span = hi - lo;
-    make_u128 any = (make_u128)make_random(rng) << 64 | make_random(rng);
+    np__make_u128 span = hi - lo;
+    np__make_u128 any = (np__make_u128)np__make_random(rng) << 64 | np__make_random(rng);
 
-    switch (make_below(rng, 6)) {
+    switch (np__make_below(rng, 6)) {
     case 0:
         return lo;
     case 1:
@@ -127,23 +127,24 @@ static make_u128 pick_between(make_rng *rng, make_u128 lo, make_u128 hi)
     case 3:
         return span > 0 ? hi - 1 : hi;
     default:
-        any >>= make_below(rng, 128);
-        return span == ~(make_u128)0 ? any : lo + any % (span + 1);
+        any >>= np__make_below(rng, 128);
+        return span == ~(np__make_u128)0 ? any : lo + any % (span + 1);
     }
 }
 
 static void make_integer(maker *m, const np_type *type)
 {
-    make_u128 value;
+    np__make_u128 value;
 
     if (type->range != NULL) {
         /* Two's complement: a signed range from lo to hi is one as unsigned numbers modulo 2^128.
          */
-        value = pick_between(m->rng, make__wide(type->range->lo.u), make__wide(type->range->hi.u));
+        value = pick_between(m->rng, np__make_wide(type->range->lo.u),
+                             np__make_wide(type->range->hi.u));
     } else {
-        value = pick_between(m->rng, 0, ~(make_u128)0);
+        value = pick_between(m->rng, 0, ~(np__make_u128)0);
     }
-    put_integer(m, type, make__narrow(value));
+    put_integer(m, type, np__make_narrow(value));
 }
 
 static void make_float(maker *m, const np_type *type)
@@ -154,15 +155,15 @@ static void make_float(maker *m, const np_type *type)
     double value;
 
     do {
-        np_put_u64(bytes, make_random(m->rng));
+        np_put_u64(bytes, np__make_random(m->rng));
         value = narrow ? (double)np_get_f32(bytes) : np_get_f64(bytes);
-        if (make_below(m->rng, 2) == 0) {
-            value = telling[make_below(m->rng, sizeof telling / sizeof *telling)];
+        if (np__make_below(m->rng, 2) == 0) {
+            value = telling[np__make_below(m->rng, sizeof telling / sizeof *telling)];
         }
         if (type->range != NULL) {
             double lo = fmax(type->range->lo.f, fmin(type->range->hi.f, -1e30));
             double hi = fmin(type->range->hi.f, fmax(type->range->lo.f, 1e30));
-            double part = (double)make_below(m->rng, 5) / 4;
+            double part = (double)np__make_below(m->rng, 5) / 4;
             value = lo * (1 - part) + hi * part;
         }
         if (narrow && value == value) { /* NaN keeps the bits it came with */
@@ -171,22 +172,22 @@ static void make_float(maker *m, const np_type *type)
         } else if (!narrow) {
             np_put_f64(bytes, value);
         }
-    } while (!make__float_allowed(type, value));
+    } while (!np__make_float_allowed(type, value));
     put_bytes(m->out, bytes, narrow ? 4 : 8);
 }
 
 /* A code point, often one at the edge of what a number of bytes can say. */
-static np_char pick_char(make_rng *rng)
+static np_char pick_char(np__make_rng *rng)
 {
     static const np_char telling[] = {0,      1,      'a',    0x7F,    0x80,     0x7FF,  0x800,
                                       0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF, 0x1F600};
     np_char c;
 
-    if (make_below(rng, 2) == 0) {
-        return telling[make_below(rng, sizeof telling / sizeof *telling)];
+    if (np__make_below(rng, 2) == 0) {
+        return telling[np__make_below(rng, sizeof telling / sizeof *telling)];
     }
     do {
-        c = (np_char)make_below(rng, 0x110000) >> make_below(rng, 15);
+        c = (np_char)np__make_below(rng, 0x110000) >> np__make_below(rng, 15);
     } while (!np_char_valid(c));
     return c;
 }
@@ -198,8 +199,8 @@ static void make_char(maker *m, const np_type *type)
 
     if (type->range != NULL) {
         do {
-            c = (np_char)pick_between(m->rng, make__wide(type->range->lo.u),
-                                      make__wide(type->range->hi.u));
+            c = (np_char)pick_between(m->rng, np__make_wide(type->range->lo.u),
+                                      np__make_wide(type->range->hi.u));
         } while (!np_char_valid(c));
     }
     put_bytes(m->out, bytes, (size_t)(np_put_char(bytes, c) - bytes));
@@ -213,14 +214,14 @@ static void make_text(maker *m, const np_type *type)
     np_put_u64(bytes, left);
     put_bytes(m->out, bytes, 8);
     if (type->kind == NP_KIND_BYTES) {
-        for (uint8_t *p = make__grow(m->out, left); left > 0; left--) {
-            *p++ = (uint8_t)make_random(m->rng);
+        for (uint8_t *p = np__make_grow(m->out, left); left > 0; left--) {
+            *p++ = (uint8_t)np__make_random(m->rng);
         }
         return;
     }
     while (left > 0) {
-        np_char c =
-            make_below(m->rng, 3) > 0 ? 'a' + (np_char)make_below(m->rng, 26) : pick_char(m->rng);
+        np_char c = np__make_below(m->rng, 3) > 0 ? 'a' + (np_char)np__make_below(m->rng, 26)
+                                                  : pick_char(m->rng);
         if (np_char_len(c) > left || (type->nonul && c == 0)) {
             c = '.';
         }
@@ -235,7 +236,7 @@ static void make_text(maker *m, const np_type *type)
 /* Whether a recursion that is open still has a level for this item. */
 static bool has_level(const maker *m, const np_type *item)
 {
-    return item->depth == 0 || m->outer == NULL || !make__reaches(item, m->outer) ||
+    return item->depth == 0 || m->outer == NULL || !np__make_reaches(item, m->outer) ||
            m->depth + 1 < item->depth;
 }
 
@@ -264,19 +265,21 @@ static bool make_list(maker *m, const np_type *type)
 
 static bool make_option(maker *m, const np_type *type)
 {
-    bool has = !is_tight(m) && has_level(m, type->item) && make_below(m->rng, 4) > 0;
+    bool has = !is_tight(m) && has_level(m, type->item) && np__make_below(m->rng, 4) > 0;
 
-    *make__grow(m->out, 1) = has;
+    *np__make_grow(m->out, 1) = has;
     return !has || make_value(m, type->item, true);
 }
 
 /* Puts a key among those there are, which ascend; false if it is there already. */
-static bool insert_key(make_payload *keys, size_t *count, make_payload key, const np_type *type)
+static bool insert_key(np__make_payload *keys, size_t *count, np__make_payload key,
+                       const np_type *type)
 {
     size_t at = *count;
 
     while (at > 0) {
-        int order = make__key_compare(type, key.data, key.len, keys[at - 1].data, keys[at - 1].len);
+        int order =
+            np__make_key_compare(type, key.data, key.len, keys[at - 1].data, keys[at - 1].len);
         if (order == 0) {
             return false;
         }
@@ -291,17 +294,17 @@ static bool insert_key(make_payload *keys, size_t *count, make_payload key, cons
     return true;
 }
 
-static size_t make_keys(maker *m, const np_type *type, make_payload *keys, size_t wanted)
+static size_t make_keys(maker *m, const np_type *type, np__make_payload *keys, size_t wanted)
 {
     size_t count = 0;
 
     for (size_t tries = 0; tries < 4 * wanted && count < wanted; tries++) {
-        make_payload key = {0};
+        np__make_payload key = {0};
         maker sub = *m;
         sub.out = &key;
-        sub.budget = 8 + make_below(m->rng, 24);
+        sub.budget = 8 + np__make_below(m->rng, 24);
         if (!make_value(&sub, type->key, false) || !insert_key(keys, &count, key, type->key)) {
-            make_free(&key);
+            np__make_free(&key);
         }
     }
     return count;
@@ -310,7 +313,7 @@ static size_t make_keys(maker *m, const np_type *type, make_payload *keys, size_
 static bool make_map(maker *m, const np_type *type)
 {
     size_t wanted = has_level(m, type->item) ? pick_count(m, type->min, type->max) : 0;
-    make_payload *keys = calloc(wanted + 1, sizeof *keys);
+    np__make_payload *keys = calloc(wanted + 1, sizeof *keys);
     uint8_t bytes[8];
     bool ok = true;
 
@@ -329,7 +332,7 @@ static bool make_map(maker *m, const np_type *type)
         m->out->marks[entry].end = m->out->len;
     }
     for (size_t i = 0; i < count; i++) {
-        make_free(&keys[i]);
+        np__make_free(&keys[i]);
     }
     free(keys);
     return ok && count >= type->min;
@@ -354,7 +357,7 @@ static bool make_enum(maker *m, const np_type *type)
     uint8_t bytes[4];
 
     do {
-        variant = &type->variants[make_below(m->rng, type->variant_count)];
+        variant = &type->variants[np__make_below(m->rng, type->variant_count)];
     } while (variant->since > m->version);
     np_put_u32(bytes, variant->index);
     put_bytes(m->out, bytes, 4);
@@ -371,7 +374,7 @@ static bool make_members(maker *m, const np_type *type)
  * again, with less and less that need not be there. */
 static bool make_recursive(maker *m, const np_type *type, bool held)
 {
-    if (m->outer != NULL && make__reaches(type, m->outer)) {
+    if (m->outer != NULL && np__make_reaches(type, m->outer)) {
         m->depth += held ? 1 : 0;
         bool ok = m->depth < type->depth && make_members(m, type);
         m->depth -= held ? 1 : 0;
@@ -400,7 +403,7 @@ static bool make_scalar(maker *m, const np_type *type)
         make_float(m, type);
         break;
     case NP_KIND_BOOL:
-        *make__grow(m->out, 1) = (uint8_t)make_below(m->rng, 2);
+        *np__make_grow(m->out, 1) = (uint8_t)np__make_below(m->rng, 2);
         break;
     case NP_KIND_CHAR:
         make_char(m, type);
@@ -451,8 +454,8 @@ static bool make_value(maker *m, const np_type *type, bool held)
     return ok;
 }
 
-void make_valid(make_payload *out, make_rng *rng, const np_message *message, uint32_t version,
-                bool reply, size_t budget)
+void np__make_valid(np__make_payload *out, np__make_rng *rng, const np_message *message,
+                    uint32_t version, bool reply, size_t budget)
 {
     maker m = {.rng = rng, .out = out, .version = version, .budget = budget};
     const np_type *type = reply ? message->reply : message->type;
@@ -460,7 +463,7 @@ void make_valid(make_payload *out, make_rng *rng, const np_message *message, uin
     for (int tries = 0; tries < 1000; tries++, m.thin++) {
         out->len = 0;
         out->mark_count = 0;
-        np_put_u32(make__grow(out, 4), message->id);
+        np_put_u32(np__make_grow(out, 4), message->id);
         if (make_value(&m, type, false)) {
             return;
         }

@@ -1,21 +1,21 @@
 /* make_types.c - what the makers of payloads have to know about types. Written for clarity, apart
  * from the library's own code, which it helps to judge. */
-#include "support/make_private.h"
+#include "selftest/make_private.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-make_u128 make__wide(np_u128 value)
+np__make_u128 np__make_wide(np_u128 value)
 {
-    return (make_u128)value.hi << 64 | value.lo;
+    return (np__make_u128)value.hi << 64 | value.lo;
 }
 
-np_u128 make__narrow(make_u128 value)
+np_u128 np__make_narrow(np__make_u128 value)
 {
     return (np_u128){(uint64_t)value, (uint64_t)(value >> 64)};
 }
 
-size_t make__width(np_kind kind)
+size_t np__make_width(np_kind kind)
 {
     switch (kind) {
     case NP_KIND_U8:
@@ -47,7 +47,7 @@ size_t make__width(np_kind kind)
     }
 }
 
-bool make__float_allowed(const np_type *type, double value)
+bool np__make_float_allowed(const np_type *type, double value)
 {
     if (type->range != NULL &&
         (isnan(value) || value < type->range->lo.f || value > type->range->hi.f)) {
@@ -97,28 +97,28 @@ static bool find(const np_type *type, const np_type *target, seen *been)
            find_in_fields(type->fields, type->field_count, target, been);
 }
 
-bool make__reaches(const np_type *type, const np_type *target)
+bool np__make_reaches(const np_type *type, const np_type *target)
 {
     seen been = {{NULL}, 0};
     return find(type, target, &been);
 }
 
 /* A key as a number that orders as the key does: signed ones are moved up by half the range. */
-static make_u128 key_number(const np_type *type, const uint8_t *data, size_t len)
+static np__make_u128 key_number(const np_type *type, const uint8_t *data, size_t len)
 {
-    make_u128 value = 0;
+    np__make_u128 value = 0;
 
     for (size_t i = len; i > 0; i--) {
         value = value << 8 | data[i - 1];
     }
     if (type->kind >= NP_KIND_I8 && type->kind <= NP_KIND_I128) {
-        value ^= (make_u128)1 << (8 * len - 1);
+        value ^= (np__make_u128)1 << (8 * len - 1);
     }
     return value;
 }
 
-int make__key_compare(const np_type *type, const uint8_t *a, size_t a_len, const uint8_t *b,
-                      size_t b_len)
+int np__make_key_compare(const np_type *type, const uint8_t *a, size_t a_len, const uint8_t *b,
+                         size_t b_len)
 {
     bool text = type->kind == NP_KIND_STR || type->kind == NP_KIND_BYTES;
 
@@ -132,6 +132,6 @@ int make__key_compare(const np_type *type, const uint8_t *a, size_t a_len, const
         }
         return (a_len > b_len) - (a_len < b_len);
     }
-    make_u128 x = key_number(type, a, a_len), y = key_number(type, b, b_len);
+    np__make_u128 x = key_number(type, a, a_len), y = key_number(type, b, b_len);
     return (x > y) - (x < y);
 }

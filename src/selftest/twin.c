@@ -1,4 +1,4 @@
-#include "support/twin.h"
+#include "selftest/twin.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -9,38 +9,40 @@
 /* The log ----------------------------------------------------------------------------------------
  */
 
-static void put(twin_log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(np__twin_log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void put(twin_log *log, const char *format, ...)
+static void put(np__twin_log *log, const char *format, ...)
 {
-    char line[512];
     va_list args;
 
-    va_start(args, format);
-    int len = vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    if (len < 0 || (size_t)len >= sizeof line) {
-        abort();
-    }
-    if (log->len + (size_t)len + 1 > log->cap) {
+    for (;;) {
+        size_t room = log->cap - log->len;
+        va_start(args, format);
+        int len = vsnprintf(log->text != NULL ? log->text + log->len : NULL, room, format, args);
+        va_end(args);
+        if (len < 0) {
+            abort();
+        }
+        if ((size_t)len < room) {
+            log->len += (size_t)len;
+            return;
+        }
         log->cap = 2 * log->cap + (size_t)len + 256;
         log->text = realloc(log->text, log->cap);
         if (log->text == NULL) {
             abort();
         }
     }
-    memcpy(log->text + log->len, line, (size_t)len + 1);
-    log->len += (size_t)len;
 }
 
-void twin_log_free(twin_log *log)
+void np__twin_log_free(np__twin_log *log)
 {
     free(log->text);
-    *log = (twin_log){0};
+    *log = (np__twin_log){0};
 }
 
 /* Chunks are joined to one line: how a value was cut is not part of what it says. */
-static void put_event(twin_log *log, const np_event *event, bool *in_chunk, size_t *line)
+static void put_event(np__twin_log *log, const np_event *event, bool *in_chunk, size_t *line)
 {
     static const char *const names[] = {
         [NP_EVENT_MESSAGE] = "message", [NP_EVENT_VALUE] = "value", [NP_EVENT_CHUNK] = "bytes",
@@ -80,7 +82,7 @@ static void put_event(twin_log *log, const np_event *event, bool *in_chunk, size
     }
 }
 
-static void put_verdict(twin_log *log, const np_fault *fault)
+static void put_verdict(np__twin_log *log, const np_fault *fault)
 {
     put(log, "%s %s %s @%" PRIu64 " got %d %" PRIu64 "\n", np_err_name(fault->err), fault->where,
         fault->rule != NULL ? fault->rule : "-", fault->offset, (int)fault->got_kind, fault->got);
@@ -89,10 +91,10 @@ static void put_verdict(twin_log *log, const np_fault *fault)
 /* The two decoders -------------------------------------------------------------------------------
  */
 
-twin_log twin_parse(np_parser *parser, const uint8_t *data, size_t len, const size_t *cuts,
-                    size_t count, np_fault *fault)
+np__twin_log np__twin_parse(np_parser *parser, const uint8_t *data, size_t len, const size_t *cuts,
+                            size_t count, np_fault *fault)
 {
-    twin_log log = {0};
+    np__twin_log log = {0};
     bool in_chunk = false;
     size_t line = 0;
     size_t from = 0;
@@ -151,8 +153,34 @@ static np_err decode_any(const np_protocol *protocol, uint32_t version, bool rep
     return err != NP_OK ? err : np_read_end(r, (*message)->name);
 }
 
-np_err twin_decode(const np_protocol *protocol, uint32_t version, bool reply, const uint8_t *data,
-                   size_t len, np_fault *fault, uint8_t **again, size_t *again_len)
+/* Encodes what was decoded; says in `trouble` if that is not possible. */
+static void encode_again(const np_message *message, const np_codec *codec, const void *value,
+                         uint32_t version, uint8_t **again, size_t *again_len,
+                         np__twin_log *trouble)
+{
+    np_fault why = {0};
+    np_meter m = {4, version, 0, &why};
+
+    if (codec->measure(&m, value) != NP_OK) {
+        char text[256];
+        put(trouble, "what was decoded does not encode: %s",
+            np_fault_format(&why, text, sizeof text));
+        return;
+    }
+    *again = malloc(m.len);
+    if (*again == NULL) {
+        abort();
+    }
+    uint8_t *end = codec->put(np_put_u32(*again, message->id), value, version);
+    *again_len = (size_t)(end - *again);
+    if (*again_len != m.len) {
+        put(trouble, "%s: measured %zu bytes, wrote %zu", message->name, m.len, *again_len);
+    }
+}
+
+static np_err decode(const np_protocol *protocol, uint32_t version, bool reply, const uint8_t *data,
+                     size_t len, np_fault *fault, uint8_t **again, size_t *again_len,
+                     np__twin_log *trouble)
 {
     const np_message *message = NULL;
     const np_codec *codec = NULL;
@@ -165,47 +193,34 @@ np_err twin_decode(const np_protocol *protocol, uint32_t version, bool reply, co
     np_reader r = np_reader_start(data, len, version, fault);
     np_err err = decode_any(protocol, version, reply, &r, &message, &codec, &value);
     if (err == NP_OK) {
-        np_fault why = {0};
-        np_meter m = {4, version, 0, &why};
-        if (codec->measure(&m, value) != NP_OK) {
-            char text[256];
-            fprintf(stderr, "a decoded value does not encode: %s\n",
-                    np_fault_format(&why, text, sizeof text));
-            abort();
-        }
-        *again = malloc(m.len);
-        if (*again == NULL) {
-            abort();
-        }
-        uint8_t *end = codec->put(np_put_u32(*again, message->id), value, version);
-        *again_len = (size_t)(end - *again);
-        if (*again_len != m.len) {
-            fprintf(stderr, "%s: measured %zu bytes, wrote %zu\n", message->name, m.len,
-                    *again_len);
-            abort();
-        }
+        encode_again(message, codec, value, version, again, again_len, trouble);
     }
     free(value);
     return err;
 }
 
+/* Aborts if there is any trouble. */
+static void stop_at(const np__twin_log *trouble)
+{
+    if (trouble->text != NULL) {
+        fprintf(stderr, "%s\n", trouble->text);
+        abort();
+    }
+}
+
+np_err np__twin_decode(const np_protocol *protocol, uint32_t version, bool reply,
+                       const uint8_t *data, size_t len, np_fault *fault, uint8_t **again,
+                       size_t *again_len)
+{
+    np__twin_log trouble = {0};
+    np_err err = decode(protocol, version, reply, data, len, fault, again, again_len, &trouble);
+
+    stop_at(&trouble);
+    return err;
+}
+
 /* The comparison ---------------------------------------------------------------------------------
  */
-
-static void differ(const char *what, const char *a, const char *b, const uint8_t *data, size_t len,
-                   const size_t *cuts, size_t count)
-{
-    fprintf(stderr, "the decoders disagree: %s\n--- one\n%s--- other\n%s--- input\n", what, a, b);
-    for (size_t i = 0; i < len && i < 400; i++) {
-        fprintf(stderr, "%02x", data[i]);
-    }
-    fprintf(stderr, "\n--- cuts:");
-    for (size_t i = 0; i < count && i < 20; i++) {
-        fprintf(stderr, " %zu", cuts[i]);
-    }
-    fprintf(stderr, "\n");
-    abort();
-}
 
 typedef struct twin {
     const np_protocol *protocol;
@@ -214,20 +229,59 @@ typedef struct twin {
     const uint8_t *data;
     size_t len;
     np_parser *parser;
-    twin_log whole;
+    np__twin_log whole;
+    np__twin_log trouble; /* empty while the decoders agree; then the first difference */
 } twin;
+
+/* The first line in which two texts differ. */
+static void put_first_difference(np__twin_log *log, const char *a, const char *b)
+{
+    size_t line = 0;
+
+    for (size_t i = 0; a[i] == b[i] && a[i] != '\0'; i++) {
+        line = a[i] == '\n' ? i + 1 : line;
+    }
+    put(log, "\n  one:   %.*s", (int)strcspn(a + line, "\n"), a + line);
+    put(log, "\n  other: %.*s", (int)strcspn(b + line, "\n"), b + line);
+}
+
+static void differ(twin *t, const char *what, const char *a, const char *b, const size_t *cuts,
+                   size_t count)
+{
+    if (t->trouble.text != NULL) {
+        return;
+    }
+    put(&t->trouble, "%s", what);
+    if (strcmp(a, b) != 0) {
+        put_first_difference(&t->trouble, a, b);
+    }
+    put(&t->trouble, "\n  input: ");
+    for (size_t i = 0; i < t->len && i < 400; i++) {
+        put(&t->trouble, "%02x", t->data[i]);
+    }
+    put(&t->trouble, "%s", t->len > 400 ? "..." : "");
+    if (count > 0) {
+        put(&t->trouble, "\n  cut at:");
+        for (size_t i = 0; i < count && i < 20; i++) {
+            put(&t->trouble, " %zu", cuts[i]);
+        }
+    }
+}
 
 static void check_cuts(twin *t, const size_t *cuts, size_t count)
 {
     np_fault fault;
 
-    np_parser_reset(t->parser, t->version, t->reply);
-    twin_log log = twin_parse(t->parser, t->data, t->len, cuts, count, &fault);
-    if (strcmp(log.text, t->whole.text) != 0) {
-        differ("cut input against whole input", log.text, t->whole.text, t->data, t->len, cuts,
-               count);
+    if (t->trouble.text != NULL) {
+        return;
     }
-    twin_log_free(&log);
+    np_parser_reset(t->parser, t->version, t->reply);
+    np__twin_log log = np__twin_parse(t->parser, t->data, t->len, cuts, count, &fault);
+    if (strcmp(log.text, t->whole.text) != 0) {
+        differ(t, "the parser says one thing of cut input, another of whole input", log.text,
+               t->whole.text, cuts, count);
+    }
+    np__twin_log_free(&log);
 }
 
 static uint64_t next_random(uint64_t *state)
@@ -239,7 +293,7 @@ static uint64_t next_random(uint64_t *state)
     return *state * 2685821657736338717u;
 }
 
-static void check_splits(twin *t, twin_effort effort)
+static void check_splits(twin *t, np__twin_effort effort)
 {
     size_t *every = calloc(t->len + 1, sizeof *every);
     if (every == NULL) {
@@ -268,37 +322,51 @@ static void check_splits(twin *t, twin_effort effort)
     }
 }
 
-np_err twin_check(const np_protocol *protocol, uint32_t version, bool reply, const uint8_t *data,
-                  size_t len, twin_effort effort)
+np_err np__twin_compare(const np_protocol *protocol, uint32_t version, bool reply,
+                        const uint8_t *data, size_t len, np__twin_effort effort,
+                        np__twin_log *trouble)
 {
-    twin t = {protocol, version, reply, data, len, np_parser_new(protocol, version, reply), {0}};
+    twin t = {.protocol = protocol, .version = version, .reply = reply, .data = data, .len = len};
     np_fault from_parser, from_decoder;
     uint8_t *again = NULL;
     size_t again_len = 0;
 
+    t.parser = np_parser_new(protocol, version, reply);
     if (t.parser == NULL) {
         abort();
     }
-    t.whole = twin_parse(t.parser, data, len, NULL, 0, &from_parser);
+    t.whole = np__twin_parse(t.parser, data, len, NULL, 0, &from_parser);
     np_err err =
-        twin_decode(protocol, version, reply, data, len, &from_decoder, &again, &again_len);
-    twin_log a = {0}, b = {0};
+        decode(protocol, version, reply, data, len, &from_decoder, &again, &again_len, &t.trouble);
+    np__twin_log a = {0}, b = {0};
     put_verdict(&a, &from_parser);
     put_verdict(&b, &from_decoder);
     if (strcmp(a.text, b.text) != 0) {
-        differ("parser against contiguous decoder", a.text, b.text, data, len, NULL, 0);
+        differ(&t, "the parser says one thing, the contiguous decoder another", a.text, b.text,
+               NULL, 0);
     }
     if (err == NP_OK && (again_len != len || memcmp(again, data, len) != 0)) {
-        differ("a decoded value encodes to other bytes", "", "", data, len, NULL, 0);
+        differ(&t, "a decoded value encodes to other bytes", "", "", NULL, 0);
     }
     if (err != from_decoder.err) {
-        differ("the decoder's result and its fault", "", "", data, len, NULL, 0);
+        differ(&t, "the decoder's result is not the one in its fault", "", "", NULL, 0);
     }
     check_splits(&t, effort);
-    twin_log_free(&a);
-    twin_log_free(&b);
-    twin_log_free(&t.whole);
+    np__twin_log_free(&a);
+    np__twin_log_free(&b);
+    np__twin_log_free(&t.whole);
     free(again);
     np_parser_free(t.parser);
+    *trouble = t.trouble;
+    return err;
+}
+
+np_err np__twin_check(const np_protocol *protocol, uint32_t version, bool reply,
+                      const uint8_t *data, size_t len, np__twin_effort effort)
+{
+    np__twin_log trouble = {0};
+    np_err err = np__twin_compare(protocol, version, reply, data, len, effort, &trouble);
+
+    stop_at(&trouble);
     return err;
 }

@@ -1,0 +1,275 @@
+/* selftest.c - a test program's frame: options, memory, what is told. */
+#include "selftest/selftest_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A seed that is longer slows a fuzzer down more than it helps. */
+#define SEED_MAX 4096
+
+/* Failures that are shown, of one message and in all: a codec that is wrong in one place may fail
+ * with every example. */
+#define SHOWN_PER_MESSAGE 5
+#define SHOWN_MAX 40
+
+void *np__selftest_alloc(size_t len)
+{
+    void *block = calloc(1, len > 0 ? len : 1);
+
+    if (block == NULL) {
+        fprintf(stderr, "out of memory\n");
+        abort();
+    }
+    return block;
+}
+
+uint8_t *np__selftest_dup(const uint8_t *data, size_t len)
+{
+    uint8_t *copy = np__selftest_alloc(len);
+
+    if (len > 0) {
+        memcpy(copy, data, len);
+    }
+    return copy;
+}
+
+/* Examples ---------------------------------------------------------------------------------------
+ */
+
+static np__selftest_block *add_block(np_selftest *t, size_t len)
+{
+    np__selftest_block *block = np__selftest_alloc(sizeof *block + len);
+
+    block->len = len;
+    block->next = t->blocks;
+    t->blocks = block;
+    return block;
+}
+
+static const uint8_t *text_of(np_selftest *t, size_t len)
+{
+    for (np__selftest_block *block = t->blocks; block != NULL; block = block->next) {
+        if (block->text && block->len >= len) {
+            return block->data;
+        }
+    }
+    np__selftest_block *block = add_block(t, len);
+    block->text = true;
+    memset(block->data, 'x', len);
+    return block->data;
+}
+
+np_str np_selftest_str(np_selftest *t, size_t len)
+{
+    return (np_str){(const char *)text_of(t, len), len};
+}
+
+np_bytes np_selftest_bytes(np_selftest *t, size_t len)
+{
+    return (np_bytes){text_of(t, len), len};
+}
+
+void *np_selftest_repeat(np_selftest *t, const void *item, size_t size, size_t count)
+{
+    uint8_t *data;
+
+    if (count > SIZE_MAX / 2 / size) {
+        fprintf(stderr, "a list of %zu items is too large\n", count);
+        abort();
+    }
+    data = add_block(t, size * count)->data;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(data + i * size, item, size);
+    }
+    return data;
+}
+
+/* Ends the examples of a message. What random payloads could tell about one that has failed already
+ * would only hide what its examples told. */
+static void finish(np_selftest *t)
+{
+    if (t->message != NULL && t->failures == t->failures_before) {
+        np__selftest_random(t);
+    }
+    t->message = NULL;
+    t->failures_before = t->failures;
+}
+
+void np__selftest_begin(np_selftest *t, const np_selftest_codec *codec, const np_message *message,
+                        bool reply)
+{
+    finish(t);
+    t->codec = codec;
+    t->message = message;
+    t->reply = reply;
+    t->packet = NULL;
+    t->example = NULL;
+    t->spot_count = 0;
+}
+
+static const np_message *message_of(np_selftest *t, uint32_t id)
+{
+    const np_message *message = np_protocol_message(t->protocol, id);
+
+    if (message == NULL) {
+        fprintf(stderr, "protocol %s has no message %" PRIu32 "\n", t->protocol->name, id);
+        abort();
+    }
+    return message;
+}
+
+void np_selftest_message(np_selftest *t, const np_selftest_codec *codec, uint32_t id)
+{
+    np__selftest_begin(t, codec, message_of(t, id), false);
+}
+
+void np_selftest_reply(np_selftest *t, const np_selftest_codec *codec, uint32_t id)
+{
+    np__selftest_begin(t, codec, message_of(t, id), true);
+}
+
+void np_selftest_struct(np_selftest *t, const np_selftest_codec *codec)
+{
+    np__selftest_begin(t, codec, NULL, false);
+}
+
+uint32_t np__selftest_first_version(const np_selftest *t)
+{
+    return t->message != NULL ? t->message->since : 1;
+}
+
+/* What is told -----------------------------------------------------------------------------------
+ */
+
+void np__selftest_fail(np_selftest *t, const char *format, ...)
+{
+    const char *name = t->packet != NULL    ? t->packet->name
+                       : t->message != NULL ? t->message->name
+                                            : t->codec->name;
+    va_list args;
+
+    t->failures++;
+    if (t->failures - t->failures_before > SHOWN_PER_MESSAGE || t->shown == SHOWN_MAX) {
+        return;
+    }
+    t->shown++;
+    fprintf(stderr, "FAILED: %s%s, %s", name, t->reply ? " (reply)" : "",
+            t->example != NULL ? t->example : "made up");
+    if (t->packet == NULL) {
+        fprintf(stderr, ", version %" PRIu32, t->version);
+    }
+    fprintf(stderr, ": ");
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\n");
+}
+
+const char *np__selftest_fault(const np_fault *fault, char *text, size_t cap)
+{
+    char words[256];
+
+    if (fault->err == NP_OK) {
+        return "NP_OK";
+    }
+    np_fault_format(fault, words, sizeof words);
+    snprintf(text, cap, "%s (%s)", np_err_name(fault->err), words);
+    return text;
+}
+
+void np__selftest_write_seed(np_selftest *t, const char *name, const uint8_t *payload, size_t len)
+{
+    if (t->seeds == NULL || len > SEED_MAX || t->message == NULL || t->version > 0x7F) {
+        return;
+    }
+    const char *dot = strchr(t->message->name, '.');
+    const char *message = dot != NULL ? dot + 1 : t->message->name;
+    size_t cap = strlen(t->seeds) + strlen(message) + strlen(name) + 64;
+    char *path = np__selftest_alloc(cap);
+    char version[32] = "";
+
+    if (t->version != t->protocol->version) {
+        snprintf(version, sizeof version, ".v%" PRIu32, t->version);
+    }
+    snprintf(path, cap, "%s/%s%s.%s%s", t->seeds, message, t->reply ? ".reply" : "", name, version);
+    FILE *file = fopen(path, "wb");
+    bool ok = file != NULL && fputc((int)t->version | (t->reply ? 0x80 : 0), file) != EOF &&
+              fwrite(payload, 1, len, file) == len;
+    if (file != NULL && fclose(file) != 0) {
+        ok = false;
+    }
+    if (!ok) {
+        np__selftest_fail(t, "cannot write %s: %s", path, strerror(errno));
+    }
+    free(path);
+}
+
+/* The program ------------------------------------------------------------------------------------
+ */
+
+static bool take_number(const char *text, uint64_t *out)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *out = strtoull(text, &end, 0);
+    return errno == 0 && end != text && *end == '\0' && text[0] != '-';
+}
+
+static bool take_options(np_selftest *t, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i += 2) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        bool ok = false;
+        if (value != NULL && strcmp(argv[i], "--seeds") == 0) {
+            t->seeds = value;
+            ok = true;
+        } else if (value != NULL && strcmp(argv[i], "--rounds") == 0) {
+            ok = take_number(value, &t->rounds);
+        } else if (value != NULL && strcmp(argv[i], "--seed") == 0) {
+            ok = take_number(value, &t->seed);
+        }
+        if (!ok) {
+            fprintf(stderr, "usage: %s [--seeds DIR] [--rounds N] [--seed N]\n", argv[0]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void free_all(np_selftest *t)
+{
+    while (t->blocks != NULL) {
+        np__selftest_block *next = t->blocks->next;
+        free(t->blocks);
+        t->blocks = next;
+    }
+    free(t->spots);
+}
+
+int np_selftest_main(int argc, char **argv, const np_protocol *protocol,
+                     void (*run)(np_selftest *t))
+{
+    np_selftest t = {.protocol = protocol, .rounds = 30};
+
+    if (!take_options(&t, argc, argv)) {
+        return 2;
+    }
+    if (t.seeds != NULL && mkdir(t.seeds, 0777) != 0 && errno != EEXIST) {
+        fprintf(stderr, "%s: %s\n", t.seeds, strerror(errno));
+        return 2;
+    }
+    run(&t);
+    finish(&t);
+    free_all(&t);
+    if (t.failures > t.shown) {
+        fprintf(stderr, "%zu more failures are not shown\n", t.failures - t.shown);
+    }
+    printf("%s: %zu examples, %zu failures\n", protocol->name, t.examples, t.failures);
+    return t.failures > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
