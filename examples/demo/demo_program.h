@@ -1,9 +1,11 @@
 /* demo_program.h - what the parts of the demo share.
  *
- *   main.c      runs the parts, over TCP and over a unix socket
- *   server.c    the daemon, on a loop and a thread of its own
+ *   main.c      runs the parts, over TCP and over a unix socket, secure and in the clear
+ *   server.c    the daemons, on a loop and a thread of their own
+ *   keys.c      who trusts whom
  *   messages.c  one message of each kind, there and back
  *   refused.c   bad packets from a raw socket, and what is said about them
+ *   strangers.c who is kept out of a secure connection
  *   measure.c   round trips per second and latencies
  *   table.c     what is printed, and the count of failures
  */
@@ -14,6 +16,7 @@
 
 #include <netproto/base.h>
 #include <netproto/base_service.h>
+#include <netproto/security.h>
 
 /* Longest wait for anything; a demo that waits longer has failed. */
 #define DEMO_PATIENCE_MS 2000
@@ -37,15 +40,32 @@ uint64_t demo_now_ns(void);
  * but the last are multiples of 8 bytes. */
 uint64_t demo_checksum(uint64_t sum, const uint8_t *data, size_t len);
 
+/* keys.c ----------------------------------------------------------------------------------- */
+
+/* How the two sides are to talk. */
+typedef enum demo_mode { DEMO_PLAINTEXT, DEMO_SECURE, DEMO_MODES } demo_mode;
+
+/* Makes the key pairs of both sides, and of a stranger. */
+np_err demo_make_keys(void);
+
+/* What the daemon's and the client's options say of security. */
+np_security demo_daemon_security(demo_mode mode);
+np_security demo_client_security(demo_mode mode);
+
+/* A client with the keys of somebody else, and one that expects another server. */
+np_security demo_stranger(void);
+np_security demo_mistaken(void);
+
 /* server.c --------------------------------------------------------------------------------- */
 
 typedef struct demo_server demo_server;
 
-/* Starts the daemon on TCP and on a unix socket. Prints why and returns NULL if it cannot. */
+/* Starts a daemon of each mode on TCP and on a unix socket. Prints why and returns NULL if it
+ * cannot. */
 demo_server *demo_server_start(void);
 
 /* 0: TCP, 1: unix. */
-const char *demo_server_address(const demo_server *server, size_t index);
+const char *demo_server_address(const demo_server *server, demo_mode mode, size_t index);
 
 /* How many connections the daemon has reported as ended with an error. */
 unsigned demo_server_reports(demo_server *server);
@@ -59,8 +79,10 @@ bool demo_server_stop(demo_server *server);
 /* The parts ---------------------------------------------------------------------------------- */
 
 /* Each prints its rows and counts its failures. */
-void demo_messages(const char *address);
+void demo_messages(demo_mode mode, const char *address);
 void demo_refused(demo_server *server, const char *address);
-void demo_measure(const char *transport, const char *address, unsigned depth, unsigned ms);
+void demo_strangers(const char *address);
+void demo_measure(demo_mode mode, const char *transport, const char *address, unsigned depth,
+                  unsigned ms);
 
 #endif

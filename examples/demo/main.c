@@ -1,4 +1,4 @@
-/* main.c - the demo: a daemon, a client, and what goes between them.
+/* main.c - the demo: daemons, clients, and what goes between them.
  *
  *     demo            everything, in a few seconds
  *     demo --quick    the same with short measurements, for tests
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* The whole program ends within this, come what may. */
-#define LAST_RESORT_S 10
+#define LAST_RESORT_S 20
 
 static const struct {
     const char *path, *holds;
@@ -55,27 +55,44 @@ static void show_generated(void)
     }
 }
 
-static void show_all(demo_server *server, unsigned measure_ms)
+static const char *const modes[] = {"in the clear", "secure"};
+
+static void show_mode(demo_server *server, demo_mode mode)
 {
-    static const char *const transports[] = {"TCP", "unix"};
-    static const unsigned depths[] = {1, 32};
     char text[192];
 
     for (size_t i = 0; i < 2; i++) {
-        const char *address = demo_server_address(server, i);
-        (void)snprintf(text, sizeof text, "Messages over %s", address);
+        const char *address = demo_server_address(server, mode, i);
+        (void)snprintf(text, sizeof text, "Messages, %s, over %s", modes[mode], address);
         demo_heading(text);
-        demo_messages(address);
-        (void)snprintf(text, sizeof text, "Bad packets over %s", address);
-        demo_heading(text);
-        demo_refused(server, address);
+        demo_messages(mode, address);
+        if (mode == DEMO_SECURE) {
+            (void)snprintf(text, sizeof text, "Who is kept out of %s", address);
+            demo_heading(text);
+            demo_strangers(address);
+        } else {
+            (void)snprintf(text, sizeof text, "Bad packets over %s", address);
+            demo_heading(text);
+            demo_refused(server, address);
+        }
     }
+}
+
+static void show_speed(demo_server *server, unsigned measure_ms)
+{
+    static const char *const transports[] = {"TCP", "unix"};
+    static const unsigned depths[] = {1, 32};
+
     demo_heading("Round trips of 64-byte messages; depth: how many are on their way at a time");
-    printf("  %-10s %6s %16s %10s %9s %9s\n", "transport", "depth", "round trips/s", "p50 us",
-           "p90 us", "p99 us");
+    printf("  %-10s %-13s %6s %16s %10s %9s %9s\n", "transport", "", "depth", "round trips/s",
+           "p50 us", "p90 us", "p99 us");
     for (size_t i = 0; i < 2; i++) {
-        for (size_t j = 0; j < 2; j++) {
-            demo_measure(transports[i], demo_server_address(server, i), depths[j], measure_ms);
+        for (int mode = 0; mode < DEMO_MODES; mode++) {
+            for (size_t j = 0; j < 2; j++) {
+                demo_measure((demo_mode)mode, transports[i],
+                             demo_server_address(server, (demo_mode)mode, i), depths[j],
+                             measure_ms);
+            }
         }
     }
 }
@@ -91,18 +108,25 @@ int main(int argc, char **argv)
     }
     (void)alarm(LAST_RESORT_S);
     show_generated();
+    if (demo_make_keys() != NP_OK) {
+        (void)fprintf(stderr, "demo: no randomness for keys\n");
+        return 1;
+    }
     server = demo_server_start();
     if (server == NULL) {
         return 1;
     }
-    show_all(server, quick ? 50 : 600);
+    for (int mode = 0; mode < DEMO_MODES; mode++) {
+        show_mode(server, (demo_mode)mode);
+    }
+    show_speed(server, quick ? 50 : 400);
     if (!demo_server_stop(server)) {
-        demo_row(false, "stop", -1, "the daemon did not stop in order");
+        demo_row(false, "stop", -1, "the daemons did not stop in order");
     }
     if (demo_failures > 0) {
         printf("\n%d FAILED\n", demo_failures);
         return 1;
     }
-    printf("\nAll went as it should. The daemon has stopped in order.\n");
+    printf("\nAll went as it should. The daemons have stopped in order.\n");
     return 0;
 }

@@ -103,17 +103,19 @@ static np_err probe(probing *p, np_loop *loop, np_client *client, unsigned depth
     return err == NP_OK ? np_client_close_wait(client) : err;
 }
 
-static void report(probing *p, const char *transport, unsigned depth)
+static void report(probing *p, demo_mode mode, const char *transport, unsigned depth)
 {
     double seconds = (double)(p->end_ns - p->begin_ns) / 1e9;
 
     qsort(p->samples, p->count, sizeof p->samples[0], by_size);
-    printf("  %-10s %6u %16.0f %10.1f %9.1f %9.1f\n", transport, depth, (double)p->count / seconds,
+    printf("  %-10s %-13s %6u %16.0f %10.1f %9.1f %9.1f\n", transport,
+           mode == DEMO_SECURE ? "secure" : "in the clear", depth, (double)p->count / seconds,
            percentile_us(p, 50), percentile_us(p, 90), percentile_us(p, 99));
     (void)fflush(stdout);
 }
 
-void demo_measure(const char *transport, const char *address, unsigned depth, unsigned ms)
+void demo_measure(demo_mode mode, const char *transport, const char *address, unsigned depth,
+                  unsigned ms)
 {
     probing p = {.err = NP_OK};
     demo_handlers handlers = {.on_probe = on_probe, .user = &p};
@@ -122,7 +124,7 @@ void demo_measure(const char *transport, const char *address, unsigned depth, un
     np_client *client = NULL;
     np_err err = np_loop_new(&loop, NULL);
 
-    options.security.plaintext = true;
+    options.security = demo_client_security(mode);
     memset(p.probe.filling, 0x5A, sizeof p.probe.filling);
     p.samples = malloc(SAMPLES_MAX * sizeof p.samples[0]);
     if (p.samples == NULL) {
@@ -138,7 +140,7 @@ void demo_measure(const char *transport, const char *address, unsigned depth, un
         err = probe(&p, loop, client, depth, ms);
     }
     if (err == NP_OK && p.count > 0) {
-        report(&p, transport, depth);
+        report(&p, mode, transport, depth);
     } else {
         demo_row(false, transport, -1, "depth %u: %s", depth,
                  err == NP_OK ? "too slow to measure" : np_err_text(err));

@@ -269,7 +269,7 @@ static void show_body(guest *g)
     }
 }
 
-void demo_messages(const char *address)
+void demo_messages(demo_mode mode, const char *address)
 {
     guest g = {.done = false};
     np_client_options options = np_client_options_default();
@@ -277,7 +277,7 @@ void demo_messages(const char *address)
     uint64_t begin = demo_now_ns();
     np_err err = np_loop_new(&g.loop, NULL);
 
-    options.security.plaintext = true;
+    options.security = demo_client_security(mode);
     g.handlers = (demo_handlers){.on_note = on_note, .on_received = on_received, .user = &g};
     g.base = (base_handlers){.on_echo = on_echo, .on_custom = on_custom, .user = &g};
     options.address = address;
@@ -291,9 +291,11 @@ void demo_messages(const char *address)
     if (err == NP_OK) {
         err = np_client_connect_wait(g.client, &failure);
     }
-    demo_row(err == NP_OK, "Hello, Welcome", (double)(demo_now_ns() - begin) / 1e3,
-             "connected, protocol and version agreed on%s%s", err == NP_OK ? "" : ": ",
-             failure.text);
+    demo_row(err == NP_OK, mode == DEMO_SECURE ? "handshake" : "Hello, Welcome",
+             (double)(demo_now_ns() - begin) / 1e3,
+             mode == DEMO_SECURE ? "each has proved its key to the other; all else is encrypted%s%s"
+                                 : "connected, protocol and version agreed on%s%s",
+             err == NP_OK ? "" : ": ", failure.text);
     if (err == NP_OK) {
         show_plain(&g);
         show_requests(&g);

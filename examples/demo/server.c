@@ -1,7 +1,8 @@
-/* server.c - the daemon: it answers everything, on a loop and a thread of its own.
+/* server.c - the daemons, a plain and a secure one: they answer everything, on a loop and a thread
+ * of their own.
  *
  * A loop belongs to one thread. So the only thing that the main thread does with this one is
- * np_loop_post, to have the daemon stopped; what the log reports goes through a lock. */
+ * np_loop_post, to have them stopped; what the log reports goes through a lock. */
 #include "demo_program.h"
 
 #include <pthread.h>
@@ -16,9 +17,10 @@
 
 struct demo_server {
     np_loop *loop;
-    np_daemon *daemon;
+    np_daemon *daemons[DEMO_MODES];
+    unsigned running;
     np_log log;
-    char addresses[2][128];
+    char addresses[DEMO_MODES][2][128];
     pthread_t thread;
     np_err result; /* of the loop; read after the thread has ended */
 
@@ -141,7 +143,9 @@ static void on_stopped(np_daemon *daemon, void *user)
     demo_server *server = user;
 
     (void)daemon;
-    np_loop_stop(server->loop);
+    if (--server->running == 0) {
+        np_loop_stop(server->loop);
+    }
 }
 
 static void stop(np_loop *loop, void *user)
@@ -149,40 +153,46 @@ static void stop(np_loop *loop, void *user)
     demo_server *server = user;
 
     (void)loop;
-    np_daemon_stop(server->daemon);
+    for (int mode = 0; mode < DEMO_MODES; mode++) {
+        np_daemon_stop(server->daemons[mode]);
+    }
 }
 
 static void free_server(demo_server *server)
 {
-    np_daemon_free(server->daemon);
+    for (int mode = 0; mode < DEMO_MODES; mode++) {
+        np_daemon_free(server->daemons[mode]);
+    }
     np_loop_free(server->loop);
     (void)pthread_cond_destroy(&server->reported);
     (void)pthread_mutex_destroy(&server->lock);
     free(server);
 }
 
-static np_err start_daemon(demo_server *server, np_failure *failure)
+static np_err start_daemon(demo_server *server, demo_mode mode, np_failure *failure)
 {
     np_daemon_options options = np_daemon_options_default();
     char unix_address[64];
     const char *addresses[] = {"tcp://127.0.0.1:0", unix_address};
     np_err err = NP_OK;
 
-    options.security.plaintext = true;
     /* A name in the abstract namespace leaves no file behind, whatever happens. */
-    (void)snprintf(unix_address, sizeof unix_address, "unix://@netproto-demo-%d", (int)getpid());
+    (void)snprintf(unix_address, sizeof unix_address, "unix://@netproto-demo-%d-%s", (int)getpid(),
+                   mode == DEMO_SECURE ? "secure" : "plain");
     options.addresses = addresses;
     options.address_count = 2;
     options.service = demo_service(&handlers);
     options.base = base_service(&base_messages);
+    options.security = demo_daemon_security(mode);
     options.conn.close_timeout_ms = 1000;
     options.on_stopped = on_stopped;
     options.user = server;
-    err = np_daemon_start(&server->daemon, server->loop, &options, failure);
+    err = np_daemon_start(&server->daemons[mode], server->loop, &options, failure);
     for (size_t i = 0; i < 2 && err == NP_OK; i++) {
-        (void)snprintf(server->addresses[i], sizeof server->addresses[i], "%s",
-                       np_daemon_address(server->daemon, i));
+        (void)snprintf(server->addresses[mode][i], sizeof server->addresses[mode][i], "%s",
+                       np_daemon_address(server->daemons[mode], i));
     }
+    server->running += err == NP_OK;
     return err;
 }
 
@@ -203,8 +213,8 @@ demo_server *demo_server_start(void)
     np_log_init(&server->log, &(np_log_sink){write_log, server}, &log_options);
     options.log = &server->log;
     err = np_loop_new(&server->loop, &options);
-    if (err == NP_OK) {
-        err = start_daemon(server, &failure);
+    for (int mode = 0; mode < DEMO_MODES && err == NP_OK; mode++) {
+        err = start_daemon(server, (demo_mode)mode, &failure);
     }
     if (err == NP_OK && pthread_create(&server->thread, NULL, run, server) != 0) {
         err = NP_ERR_SYSTEM;
@@ -218,9 +228,9 @@ demo_server *demo_server_start(void)
     return server;
 }
 
-const char *demo_server_address(const demo_server *server, size_t index)
+const char *demo_server_address(const demo_server *server, demo_mode mode, size_t index)
 {
-    return server->addresses[index];
+    return server->addresses[mode][index];
 }
 
 bool demo_server_stop(demo_server *server)

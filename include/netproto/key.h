@@ -24,6 +24,16 @@ typedef struct np_keypair {
     uint8_t public_key[NP_KEY_LEN];
 } np_keypair;
 
+/* A fresh pair, by the kernel's randomness. Errors: NP_ERR_SYSTEM, if there is none. */
+NP_API NP_MUST_CHECK np_err np_keypair_generate(np_keypair *out);
+
+/* The pair of a secret key that was kept. Errors: NP_ERR_KEY, which no key of np_keypair_generate's
+ * gives. */
+NP_API NP_MUST_CHECK np_err np_keypair_from(np_keypair *out, const uint8_t secret_key[NP_KEY_LEN]);
+
+/* Overwrites both keys; never optimized away. */
+NP_API void np_keypair_wipe(np_keypair *pair);
+
 #ifdef __cplusplus
 }
 #endif

@@ -175,9 +175,7 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
         if (event->by_peer) {
             return secure ? NULL : "perhaps it takes secure connections only";
         }
-        return secure && np_session_peer_key(&conn->link.session) != NULL
-                   ? "the peer's key is not trusted"
-                   : NULL;
+        return NULL;
     case NP_ERR_UNEXPECTED:
         return secure ? "the peer does not speak the secure handshake; is it set to plaintext?"
                       : "the peer wants a secure connection, and this side is set to plaintext";
@@ -190,6 +188,13 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
     }
 }
 
+/* Whether it was we who did not trust the peer. */
+static bool is_distrust(const np_conn *conn, const np_session_event *event)
+{
+    return event->err == NP_ERR_REFUSED && !event->by_peer && !conn->opened &&
+           np_session_peer_key(&conn->link.session) != NULL;
+}
+
 /* Stage, error, and the fault's words, which have the error's text or say it better. */
 static void say_error(np_failure *failure, const np_conn *conn, const np_session_event *event)
 {
@@ -200,6 +205,10 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
     if (schemas_differ(event)) {
         say(failure, ": the schemas differ at the same version; build both sides from the same "
                      "schema, or raise the version of the newer one");
+        return;
+    }
+    if (is_distrust(conn, event)) {
+        say(failure, ": the peer's key is not trusted");
         return;
     }
     if (event->fault == NULL || event->fault->err != event->err) {

@@ -25,11 +25,9 @@
 #define NP_CRYPTO_NONCE_LEN 12
 #define NP_CRYPTO_PREFIX_LEN 16 /* of HChaCha20's input */
 
-/* A fresh pair. Errors: NP_ERR_KEY, if the randomness is so bad that no key comes of it. */
+/* A fresh pair, by randomness that is handed in. Errors: NP_ERR_KEY, if the randomness is so bad
+ * that no key comes of it. */
 NP_MUST_CHECK np_err np_keypair_make(np_keypair *out, const np_rng *rng);
-
-/* The pair of a secret key. Errors: NP_ERR_KEY. */
-NP_MUST_CHECK np_err np_keypair_from(np_keypair *out, const uint8_t secret[NP_CRYPTO_KEY_LEN]);
 
 /* X25519 of our secret and the peer's public key. Errors: NP_ERR_KEY for a public key of small
  * order, whose result everybody knows (RFC 7748, section 6.1); *out is zero then. */
