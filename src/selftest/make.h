@@ -39,8 +39,9 @@ typedef struct np__make_payload {
 void np__make_free(np__make_payload *payload);
 
 /* A message (or, with `reply`, its answer) as a valid payload of that version: id and
- * fields. `budget` is a length to aim at; what must be there may exceed it. */
-void np__make_valid(np__make_payload *out, np__make_rng *rng, const np_message *message,
+ * fields. `budget` is a length to aim at; what must be there may exceed it. False if chance brings
+ * no valid value in a thousand tries, as where a map must hold nearly all keys that there are. */
+bool np__make_valid(np__make_payload *out, np__make_rng *rng, const np_message *message,
                     uint32_t version, bool reply, size_t budget);
 
 /* Breaks a valid payload in one to three places. The result is most likely refused, but may be

@@ -58,8 +58,8 @@ bool np__make_float_allowed(const np_type *type, double value)
 
 /* Types seen on the way, so that a search through recursive types ends. */
 typedef struct seen {
-    const np_type *types[256];
-    size_t count;
+    const np_type **types;
+    size_t count, cap;
 } seen;
 
 static bool find(const np_type *type, const np_type *target, seen *been);
@@ -74,20 +74,33 @@ static bool find_in_fields(const np_field *fields, size_t count, const np_type *
     return false;
 }
 
+/* Whether a type was there already; if not, it is from now on. */
+static bool is_seen(const np_type *type, seen *been)
+{
+    for (size_t i = 0; i < been->count; i++) {
+        if (been->types[i] == type) {
+            return true;
+        }
+    }
+    if (been->count == been->cap) {
+        been->cap = 2 * been->cap + 64;
+        been->types = realloc(been->types, been->cap * sizeof *been->types);
+        if (been->types == NULL) {
+            abort();
+        }
+    }
+    been->types[been->count++] = type;
+    return false;
+}
+
 static bool find(const np_type *type, const np_type *target, seen *been)
 {
     if (type == target) {
         return true;
     }
-    for (size_t i = 0; i < been->count; i++) {
-        if (been->types[i] == type) {
-            return false;
-        }
+    if (is_seen(type, been)) {
+        return false;
     }
-    if (been->count == sizeof been->types / sizeof *been->types) {
-        abort();
-    }
-    been->types[been->count++] = type;
     for (size_t i = 0; i < type->variant_count; i++) {
         if (find_in_fields(type->variants[i].fields, type->variants[i].field_count, target, been)) {
             return true;
@@ -99,8 +112,11 @@ static bool find(const np_type *type, const np_type *target, seen *been)
 
 bool np__make_reaches(const np_type *type, const np_type *target)
 {
-    seen been = {{NULL}, 0};
-    return find(type, target, &been);
+    seen been = {NULL, 0, 0};
+    bool found = find(type, target, &been);
+
+    free(been.types);
+    return found;
 }
 
 /* A key as a number that orders as the key does: signed ones are moved up by half the range. */

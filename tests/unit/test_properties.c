@@ -185,8 +185,8 @@ static void run_case(uint64_t seed, bool pairs, size_t mutants)
     np__make_payload valid = {0}, other = {0}, mutant = {0};
     size_t budget = pick_budget(&rng);
 
-    np__make_valid(&valid, &rng, t->message, t->version, t->reply, budget);
-    np__make_valid(&other, &rng, t->message, t->version, t->reply, 40);
+    assert_true(np__make_valid(&valid, &rng, t->message, t->version, t->reply, budget));
+    assert_true(np__make_valid(&other, &rng, t->message, t->version, t->reply, 40));
     check_valid(t, &valid, seed, pairs);
     check_defaults(t, &valid);
     check_other_versions(t, &valid, seed);
