@@ -19,6 +19,12 @@ np_err demo_dispatch(const void *handlers, np_conn *conn, const np_incoming *in,
 /* Sends every Say back, and answers Find(n) with n bytes of value (uint8_t)n. */
 extern const demo_handlers demo_echo;
 
+/* Set in the environment: daemons and clients of tests trust each other by keys. */
+#define DEMO_SECURE "TEST_DEMO_SECURE"
+
+/* What the options say then; else plaintext. */
+np_security demo_security(bool daemon);
+
 /* Options whose service is the demo protocol with these handlers. */
 np_daemon_options demo_daemon_options(const demo_handlers *handlers, const char *const *addresses,
                                       size_t count);
