@@ -20,6 +20,7 @@ from .format import format_source
 from .lint import lint, lint_unmentioned
 from .load import Result, load_result
 from .model import Protocol
+from .overwrite import clashes
 from .rules import BREAKS, LINTS
 from .source import read_source
 
@@ -194,6 +195,10 @@ def _generate(
         if other is not result.protocol:
             what = f"{other.source} and {result.protocol.source}"
             print(f"npgen: {what} are both protocol '{other.name}'", file=sys.stderr)
+            failed = True
+    if not failed and not arguments.list_outputs:
+        for clash in clashes(arguments.out, [(p, outputs(p)) for p in protocols.values()]):
+            print(f"npgen: {clash}", file=sys.stderr)
             failed = True
     if failed:
         return FAILED
