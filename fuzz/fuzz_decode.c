@@ -8,10 +8,13 @@
 #include <string.h>
 
 #include "base.h"
+#include "chain.h"
 #include "everything.h"
 #include "odd.h"
 #include "oracle.h"
+#include "parcel.h"
 #include "rust_message.h"
+#include "talk.h"
 #include "selftest/twin.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -31,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static const np_protocol *const protocols[] = {&everything_protocol, &oracle_protocol,
                                                    &base_protocol, &rust_message_protocol,
-                                                   &odd_protocol};
+                                                   &odd_protocol,        &parcel_protocol,
+                                                   &talk_protocol,       &chain_protocol};
     if (len < 2) {
         return 0;
     }

@@ -17,10 +17,13 @@
 #include <cmocka.h>
 
 #include "base.h"
+#include "chain.h"
 #include "everything.h"
 #include "odd.h"
 #include "oracle.h"
+#include "parcel.h"
 #include "rust_message.h"
+#include "talk.h"
 #include "selftest/make.h"
 #include "selftest/twin.h"
 
@@ -245,6 +248,9 @@ int main(void)
     add_targets(&rust_message_protocol);
     add_targets(&everything_protocol);
     add_targets(&odd_protocol);
+    add_targets(&parcel_protocol);
+    add_targets(&talk_protocol);
+    add_targets(&chain_protocol);
     signal(SIGABRT, on_abort);
     if (__sanitizer_set_death_callback != NULL) {
         __sanitizer_set_death_callback(tell_case);

@@ -1,10 +1,13 @@
 """What a type is to the incremental parser, and how much room its parser needs.
 
 To the parser's machine (see ragel.py) a scalar, a string or a u8[n] is one letter; containers and
-recursive types nest, and the parser keeps a record of each that is open.
+types that are called (recursive ones, and large ones that many places share) nest, and the parser
+keeps a record of each that is open.
 """
 
 from __future__ import annotations
+
+from typing import Iterable
 
 from ..model import (
     Array,
@@ -23,10 +26,10 @@ from ..model import (
     Unit,
 )
 from .common import is_plain_enum
-from .shapes import components, own_messages, rule_of
+from .shapes import components, own_messages, refs_in, rule_of
 
 Needs = tuple[int, int, int]
-"""Containers open at once, recursive types open at once, bytes of map keys to remember."""
+"""Containers open at once, called types open at once, bytes of map keys to remember."""
 
 
 def is_raw_bytes(t: Type) -> bool:
@@ -48,6 +51,75 @@ def field_groups(decl: Decl) -> list[tuple[Field, ...]]:
     if isinstance(decl, Struct):
         return [decl.fields]
     return [v.fields for v in decl.variants]
+
+
+# --------------------------------------------------------------------------------------------
+# What is called
+# --------------------------------------------------------------------------------------------
+
+INLINE_MAX = 48
+"""Letters of a type that several places use, up to which each of them gets a copy in the machine.
+Without a limit, structs that hold each other twice would double the machine with each level."""
+
+CALL_LETTERS = 3
+"""What a call is to the machine: CALL, BACK and a place between."""
+
+
+def shared(p: Protocol) -> frozenset[str]:
+    """The types that recur in no cycle, but are so large and used so often that they are machines of
+    their own, which others call."""
+    counter = _Letters(p)
+    for decl in p.types.values():
+        counter.of(decl.name)
+    return frozenset(counter.called)
+
+
+class _Letters:
+    """How many letters the machine of a type has, calls counted as what they are."""
+
+    def __init__(self, p: Protocol) -> None:
+        self._p = p
+        self._cycles = components(p)
+        self._known: dict[str, int] = {}
+        self.called: set[str] = set()
+        self._uses: dict[str, int] = {}
+        for m in own_messages(p):
+            self._count(f.type for f in m.fields)
+            if m.reply is not None:
+                self._count([Ref(m.reply)])
+        for decl in p.types.values():
+            for fields in field_groups(decl):
+                self._count(f.type for f in fields)
+
+    def _count(self, types: Iterable[Type]) -> None:
+        for t in types:
+            for name in refs_in(t):
+                self._uses[name] = self._uses.get(name, 0) + 1
+
+    def of(self, name: str) -> int:
+        if name not in self._known:
+            self._known[name] = CALL_LETTERS  # of a cycle: those are called
+            groups = field_groups(self._p.types[name])
+            letters = sum(1 + self._type(f.type) for fields in groups for f in fields)
+            if name not in self._cycles:
+                self._known[name] = letters
+                if letters > INLINE_MAX and self._uses.get(name, 0) > 1:
+                    self.called.add(name)
+        return CALL_LETTERS if name in self.called else self._known[name]
+
+    def _type(self, t: Type) -> int:
+        if is_value(self._p, t):
+            return 1
+        if isinstance(t, (Array, List)):
+            return 3 + self._type(t.item)
+        if isinstance(t, Map):
+            return 4 + self._type(t.value)
+        if isinstance(t, Option):
+            return 2 + self._type(t.item)
+        if isinstance(t, Tuple):
+            return sum(self._type(item) for item in t.items)
+        assert isinstance(t, Ref)
+        return self.of(t.name)
 
 
 # --------------------------------------------------------------------------------------------
@@ -78,6 +150,8 @@ class _Needs:
     def __init__(self, p: Protocol) -> None:
         self._p = p
         self._cycles = components(p)
+        self._shared = shared(p)
+        self._known: dict[tuple[str, int | None], Needs] = {}
 
     def fields(self, fields: tuple[Field, ...], cycle: int | None) -> Needs:
         total: Needs = (0, 0, 0)
@@ -109,10 +183,15 @@ class _Needs:
         return self._recursion(own)
 
     def _decl(self, decl: Decl, cycle: int | None) -> Needs:
-        total: Needs = (0, 0, 0)
-        for fields in field_groups(decl):
-            total = _greater(total, self.fields(fields, cycle))
-        return total
+        known = self._known.get((decl.name, cycle))
+        if known is None:
+            known = (0, 0, 0)
+            for fields in field_groups(decl):
+                known = _greater(known, self.fields(fields, cycle))
+            if decl.name in self._shared:
+                known = _plus(known, (0, 1, 0))
+            self._known[decl.name, cycle] = known
+        return known
 
     def _recursion(self, cycle: int) -> Needs:
         """Each level opens, at most, what all types of the cycle open together."""

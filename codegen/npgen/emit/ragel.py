@@ -3,7 +3,8 @@
 Two kinds of machine. One over bytes for each packet: its layout is a regular language, constants
 and reserved bits included (packet_machine.py). And one over np_token for the messages: each value
 is one letter, so that variable-size bytes are never grammar and structs read as they do in the
-schema. Recursive types are machines of their own, which the others call.
+schema. Recursive types, and large ones that many places share, are machines of their own, which the
+others call.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from . import packet_machine
 from .banner import banner
 from .code import Code, quote
 from .common import Context, is_plain_enum
-from .nesting import is_value
+from .nesting import is_value, shared
 from .shapes import Place, own_messages, place_of, ref_name
 from .tables import type_name
 
@@ -79,7 +80,8 @@ class Machine:
         self._c = c
         self._x = Context.of(p)
         self._actions: dict[str, str] = {}
-        self._called: list[str] = []  # recursive types, in order of their first call
+        self._shared = shared(p)
+        self._called: list[str] = []  # types with a machine of their own, in order of first call
         self._defined: dict[str, str] = {}  # definitions in order
         self._choices: dict[str, int] = {}
 
@@ -219,6 +221,8 @@ class Machine:
     def _ref(self, t: Ref, inside: str | None) -> str:
         name = ref_name(self._p, t)
         decl = self._p.types[t.name]
+        if t.name in self._shared:
+            return self._call(name, decl, "inside", None)
         if not self._x.recursive(t.name):
             if name not in self._defined:
                 self._defined[name] = ""  # keeps its place: nothing inside refers back to it
@@ -227,13 +231,17 @@ class Machine:
                 self._defined[name] = body
             return name
         kind = "deeper" if t.lazy else "whole" if self._x.is_outermost(t, inside) else "inside"
+        return self._call(name, decl, kind, t.name)
+
+    def _call(self, name: str, decl: Decl, kind: str, inside: str | None) -> str:
+        """Calls the machine of a type, within a recursion or not."""
         action = f"{name}_{kind}"
         self._actions[action] = (
             f"np_parser_due_call(parser, &{name}_type, NP_CALL_{kind.upper()});"
         )
         if name not in self._called:
             self._called.append(name)
-            self._defined[f"{name}__body"] = self._decl(decl, t.name)
+            self._defined[f"{name}__body"] = self._decl(decl, inside)
         return f"CALL >~{action} @call_{name} BACK"
 
     def _decl(self, decl: Decl, inside: str | None) -> str:
