@@ -32,10 +32,9 @@ static uint64_t seed_of(const uint8_t *data, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    static const np_protocol *const protocols[] = {&everything_protocol, &oracle_protocol,
-                                                   &base_protocol, &rust_message_protocol,
-                                                   &odd_protocol,        &parcel_protocol,
-                                                   &talk_protocol,       &chain_protocol};
+    static const np_protocol *const protocols[] = {
+        &everything_protocol, &oracle_protocol, &base_protocol, &rust_message_protocol,
+        &odd_protocol,        &parcel_protocol, &talk_protocol, &chain_protocol};
     if (len < 2) {
         return 0;
     }
