@@ -82,7 +82,8 @@ typedef enum np_err_class {
     X(JSON, -44, USAGE, "malformed JSON")                                                          \
     X(KEY, -45, CRYPTO, "a key that is no key")                                                    \
     X(SEAL, -46, CRYPTO, "authentication failed")                                                  \
-    X(CLOCK, -47, PEER, "the clocks of the two sides differ too much")
+    X(CLOCK, -47, PEER, "the clocks of the two sides differ too much")                             \
+    X(UNSAFE, -48, USAGE, "a file that others could read or change")
 
 typedef enum np_err {
 #define NP_ERR_ENUM_(name, number, class, text) NP_ERR_##name = (number),
