@@ -148,10 +148,11 @@ NP_API NP_MUST_CHECK np_err np_known_hosts_check(np_known_key *out, const char *
                                                  np_key_failure *failure);
 
 /* Adds a line "ADDRESS KEY" at the end, and has it on the disk before it returns; makes the file
- * (0600) where there is none. Two processes that add at once get a line each. Nothing is done if
- * the same line is there already. Errors, besides the common ones: NP_ERR_ADDRESS; NP_ERR_STATE if
- * another key is on file, which stays: np_known_hosts_remove is the way to say that the change is
- * meant; NP_ERR_DEADLINE if another process keeps the file locked. */
+ * (0600) where there is none; its folder is the caller's to make (np_key_make_folders). Two
+ * processes that add at once get a line each. Nothing is done if the same line is there already.
+ * Errors, besides the common ones: NP_ERR_ADDRESS; NP_ERR_STATE if another key is on file, which
+ * stays: np_known_hosts_remove is the way to say that the change is meant; NP_ERR_DEADLINE if
+ * another process keeps the file locked. */
 NP_API NP_MUST_CHECK np_err np_known_hosts_add(const char *path, const char *address,
                                                const uint8_t key[NP_KEY_LEN],
                                                np_key_failure *failure);

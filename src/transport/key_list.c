@@ -23,6 +23,8 @@ struct np_psk_list {
     uint8_t (*psks)[NP_KEY_LEN];
 };
 
+_Static_assert(NP_KEY_LIST_MAX == 65536, "as a refusal below says");
+
 /* What is wrong with a word that should be a public key. */
 static np_err refuse_key(np_str word, size_t line, np__key_refusal *refusal)
 {

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+_Static_assert(NP_KEY_LINE_MAX == 1024, "as a refusal below says");
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t';

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 /* How often and how long to wait for another process: 2 s in all. */
-#define LOCK_TRIES 400
-#define LOCK_WAIT_NS 5000000
+#define LOCK_TRIES 2000
+#define LOCK_WAIT_NS 1000000
 
 /* An open, locked, checked file and what it holds. */
 typedef struct hosts {

@@ -29,13 +29,26 @@ static char *format(const uint8_t key[NP_KEY_LEN], const char *prefix, char *tex
     return text;
 }
 
-/* libsodium refuses stray bits behind the last byte, and every character of another alphabet. */
+/* Whether all bytes are ASCII; looks at every byte, so that time tells nothing of a secret. */
+static bool is_ascii(const char *text, size_t len)
+{
+    unsigned all = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        all |= (unsigned char)text[i];
+    }
+    return all < 0x80;
+}
+
+/* libsodium refuses stray bits behind the last byte and characters of another alphabet; but 1.0.18
+ * takes the byte 0x80 for '_'. */
 static np_err parse(uint8_t key[NP_KEY_LEN], const char *prefix, const char *text, size_t len)
 {
     size_t prefix_len = strlen(prefix);
     size_t key_len = 0;
 
     if (len == prefix_len + BASE64_LEN && memcmp(text, prefix, prefix_len) == 0 &&
+        is_ascii(text, len) &&
         sodium_base642bin(key, NP_KEY_LEN, text + prefix_len, BASE64_LEN, NULL, &key_len, NULL,
                           BASE64_KIND) == 0 &&
         key_len == NP_KEY_LEN) {
