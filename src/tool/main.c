@@ -1,4 +1,4 @@
-/* main.c - the command `netproto`: encode, decode, serve, call, ping and bench. */
+/* main.c - the command `netproto`: encode, decode, serve, call, ping, bench, keygen and key. */
 #include "tool/tool.h"
 
 #include <base.h>
@@ -13,7 +13,8 @@
 #endif
 
 static const tool_command *const commands[] = {
-    &tool_encode, &tool_decode, &tool_serve, &tool_call, &tool_ping, &tool_bench,
+    &tool_encode, &tool_decode, &tool_serve,  &tool_call,
+    &tool_ping,   &tool_bench,  &tool_keygen, &tool_key,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

@@ -51,7 +51,8 @@ typedef struct tool_command {
     tool_exit (*run)(const struct tool_command *self, int argc, char **argv);
 } tool_command;
 
-extern const tool_command tool_encode, tool_decode, tool_serve, tool_call, tool_ping, tool_bench;
+extern const tool_command tool_encode, tool_decode, tool_serve, tool_call, tool_ping, tool_bench,
+    tool_keygen, tool_key;
 
 /* Prints a subcommand's help. */
 void tool_print_help(const tool_command *command, FILE *out);

@@ -28,11 +28,6 @@ np_err np_keypair_make(np_keypair *out, const np_rng *rng)
     return err;
 }
 
-void np_keypair_wipe(np_keypair *pair)
-{
-    np_crypto_wipe(pair, sizeof *pair);
-}
-
 np_err np_crypto_dh(uint8_t out[NP_CRYPTO_KEY_LEN], const uint8_t secret[NP_CRYPTO_KEY_LEN],
                     const uint8_t public[NP_CRYPTO_KEY_LEN])
 {
