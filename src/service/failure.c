@@ -208,7 +208,9 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
         return;
     }
     if (is_distrust(conn, event)) {
-        say(failure, ": the peer's key is not trusted");
+        char key[NP_KEY_TEXT_LEN];
+        say(failure, ": the peer's key is not trusted: %s",
+            np_key_format(np_session_peer_key(&conn->link.session), key));
         return;
     }
     if (event->fault == NULL || event->fault->err != event->err) {

@@ -220,6 +220,7 @@ static void test_pre_shared_keys(void **state)
 
 static void test_a_server_that_is_not_the_one(void **state)
 {
+    char text[NP_KEY_TEXT_LEN];
     world w;
     (void)state;
 
@@ -228,7 +229,8 @@ static void test_a_server_that_is_not_the_one(void **state)
     assert_int_equal(world_start(&w), NP_ERR_REFUSED);
     assert_int_equal(w.failure.stage, NP_STAGE_HELLO);
     assert_false(w.failure.by_peer);
-    assert_non_null(strstr(w.failure.text, "key is not trusted"));
+    assert_non_null(strstr(w.failure.text, "key is not trusted: np1:"));
+    assert_non_null(strstr(w.failure.text, np_key_format(w.server.public_key, text)));
     assert_false(w.seen.has_key); /* the daemon never learned who it was */
     world_fini(&w);
 }
