@@ -75,10 +75,19 @@ quietly cmake --install "$build" --prefix "$prefix"
 
 extract "$tree/README.md" "$work/hello"
 compile "$work/hello"
+! "$work/hello/build/server" "unix://$work/hello.sock" >"$work/log" 2>&1 || fail "no key, and it serves"
+grep -q "server.key" "$work/log" || fail "no cause"
+cd "$work"
+quietly "$prefix/bin/netproto" keygen --out server.key
+key=$("$prefix/bin/netproto" key server.key)
 serve "$work/hello" "$work/hello.sock"
-expect "hello, world" "$work/hello/build/client" "unix://$work/hello.sock"
+expect "hello, world" "$work/hello/build/client" "$key" "unix://$work/hello.sock"
+quietly "$prefix/bin/netproto" keygen --out other.key
+other=$("$prefix/bin/netproto" key other.key)
+! "$work/hello/build/client" "$other" "unix://$work/hello.sock" >"$work/log" 2>&1 || fail "any key does"
+grep -q "key is not trusted: $key" "$work/log" || fail "no cause"
 stop
-! "$work/hello/build/client" "unix://$work/nobody.sock" >"$work/log" 2>&1 || fail "nobody answered"
+! "$work/hello/build/client" "$key" "unix://$work/nobody.sock" >"$work/log" 2>&1 || fail "nobody answered"
 grep -q "the connection could not be made" "$work/log" || fail "no cause"
 echo "README.md: the example works"
 
