@@ -463,6 +463,30 @@ static void test_cuts(void **state)
     }
 }
 
+/* The files in docs/security.md are files that are read, and the key file is the one we write. */
+static void test_document(void **state)
+{
+    static char text[65536];
+    char key_file[NP__KEYPAIR_TEXT_LEN], indented[NP__KEYPAIR_TEXT_LEN + 64] = "";
+    FILE *file = fopen("docs/security.md", "rb");
+    np_keypair pair;
+    (void)state;
+
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(np_keypair_from(&pair, alice_secret), NP_OK);
+    (void)np__keypair_write(&pair, key_file);
+    for (char *line = strtok(key_file, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        size_t len = strlen(indented);
+        snprintf(indented + len, sizeof indented - len, "    %s\n", line);
+    }
+    assert_non_null(strstr(text, indented));
+    assert_non_null(strstr(text, "    # who may come in\n    " ALICE " alice, laptop\n"));
+    assert_non_null(strstr(text, "\n    " BOB " " PSK "\n"));
+    assert_non_null(strstr(text, "\n    tcp://host:7000 " BOB "\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_hosts_text),
         cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_document),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
