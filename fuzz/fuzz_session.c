@@ -202,9 +202,10 @@ static void open_session(run *r, np_session_role role)
         len = 10 + 4 + 12 + 8 + 32; /* the rest of a Hello is empty lists and no features */
         memcpy(bytes, hello, sizeof hello);
     } else {
-        len = 10 + 4 + 4 + 32 + 2 + 16; /* Welcome: version 2, digest not told */
+        len = 10 + 4 + 4 + 32 + 2 + 16; /* Welcome: version 2 and its digest */
         bytes[10] = 10;
         bytes[14] = 2;
+        memcpy(bytes + 18, demo_protocol.digests[1], 32);
     }
     bytes[9] = (uint8_t)(len - 10);
     feed(r, bytes, len, len);

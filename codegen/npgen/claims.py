@@ -44,7 +44,7 @@ MESSAGE_WORDS = ("send", "begin", "call", "call_wait", "reply", "done", "run", "
 
 PROTOCOL_WORDS = (
     "protocol", "messages", "handlers", "dispatch", "dispatch_table", "run_fn", "service",
-    "conversations", "parser_step", "parser_state",
+    "conversations", "digests", "parser_step", "parser_state",
 )  # fmt: skip
 """Names that a protocol has once."""
 

@@ -1,4 +1,4 @@
-"""The command line: ``npgen gen|tests|check|fmt|lint|lock|breaking|graph``.
+"""The command line: ``npgen gen|tests|check|fmt|lint|lock|breaking|digest|graph``.
 
 Exit status: 0 done, 1 the schema has errors (or a command that judges has found something),
 2 the command line is wrong. Diagnostics go to standard error, results to standard output.
@@ -104,6 +104,14 @@ def _parser() -> argparse.ArgumentParser:
         help="do not report this rule",
     )  # fmt: skip
     _add_import_dir(breaking)
+
+    digest = _add(commands, "digest", _digest, "print the digest of what schemas mean, by version")
+    digest.add_argument("--at", metavar="N", type=int, help="only at this version")
+    digest.add_argument(
+        "--text", action="store_true",
+        help="print what the digest is of, at version N (default: the newest)",
+    )  # fmt: skip
+    _add_import_dir(digest)
 
     graph = _add(commands, "graph", _graph, "draw a schema's conversation, layouts or parser")
     what = graph.add_mutually_exclusive_group()
@@ -310,6 +318,32 @@ def _breaking(arguments: argparse.Namespace) -> int:
             run.breaks(old, arguments.allow, arguments.wire)
         if _print(run.reporter):
             status = FAILED
+    return status
+
+
+def _digest(arguments: argparse.Namespace) -> int:
+    from .evolution.meaning import OLDEST, digests, meaning
+
+    if arguments.text and len(arguments.schemas) > 1:
+        print("npgen digest: --text takes one SCHEMA", file=sys.stderr)
+        return USAGE
+    status = OK
+    for result in _load(arguments):
+        p = result.protocol
+        if _print(result.reporter) or p is None:
+            status = FAILED
+            continue
+        if arguments.at is not None and not OLDEST <= arguments.at <= p.version:
+            text = f"protocol '{p.name}' has versions {OLDEST} to {p.version}, not {arguments.at}"
+            print(f"npgen: {text}", file=sys.stderr)
+            status = FAILED
+        elif arguments.text:
+            text = meaning(p, p.version if arguments.at is None else arguments.at)
+            sys.stdout.write(text)
+        else:
+            for version, digest in enumerate(digests(p), OLDEST):
+                if arguments.at in (None, version):
+                    print(f"{p.name} {version} {digest}")
     return status
 
 

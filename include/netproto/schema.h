@@ -186,8 +186,10 @@ typedef enum np_parser_state {
 typedef struct np_protocol {
     const char *name;
     uint32_t version;     /* the newest */
-    uint32_t min_version; /* the oldest that is still spoken */
-    uint8_t digest[32];   /* SHA-256 of the schema and its imports */
+    uint32_t min_version; /* the oldest that is still spoken; at least 1 */
+    /* SHA-256 of what the schema means at each version from min_version to version, in order. Peers
+     * compare that of the version they choose; 'npgen digest' prints it, and from what. */
+    const uint8_t (*digests)[32];
     const np_message *messages;
     size_t message_count; /* in ascending order of id; the protocol's own only, not base's */
     const np_conversation *conversations;

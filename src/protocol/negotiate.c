@@ -6,9 +6,12 @@
 np_err np_negotiate_side_make(np_negotiate_side *out, const np_protocol *protocol,
                               uint32_t version_min, uint32_t version_max)
 {
-    uint32_t least = protocol->min_version > 0 ? protocol->min_version : 1;
+    uint32_t least = protocol->min_version;
 
     memset(out, 0, sizeof *out);
+    if (protocol->digests == NULL || protocol->min_version == 0) {
+        return NP_ERR_ARG;
+    }
     out->protocol = protocol;
     out->version_min = version_min > least ? version_min : least;
     out->version_max =
@@ -29,24 +32,10 @@ base_offer np_negotiate_offer(const np_negotiate_side *mine)
     return offer;
 }
 
-/* Writes what is known of the digest at a version. */
-static void np_negotiate_digest(const np_protocol *protocol, uint32_t version, uint8_t digest[32])
+/* The digest of what the protocol means at one of its versions. */
+static const uint8_t *np_negotiate_digest(const np_protocol *protocol, uint32_t version)
 {
-    if (version == protocol->version) {
-        memcpy(digest, protocol->digest, 32);
-    } else {
-        memset(digest, 0, 32);
-    }
-}
-
-static bool np_negotiate_known(const uint8_t digest[32])
-{
-    uint8_t any = 0;
-
-    for (size_t i = 0; i < 32; i++) {
-        any |= digest[i];
-    }
-    return any != 0;
+    return protocol->digests[version - protocol->min_version];
 }
 
 void np_negotiate_choice(base_choice *out, const np_negotiate_side *mine, uint32_t version,
@@ -55,7 +44,7 @@ void np_negotiate_choice(base_choice *out, const np_negotiate_side *mine, uint32
     memset(out, 0, sizeof *out);
     out->version = version;
     out->cipher = cipher;
-    np_negotiate_digest(mine->protocol, version, out->digest);
+    memcpy(out->digest, np_negotiate_digest(mine->protocol, version), 32);
 }
 
 /* The first of our ciphers that the offer has, too: who accepts knows the machine that does most of
@@ -106,21 +95,13 @@ np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine, cons
 np_err np_negotiate_check(const np_negotiate_side *mine, const base_choice *choice, np_fault *fault)
 {
     bool known = choice->cipher == 0 && mine->cipher_count == 0;
-    uint8_t digest[32];
 
     if (choice->version < mine->version_min || choice->version > mine->version_max) {
         return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.version",
                             "within what was offered", 4, choice->version);
     }
-    np_negotiate_digest(mine->protocol, choice->version, digest);
-    if (np_negotiate_known(digest) && np_negotiate_known(choice->digest) &&
-        memcmp(digest, choice->digest, 32) != 0) {
-        np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.digest",
-                     "the digest of the same schema", 8, 0);
-        if (fault != NULL) {
-            fault->got_kind = NP_GOT_NOTHING;
-        }
-        return NP_ERR_VERSION;
+    if (memcmp(choice->digest, np_negotiate_digest(mine->protocol, choice->version), 32) != 0) {
+        return np_fault_at(fault, NP_ERR_VERSION, NP_NEGOTIATE_DIGEST, NP_NEGOTIATE_DIGEST_RULE, 8);
     }
     for (size_t i = 0; i < mine->cipher_count; i++) {
         known = known || mine->ciphers[i] == choice->cipher;

@@ -5,8 +5,9 @@
  * choice lies in what it offered and that the digest is its own. Ciphers, compressions and features
  * are chosen here too, once there are any.
  *
- * A side knows the digest of its newest version only. So the digest is sent where the newest was
- * chosen, and compared where both know it; 32 zero bytes say "not known".
+ * The digest is of what the schema means at a version (npgen digest), so schemas of different
+ * versions have the same one at a version that both speak. Where it differs, one of them was
+ * changed without a new version, and the peers would misread each other.
  *
  * Threads and memory: pure.
  */
@@ -14,6 +15,11 @@
 #define NP_PROTOCOL_NEGOTIATE_H
 
 #include <base.h>
+
+/* The field of a choice that another schema is told by, and what is to be done about it. */
+#define NP_NEGOTIATE_DIGEST "base.Welcome.choice.digest"
+#define NP_NEGOTIATE_DIGEST_RULE                                                                   \
+    "the same schema at this version; a changed one takes a new version (npgen breaking)"
 
 /* What one side speaks. */
 typedef struct np_negotiate_side {
@@ -25,7 +31,7 @@ typedef struct np_negotiate_side {
 } np_negotiate_side;
 
 /* A side's range: the protocol's own, narrowed to version_min..version_max where those are not 0.
- * Errors: NP_ERR_ARG if nothing is left. */
+ * Errors: NP_ERR_ARG if nothing is left, or if the protocol has no digests. */
 NP_MUST_CHECK np_err np_negotiate_side_make(np_negotiate_side *out, const np_protocol *protocol,
                                             uint32_t version_min, uint32_t version_max);
 

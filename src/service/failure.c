@@ -204,7 +204,7 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
     say(failure, "%s", np_stage_name(failure->stage));
     if (schemas_differ(event)) {
         say(failure, ": the schemas differ at the same version; build both sides from the same "
-                     "schema, or raise the version of the newer one");
+                     "schema, or raise the version of the changed one (see npgen breaking)");
         return;
     }
     if (is_distrust(conn, event)) {

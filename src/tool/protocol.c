@@ -31,7 +31,8 @@ static bool is_sound(const np_protocol *protocol)
 {
     if (protocol == NULL || protocol->name == NULL || protocol->messages == NULL ||
         protocol->message_count == 0 || protocol->parser_step == NULL ||
-        protocol->parser_state == NULL || protocol->min_version > protocol->version) {
+        protocol->parser_state == NULL || protocol->digests == NULL || protocol->min_version == 0 ||
+        protocol->min_version > protocol->version) {
         return false;
     }
     for (size_t i = 0; i < protocol->message_count; i++) {

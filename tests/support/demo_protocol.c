@@ -109,11 +109,13 @@ const np_message *const demo_message_say = &messages[0];
 const np_message *const demo_message_find = &messages[1];
 const np_message *const demo_message_later = &messages[2];
 
+static const uint8_t digests[][32] = {{1, 2, 3}, {4, 5, 6}};
+
 const np_protocol demo_protocol = {
     .name = "demo",
     .version = 2,
     .min_version = 1,
-    .digest = {1, 2, 3},
+    .digests = digests,
     .messages = messages,
     .message_count = 3,
 };

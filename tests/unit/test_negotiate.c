@@ -16,14 +16,19 @@ static np_negotiate_side side(const np_protocol *protocol, uint32_t min, uint32_
 
 static void test_every_pair_of_ranges(void **state)
 {
+    static const uint8_t digests[6][32] = {{1}, {2}, {3}, {4}, {5}, {6}};
+    np_protocol protocol = demo_protocol;
     (void)state;
+
+    protocol.version = 6;
+    protocol.digests = digests;
 
     for (uint32_t code = 0; code < 6 * 6 * 6 * 6; code++) {
         uint32_t a_min = code % 6 + 1, a_max = code / 6 % 6 + 1;
         uint32_t b_min = code / 36 % 6 + 1, b_max = code / 216 + 1;
         uint32_t best = 0;
-        np_negotiate_side a = side(&demo_protocol, a_min, a_max);
-        np_negotiate_side b = side(&demo_protocol, b_min, b_max);
+        np_negotiate_side a = side(&protocol, a_min, a_max);
+        np_negotiate_side b = side(&protocol, b_min, b_max);
         base_offer offer = np_negotiate_offer(&a);
         base_choice choice;
         np_fault fault;
@@ -38,6 +43,7 @@ static void test_every_pair_of_ranges(void **state)
         assert_int_equal(err, best > 0 ? NP_OK : NP_ERR_VERSION);
         if (best > 0) {
             assert_int_equal(choice.version, best);
+            assert_memory_equal(choice.digest, digests[best - 1], 32);
             assert_int_equal(np_negotiate_check(&a, &choice, &fault), NP_OK);
         } else {
             assert_string_equal(fault.where, "base.Hello.offer.version_max");
@@ -47,8 +53,13 @@ static void test_every_pair_of_ranges(void **state)
 
 static void test_own_range(void **state)
 {
+    np_protocol later = demo_protocol;
     np_negotiate_side made;
+    base_offer offer;
+    base_choice choice;
     (void)state;
+
+    later.min_version = 2;
 
     assert_int_equal(np_negotiate_side_make(&made, &demo_protocol, 0, 0), NP_OK);
     assert_int_equal(made.version_min, 1);
@@ -58,27 +69,48 @@ static void test_own_range(void **state)
     assert_int_equal(made.version_max, 2);
     assert_int_equal(np_negotiate_side_make(&made, &demo_protocol, 3, 0), NP_ERR_ARG);
     assert_int_equal(np_negotiate_side_make(&made, &demo_protocol, 2, 1), NP_ERR_ARG);
+
+    /* Where the oldest version is not 1, the digests begin with it. */
+    assert_int_equal(np_negotiate_side_make(&made, &later, 0, 0), NP_OK);
+    assert_int_equal(made.version_min, 2);
+    offer = np_negotiate_offer(&made);
+    assert_int_equal(np_negotiate_choose(&choice, &made, &offer, NULL), NP_OK);
+    assert_memory_equal(choice.digest, later.digests[0], 32);
+    assert_int_equal(np_negotiate_check(&made, &choice, NULL), NP_OK);
+    later.digests = NULL;
+    assert_int_equal(np_negotiate_side_make(&made, &later, 0, 0), NP_ERR_ARG);
 }
 
+/* At every version the digest is compared, and there is none that stands for "not known". */
 static void test_digests(void **state)
 {
     np_negotiate_side mine = side(&demo_protocol, 1, 2);
     base_offer offer = np_negotiate_offer(&mine);
     base_choice choice;
     np_fault fault;
+    char text[160];
     (void)state;
 
-    assert_int_equal(np_negotiate_choose(&choice, &mine, &offer, &fault), NP_OK);
-    assert_memory_equal(choice.digest, demo_protocol.digest, 32);
-    choice.digest[31] ^= 1;
-    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_ERR_VERSION);
-    assert_string_equal(fault.where, "base.Welcome.choice.digest");
-    /* At an older version the digest is not known. */
-    choice.version = 1;
-    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_OK);
-    memset(choice.digest, 0, 32);
-    choice.version = 2;
-    assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_OK);
+    for (uint32_t version = 1; version <= 2; version++) {
+        offer.version_max = version;
+        assert_int_equal(np_negotiate_choose(&choice, &mine, &offer, &fault), NP_OK);
+        assert_memory_equal(choice.digest, demo_protocol.digests[version - 1], 32);
+        assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_OK);
+        choice.version = 3 - version;
+        assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_ERR_VERSION);
+        choice.version = version;
+        choice.digest[31] ^= 1;
+        assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_ERR_VERSION);
+        assert_string_equal(fault.where, "base.Welcome.choice.digest");
+        memset(choice.digest, 0, 32);
+        assert_int_equal(np_negotiate_check(&mine, &choice, &fault), NP_ERR_VERSION);
+    }
+    /* It says what to do, and is not cut. */
+    assert_string_equal(
+        np_fault_format(&fault, text, sizeof text),
+        "base.Welcome.choice.digest: no protocol version in common, rule: the same "
+        "schema at this version; a changed one takes a new version (npgen breaking) "
+        "at byte 8");
 }
 
 static void test_choices_that_were_not_offered(void **state)

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "protocol/negotiate.h"
 #include "support/session_talk.h"
 
 static void test_opens(void **state)
@@ -70,13 +71,14 @@ static void test_no_version_in_common(void **state)
 
 static void test_another_schema(void **state)
 {
+    static const uint8_t digests[][32] = {{1, 2, 3}, {99}};
     np_protocol other = demo_protocol;
     const wire_event *event;
     wire w;
     (void)state;
 
-    /* The same name and version, another digest: the client notices. */
-    other.digest[0] ^= 1;
+    /* The same name and version, another digest: the client notices, and both sides hear why. */
+    other.digests = digests;
     wire_init(&w);
     w.server.options.protocol = &other;
     wire_start(&w);
@@ -86,8 +88,22 @@ static void test_another_schema(void **state)
     event = wire_expect(&w.client, NP_SESSION_EVENT_CLOSED);
     assert_int_equal(event->event.err, NP_ERR_VERSION);
     assert_string_equal(event->fault.where, "base.Welcome.choice.digest");
+    assert_string_equal(event->fault.rule, NP_NEGOTIATE_DIGEST_RULE);
     wire_expect(&w.server, NP_SESSION_EVENT_OPEN);
-    assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_CLOSED)->event.err, NP_ERR_VERSION);
+    event = wire_expect(&w.server, NP_SESSION_EVENT_CLOSED);
+    assert_int_equal(event->event.err, NP_ERR_VERSION);
+    assert_string_equal(event->text,
+                        "the schemas differ at the same version: the peer speaks demo 1 to 2");
+    wire_fini(&w);
+
+    /* The version before means the same to both. */
+    wire_init(&w);
+    w.server.options.protocol = &other;
+    w.client.options.version_max = 1;
+    wire_start(&w);
+    wire_run(&w);
+    assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_OPEN)->event.version, 1);
+    assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_OPEN)->event.version, 1);
     wire_fini(&w);
 
     /* Another name: the server does. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
+from ..evolution.meaning import OLDEST, digests
 from ..model import (
     Array,
     Decl,
@@ -135,6 +136,7 @@ def emit_tables(p: Protocol) -> str:
         rows = [".kind = NP_KIND_STRUCT", f".name = {quote(at.where)}", *_field_rows(at, m.fields)]
         _table(c, f"static const np_type {at.unique}_type", rows)
     _messages(p, c, messages)
+    _digests(p, c)
     _protocol(p, c, messages)
     return banner(p, f"{p.name}_schema.c - the {p.name} schema as constant tables.") + c.text()
 
@@ -279,17 +281,26 @@ def _message_rows(p: Protocol, m: Message, at: Place) -> Iterator[str]:
             yield f".timeout_ms = {m.timeout_ms}"
 
 
+def _digests(p: Protocol, c: Code) -> None:
+    """One a version: 'npgen digest' prints them too."""
+    with c.block(f"static const uint8_t {p.name}_digests[][32] = {{", "};"):
+        for version, digest in enumerate(digests(p), OLDEST):
+            bytes_ = [f"0x{digest[i:i + 2]}" for i in range(0, 64, 2)]
+            c(f"/* {version} */")
+            with c.block("{", "},"):
+                for i in range(0, 32, 8):
+                    c(", ".join(bytes_[i : i + 8]) + ",")
+    c()
+
+
 def _protocol(p: Protocol, c: Code, messages: list[Message]) -> None:
     levels, calls, keys = needs(p)
-    digest = ", ".join(f"0x{p.digest[i:i + 2]}" for i in range(0, 64, 2))
-    rows = [f".name = {quote(p.name)}", f".version = {upper(p.name)}_VERSION", ".min_version = 1"]
+    rows = [f".name = {quote(p.name)}", f".version = {upper(p.name)}_VERSION"]
+    rows.append(f".min_version = {OLDEST}")
     with c.block(f"const np_protocol {p.name}_protocol = {{", "};"):
         for row in rows:
             c(row + ",")
-        with c.block(".digest = {", "},"):
-            bytes_ = digest.split(", ")
-            for i in range(0, 32, 8):
-                c(", ".join(bytes_[i : i + 8]) + ",")
+        c(f".digests = {p.name}_digests,")
         if messages:
             c(f".messages = {p.name}_messages,")
             c(f".message_count = {len(messages)},")

@@ -55,15 +55,21 @@ def lock_body(p: Protocol) -> str:
     sections: list[list[str]] = [[f"protocol {p.name} version {p.version}"]]
     sections.append([f"const {name} = {p.consts[name]}" for name in sorted(p.consts)])
     sections.append(list(_reserved(p)))
-    sections += [list(_type(decl)) for decl in released_types(p).values()]
-    sections += [list(_message(message)) for message in own_messages(p)]
+    sections += [list(type_lines(decl)) for decl in released_types(p).values()]
+    sections += [list(message_lines(message)) for message in own_messages(p)]
     sections += [list(_packet(packet)) for packet in own_packets(p)]
     # In the order of the schema: the runtime takes the first where a program names none.
     sections += [list(_conversation(conversation)) for conversation in p.conversations]
+    return body_text(sections)
+
+
+def body_text(sections: Iterable[list[str]]) -> str:
+    """Sections of lines as text, an empty line between them."""
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
-def _indented(lines: Iterable[str]) -> Iterator[str]:
+def indented(lines: Iterable[str]) -> Iterator[str]:
+    """Lines that belong to the one before them."""
     return (INDENT + line for line in lines)
 
 
@@ -83,36 +89,41 @@ def _since(version: int) -> str:
     return f" since {version}" if version > 1 else ""
 
 
-def _fields(fields: Iterable[Field]) -> Iterator[str]:
+def _fields(fields: Iterable[Field], dated: bool) -> Iterator[str]:
     for field in fields:
         default = f" = {value(field.type, field.default)}" if field.since > 1 else ""
-        yield f"field {field.name}: {spell(field.type)}{_since(field.since)}{default}"
+        since = _since(field.since) if dated else ""
+        yield f"field {field.name}: {spell(field.type)}{since}{default}"
 
 
-def _type(decl: Decl) -> Iterator[str]:
+def type_lines(decl: Decl, dated: bool = True) -> Iterator[str]:
+    """A struct or enum; ``dated``: with the versions that its parts came with."""
     recursion = f" depth {decl.depth}" if decl.depth is not None else ""
     recursion += f" max {decl.max_len}" if decl.max_len is not None else ""
     if isinstance(decl, Struct):
         yield f"struct {decl.name}{recursion}"
-        yield from _indented(_fields(decl.fields))
+        yield from indented(_fields(decl.fields, dated))
         return
     yield f"enum {decl.name}{recursion}"
     for variant in decl.variants:
-        yield from _indented(_variant(variant))
+        yield from indented(_variant(variant, dated))
 
 
-def _variant(variant: Variant) -> Iterator[str]:
-    yield f"variant {variant.index} {variant.name}{_since(variant.since)}"
-    yield from _indented(_fields(variant.fields))
+def _variant(variant: Variant, dated: bool) -> Iterator[str]:
+    since = _since(variant.since) if dated else ""
+    yield f"variant {variant.index} {variant.name}{since}"
+    yield from indented(_fields(variant.fields, dated))
 
 
-def _message(message: Message) -> Iterator[str]:
+def message_lines(message: Message, dated: bool = True) -> Iterator[str]:
+    """A message or request; ``dated`` as for types."""
     kind = "request" if message.reply is not None else "message"
     flags = " stream" if message.stream else ""
     flags += " secret" if message.secret else ""
     reply = f" -> {message.reply}" if message.reply is not None else ""
-    yield f"{kind} {message.id} {message.name}{flags}{_since(message.since)}{reply}"
-    yield from _indented(_fields(message.fields))
+    since = _since(message.since) if dated else ""
+    yield f"{kind} {message.id} {message.name}{flags}{since}{reply}"
+    yield from indented(_fields(message.fields, dated))
 
 
 # --------------------------------------------------------------------------------------------
@@ -123,7 +134,7 @@ def _message(message: Message) -> Iterator[str]:
 def _packet(packet: Packet) -> Iterator[str]:
     yield f"packet {packet.name}"
     for field in packet.fields:
-        yield from _indented(_packet_field(field))
+        yield from indented(_packet_field(field))
 
 
 def _packet_field(field: PacketField) -> Iterator[str]:
@@ -147,7 +158,7 @@ def _packet_field(field: PacketField) -> Iterator[str]:
 def _conversation(conversation: Conversation) -> Iterator[str]:
     yield f"conversation {conversation.name} start {conversation.start}"
     for state in sorted(conversation.states, key=lambda s: s.name):
-        yield from _indented(_state(state))
+        yield from indented(_state(state))
 
 
 def _state(state: State) -> Iterator[str]:
@@ -163,4 +174,4 @@ def _state(state: State) -> Iterator[str]:
             for r in rules
             for message in r.messages or ("*",)
         )
-        yield from _indented(lines)
+        yield from indented(lines)

@@ -1,0 +1,191 @@
+"""What a protocol means at one of its versions, as text, and the digest of that.
+
+Two peers that speak version N of a protocol compare this digest when they meet. So the text holds
+what exists at N and may be seen by a peer or told apart by a program: names, ids, order, types,
+bounds, defaults, conversations. It leaves out how that is written (comments, order of declarations,
+constants) and what came later, so a schema that has grown still has the old digests of old
+versions. The lines are those of the lock file. schema/README.md documents them for others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Iterable, Iterator, Optional
+
+from ..model import (
+    INT_BITS,
+    Array,
+    Conversation,
+    Decl,
+    Field,
+    List,
+    Map,
+    Message,
+    Option,
+    Protocol,
+    Scalar,
+    Side,
+    State,
+    Struct,
+    Tuple,
+    Type,
+)
+from ..recursion import fields_of
+from .lock_write import body_text, indented, message_lines, type_lines
+from .release import names_in, own_messages
+
+OLDEST = 1
+"""The oldest version that generated code speaks."""
+
+SIDES = (Side.CLIENT, Side.SERVER)
+
+
+def digests(p: Protocol) -> list[str]:
+    """SHA-256 of the meaning at each version from ``OLDEST`` on, in lowercase hex."""
+    bodies: dict[int, str] = {}  # by the newest 'since' that counts: between those nothing changes
+    result: list[str] = []
+    changes = sorted(_changes(p))
+    for version in range(OLDEST, p.version + 1):
+        newest = max((c for c in changes if c <= version), default=OLDEST)
+        if newest not in bodies:
+            bodies[newest] = _body(p, newest)
+        text = _head(p, version) + bodies[newest]
+        result.append(hashlib.sha256(text.encode("utf-8")).hexdigest())
+    return result
+
+
+def meaning(p: Protocol, version: int) -> str:
+    """The text whose digest it is."""
+    return _head(p, version) + _body(p, version)
+
+
+def _head(p: Protocol, version: int) -> str:
+    return f"protocol {p.name} version {version}\n"
+
+
+def _changes(p: Protocol) -> set[int]:
+    """All versions that anything of the protocol is ``since``."""
+    own = [d for d in p.types.values() if p.own(d)]
+    fields = [f for d in own for f in fields_of(d)]
+    found = {v.since for d in own if not isinstance(d, Struct) for v in d.variants}
+    for m in own_messages(p):
+        found.add(m.since)
+        fields += m.fields
+    return found | {f.since for f in fields}
+
+
+def _body(p: Protocol, version: int) -> str:
+    messages = [_message_at(m, version) for m in own_messages(p) if m.since <= version]
+    types = _types_at(p, messages, version)
+    sections = [list(type_lines(types[name], dated=False)) for name in sorted(types)]
+    sections += [list(message_lines(m, dated=False)) for m in messages]
+    # Peers keep to the first; others are for programs that name them, and may come at any time.
+    sections += [_conversation(c, p, version) for c in p.conversations[:1]]
+    body = body_text(sections)
+    return f"\n{body}" if sections else ""
+
+
+# --------------------------------------------------------------------------------------------
+# What exists at a version
+# --------------------------------------------------------------------------------------------
+
+
+def _message_at(m: Message, version: int) -> Message:
+    return replace(m, fields=_fields_at(m.fields, version))
+
+
+def _types_at(p: Protocol, messages: Iterable[Message], version: int) -> dict[str, Decl]:
+    """All types that the messages can carry at a version, those of imports too."""
+    waiting: list[str] = []
+    for m in messages:
+        waiting += names_in(m.fields)
+        waiting += [m.reply] if m.reply is not None else []
+    found: dict[str, Decl] = {}
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = _decl_at(p.types[name], version)
+            waiting += names_in(fields_of(found[name]))
+    return found
+
+
+def _decl_at(decl: Decl, version: int) -> Decl:
+    # What is imported has no 'since' inside: it would count another protocol's versions.
+    if isinstance(decl, Struct):
+        return replace(decl, fields=_fields_at(decl.fields, version))
+    variants = tuple(
+        replace(v, fields=_fields_at(v.fields, version))
+        for v in decl.variants
+        if v.since <= version
+    )
+    return replace(decl, variants=variants)
+
+
+def _fields_at(fields: tuple[Field, ...], version: int) -> tuple[Field, ...]:
+    return tuple(replace(f, type=_plain(f.type)) for f in fields if f.since <= version)
+
+
+def _plain(type_: Type) -> Type:
+    """The type without bounds that exclude nothing: ``u8 max 255`` is ``u8``."""
+    if isinstance(type_, Scalar) and type_.kind in INT_BITS:
+        bits, signed = INT_BITS[type_.kind], type_.kind.startswith("i")
+        return _without(type_, -(1 << bits - 1) if signed else 0, (1 << bits - signed) - 1)
+    if isinstance(type_, Scalar) and type_.kind == "char":
+        return _without(type_, 0, 0x10FFFF)
+    if isinstance(type_, (Array, List, Option)):
+        return replace(type_, item=_plain(type_.item))
+    if isinstance(type_, Map):
+        return replace(type_, key=_plain(type_.key), value=_plain(type_.value))
+    if isinstance(type_, Tuple):
+        return Tuple(tuple(_plain(item) for item in type_.items))
+    return type_
+
+
+def _without(type_: Scalar, least: int, most: int) -> Scalar:
+    lo: Optional[float] = None if type_.lo == least else type_.lo
+    hi: Optional[float] = None if type_.hi == most else type_.hi
+    return replace(type_, lo=lo, hi=hi)
+
+
+# --------------------------------------------------------------------------------------------
+# Conversations
+# --------------------------------------------------------------------------------------------
+
+
+def _conversation(c: Conversation, p: Protocol, version: int) -> list[str]:
+    """The machine itself: every move by itself, and no state that nothing leads to."""
+    newer = {m.name for m in own_messages(p) if m.since > version}
+    own = [m.name for m in own_messages(p) if m.since <= version]
+
+    def tells(message: str, state: str, target: str) -> bool:
+        """Not what is newer, and not that an imported message, legal everywhere, is legal here."""
+        return message in own or (message not in newer and target != state)
+
+    states = {s.name: s for s in c.states}
+    reached: dict[str, list[str]] = {}
+    waiting = [c.start]
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        moves = [move for move in _moves(states[name], own) if tells(move[1], name, move[2])]
+        reached[name] = sorted(f"{side} {message} -> {to}" for side, message, to in moves)
+        waiting += [to for _, _, to in moves]
+    lines = [f"conversation {c.name} start {c.start}"]
+    for name in sorted(reached):
+        state = states[name]
+        within = f" within {state.within_ms}ms" if state.within_ms is not None else ""
+        lines += indented([f"{'final' if state.final else 'state'} {name}{within}"])
+        lines += indented(indented(reached[name]))
+    return lines
+
+
+def _moves(state: State, own: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Every (side, message, next state), wildcards and 'either' spelled out."""
+    for side in SIDES:
+        rules = [r for r in state.rules if r.side in (side, Side.EITHER)]
+        named = {message for r in rules for message in r.messages}
+        for rule in rules:
+            for message in rule.messages or [m for m in own if m not in named]:
+                yield side.value, message, rule.target or state.name
