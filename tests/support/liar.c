@@ -210,39 +210,49 @@ static void lie(play *p, side *me, size_t at)
     p->story.lies++;
 }
 
+/* A lie shows at its first byte: one that happens to say the truth there, which one byte in 256
+ * does, is none yet, and is left out. So is one about bytes that are not there yet. */
 static void tamper(play *p, side *me, uint8_t how)
 {
     size_t at = me->wire_len > 0 ? ((size_t)next(p) << 8 | next(p)) % me->wire_len : 0;
     size_t len = 1 + next(p);
+    uint8_t *wire = me->wire;
+    uint8_t made[32];
 
-    len = len < me->wire_len - at ? len : me->wire_len - at;
-    if (me->lied) {
-        return; /* a second lie could take the first one back */
+    if (me->lied || at + len >= me->wire_len || len > WIRE_MAX - me->wire_len) {
+        return; /* a second lie could also take the first one back */
     }
-    if (how == 3) { /* something of the wire's own */
-        len = 1 + next(p) % 32;
-        if (len <= WIRE_MAX - me->wire_len) {
+    switch (how) {
+    case 0: /* a bit is turned */
+        lie(p, me, at);
+        wire[at] ^= (uint8_t)(1u << next(p) % 8);
+        break;
+    case 1: /* some are lost */
+        if (wire[at] != wire[at + len]) {
             lie(p, me, at);
-            memmove(me->wire + at + len, me->wire + at, me->wire_len - at);
-            for (size_t i = 0; i < len; i++) {
-                me->wire[at + i] = next(p);
-            }
+            memmove(wire + at, wire + at + len, me->wire_len - at - len);
+            me->wire_len -= len;
+        }
+        break;
+    case 2: /* some come twice */
+        if (wire[at] != wire[at + len]) {
+            lie(p, me, at + len);
+            memmove(wire + at + len, wire + at, me->wire_len - at);
             me->wire_len += len;
         }
-        return;
-    }
-    if (len == 0 || (how == 2 && len > WIRE_MAX - me->wire_len)) {
-        return;
-    }
-    lie(p, me, how == 2 ? at + len : at);
-    if (how == 0) { /* a bit is turned */
-        me->wire[at] ^= (uint8_t)(1u << next(p) % 8);
-    } else if (how == 1) { /* some are lost */
-        memmove(me->wire + at, me->wire + at + len, me->wire_len - at - len);
-        me->wire_len -= len;
-    } else { /* some come twice */
-        memmove(me->wire + at + len, me->wire + at, me->wire_len - at);
-        me->wire_len += len;
+        break;
+    default: /* something of the wire's own */
+        len = 1 + len % sizeof made;
+        for (size_t i = 0; i < len; i++) {
+            made[i] = next(p);
+        }
+        if (made[0] != wire[at]) {
+            lie(p, me, at);
+            memmove(wire + at + len, wire + at, me->wire_len - at);
+            memcpy(wire + at, made, len);
+            me->wire_len += len;
+        }
+        break;
     }
 }
 
