@@ -440,6 +440,21 @@ static void np_session_tick_idle(np_session *s)
     s->pinged = np__session_emit_base(s, BASE_PING_ID, &ping) == NP_OK;
 }
 
+/* An end that was to be in order takes too long: what is queued is lost, or the peer has not said
+ * goodbye. */
+static void np_session_cut_short(np_session *s, const np_fault *fault)
+{
+    if (s->phase == NP_PHASE_CLOSING && s->end_err == NP_OK) {
+        s->end_err = NP_ERR_DEADLINE;
+        s->end_stage = NP_SESSION_STAGE_DEADLINE;
+        if (s->end != NULL) {
+            s->end->fault = *fault;
+            s->end->has_fault = true;
+        }
+    }
+    np__session_closed(s);
+}
+
 void np_session_tick(np_session *s, np_time now)
 {
     np_str none = {NULL, 0};
@@ -451,7 +466,7 @@ void np_session_tick(np_session *s, np_time now)
         fault = np_session_late("session.stall_ms", s->options->stall_ms);
         np__session_cause(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, false,
                           NP_SESSION_NO_REASON, &fault, none);
-        np__session_closed(s);
+        np_session_cut_short(s, &fault);
     }
     if (now.mono_ms >= s->phase_deadline) {
         if (s->phase == NP_PHASE_HELLO) {
@@ -463,7 +478,8 @@ void np_session_tick(np_session *s, np_time now)
             fault.rule = state->name;
             np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_CONVERSATION, &fault);
         } else {
-            np__session_closed(s);
+            fault = np_session_late("session.close_ms", s->options->close_ms);
+            np_session_cut_short(s, &fault);
         }
     }
     if (now.mono_ms >= s->frame_deadline ||

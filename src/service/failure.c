@@ -127,6 +127,9 @@ static np_stage stage_of(const np_conn *conn, const np_session_event *event)
     case NP_SESSION_STAGE_PEER:
         return conn->opened ? NP_STAGE_MESSAGE : NP_STAGE_HELLO;
     case NP_SESSION_STAGE_DEADLINE:
+        if (event->fault != NULL && strcmp(event->fault->where, "session.close_ms") == 0) {
+            return NP_STAGE_CLOSE;
+        }
         if (!conn->opened) {
             return NP_STAGE_HELLO;
         }
