@@ -131,6 +131,8 @@ static void start_watchers(np_loop *loop)
 
     ev_prepare_init(&ev->prepare, on_prepare);
     ev_check_init(&ev->check, on_check);
+    /* Before whatever else has happened, signals included: it makes the time a new one. */
+    ev_set_priority(&ev->check, EV_MAXPRI);
     ev_idle_init(&ev->idle, on_idle);
     ev_init(&ev->timer, on_timer);
     ev->prepare.data = loop;

@@ -681,6 +681,72 @@ static void test_randomness(void **state)
     assert_memory_not_equal(a, b, sizeof a);
 }
 
+/* How far the loop's time is behind the clock where nothing but a signal or a post wakes it. */
+typedef struct woken {
+    uint64_t behind_ms;
+    bool by_signal;
+} woken;
+
+static void note_time(np_loop *loop, void *user)
+{
+    woken *w = user;
+
+    w->behind_ms = np__loop_clock().mono_ms - np_loop_now(loop).mono_ms;
+    np_loop_stop(loop);
+}
+
+static void ask_time(np_loop *loop, void *user)
+{
+    (void)user;
+    (void)np_loop_now(loop);
+}
+
+static void on_woken(np_loop *loop, int number, void *user)
+{
+    (void)number;
+    note_time(loop, user);
+}
+
+/* A thread that wakes the loop after a while. */
+typedef struct waker {
+    np_loop *loop;
+    woken *woken;
+} waker;
+
+static void *wake(void *user)
+{
+    const waker *w = user;
+
+    (void)usleep(300000);
+    if (w->woken->by_signal) {
+        (void)kill(getpid(), SIGUSR1);
+    } else if (np_loop_post(w->loop, note_time, w->woken) != NP_OK) {
+        abort();
+    }
+    return NULL;
+}
+
+static void test_time_is_fresh_after_a_sleep(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        np_loop *loop = NULL;
+        woken w = {.behind_ms = 0, .by_signal = i == 1};
+        waker by;
+        pthread_t thread;
+
+        assert_int_equal(np_loop_new(&loop, NULL), NP_OK);
+        assert_int_equal(np_loop_on_signal(loop, SIGUSR1, on_woken, &w), NP_OK);
+        by = (waker){loop, &w};
+        assert_int_equal(np_loop_post(loop, ask_time, NULL), NP_OK); /* so that it has an old one */
+        assert_int_equal(pthread_create(&thread, NULL, wake, &by), 0);
+        assert_int_equal(np_loop_run(loop), NP_OK);
+        (void)pthread_join(thread, NULL);
+        assert_true(w.behind_ms < 100);
+        np_loop_free(loop);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -697,6 +763,7 @@ int main(void)
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_signals_of_others),
         cmocka_unit_test(test_signal_without_descriptors),
+        cmocka_unit_test(test_time_is_fresh_after_a_sleep),
         cmocka_unit_test(test_tasks),
         cmocka_unit_test(test_task_ends_within_its_run),
         cmocka_unit_test(test_names_are_never_used_twice),

@@ -13,7 +13,7 @@
 #include "support/hex.h"
 #include "selftest/twin.h"
 
-static const np__twin_effort thorough = {true, 200, 1000, 0x76656374};
+static const np__twin_effort thorough = {true, 256, 1000, 0x76656374};
 static const np__twin_effort quick = {false, 0, 5, 0x76656374};
 
 static json_t *vectors;
