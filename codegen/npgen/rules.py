@@ -34,6 +34,8 @@ RULES: dict[str, str] = {
     "keyword": "a name means something else in C or C++",
     "duplicate-name": "a name is declared twice",
     "name-collision": "two declarations would have the same name in C",
+    "file-collision": "files of two protocols would have the same names",
+    "file-taken": "a file to be generated is there already and is another's",
     "reserved-name": "a declaration uses a name that the schema reserves",
     "const-unknown": "a constant that is declared nowhere, or only further down",
     "value-kind": "a value of the wrong kind (text instead of a number and so on)",
