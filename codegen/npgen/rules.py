@@ -103,6 +103,7 @@ LINTS: dict[str, str] = {
     "unused": "a struct, enum or constant that nothing uses",
     "unmentioned": "a message that no conversation mentions",
     "state-stuck": "a state in which nothing may be said and that is not final",
+    "messages-cross": "two messages that may be sent at once and part the sides' states",
     "id-order": "messages that do not stand in the order of their ids",
     "redundant-name": "a field or variant that repeats its owner's name",
     "negative-name": "a bool whose name is a negation",
