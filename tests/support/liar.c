@@ -202,48 +202,63 @@ static void say(play *p, side *me, size_t len)
     }
 }
 
-/* From here on, what comes to this side is not what the other has sent. */
-static void lie(play *p, side *me, size_t at)
+/* Changes the wire at a place; `how`: 0 a bit is turned, 1 bytes are lost, 2 they come twice, 3
+ * there are some of the wire's own. Returns the wire's length after it. */
+static size_t change(play *p, uint8_t *wire, size_t wire_len, size_t at, uint8_t how)
 {
-    me->honest = at < me->honest ? at : me->honest;
-    me->lied = true;
-    p->story.lies++;
+    size_t len = 1 + next(p);
+
+    len = len < wire_len - at ? len : wire_len - at;
+    if (how == 3) {
+        len = 1 + next(p) % 32;
+    }
+    if (how >= 2 && len > WIRE_MAX - wire_len) {
+        return wire_len;
+    }
+    if (how == 0) {
+        wire[at] ^= (uint8_t)(1u << next(p) % 8);
+        return wire_len;
+    }
+    if (how == 1) {
+        memmove(wire + at, wire + at + len, wire_len - at - len);
+        return wire_len - len;
+    }
+    memmove(wire + at + len, wire + at, wire_len - at);
+    for (size_t i = 0; how == 3 && i < len; i++) {
+        wire[at + i] = next(p);
+    }
+    return wire_len + len;
 }
 
+/* From some place on, what comes to this side is not what the other has sent. The place is that of
+ * the first byte that differs: one of the wire's own may be by chance what it stands for, and then
+ * a record that lacked only that byte is whole. Where nothing differs as far as the wire is known,
+ * it is left as it was. */
 static void tamper(play *p, side *me, uint8_t how)
 {
     size_t at = me->wire_len > 0 ? ((size_t)next(p) << 8 | next(p)) % me->wire_len : 0;
-    size_t len = 1 + next(p);
+    size_t was_len = me->wire_len;
+    uint8_t *was = NULL;
 
-    len = len < me->wire_len - at ? len : me->wire_len - at;
-    if (me->lied) {
+    if (me->lied || was_len == 0) {
         return; /* a second lie could take the first one back */
     }
-    if (how == 3) { /* something of the wire's own */
-        len = 1 + next(p) % 32;
-        if (len <= WIRE_MAX - me->wire_len) {
-            lie(p, me, at);
-            memmove(me->wire + at + len, me->wire + at, me->wire_len - at);
-            for (size_t i = 0; i < len; i++) {
-                me->wire[at + i] = next(p);
-            }
-            me->wire_len += len;
-        }
-        return;
+    was = malloc(was_len);
+    REQUIRE(was != NULL);
+    memcpy(was, me->wire, was_len);
+    me->wire_len = change(p, me->wire, was_len, at, how);
+    while (at < was_len && at < me->wire_len && me->wire[at] == was[at]) {
+        at++;
     }
-    if (len == 0 || (how == 2 && len > WIRE_MAX - me->wire_len)) {
-        return;
+    if (at < was_len && at < me->wire_len) {
+        me->honest = at < me->honest ? at : me->honest;
+        me->lied = true;
+        p->story.lies++;
+    } else {
+        memcpy(me->wire, was, was_len);
+        me->wire_len = was_len;
     }
-    lie(p, me, how == 2 ? at + len : at);
-    if (how == 0) { /* a bit is turned */
-        me->wire[at] ^= (uint8_t)(1u << next(p) % 8);
-    } else if (how == 1) { /* some are lost */
-        memmove(me->wire + at, me->wire + at + len, me->wire_len - at - len);
-        me->wire_len -= len;
-    } else { /* some come twice */
-        memmove(me->wire + at + len, me->wire + at, me->wire_len - at);
-        me->wire_len += len;
-    }
+    free(was);
 }
 
 static void pass_time(play *p, uint64_t ms)
