@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from typing import Iterable, Iterator
 
 from .claims import Claim, claims, const_claim
 from .diagnostics import Reporter
@@ -22,6 +22,7 @@ from .names import (
     UPPER_MACROS,
     VALUE_NAME,
     snake,
+    takes_files,
 )
 from .parse_conversation import ANY_STATE
 from .parse_packet import RESERVED_WORDS
@@ -188,13 +189,12 @@ def in_style(name: str, style: str) -> str:
 
 
 def _check_protocol_names(root: Unit, reporter: Reporter) -> None:
-    """Two protocols of one name would share the prefix of all their C names."""
-    seen: dict[str, Unit] = {}
+    seen: list[tuple[str, str]] = []
     for unit in root.closure:
-        other = seen.setdefault(unit.name, unit)
-        if other is not unit and unit.schema.header is not None:
-            text = f"{other.source.display} is a protocol '{unit.name}', too; rename one"
-            reporter.error(unit.schema.header.name.span, "duplicate-name", text)
+        header, where = unit.schema.header, unit.source.display
+        if header is not None:
+            check_apart(seen, unit.name, where, header.name.span, reporter)
+            seen.append((unit.name, where))
     packets: dict[str, Name] = {}
     conversations: dict[str, Name] = {}
     for node in root.schema.declarations:
@@ -205,6 +205,20 @@ def _check_protocol_names(root: Unit, reporter: Reporter) -> None:
                 what = "packet" if isinstance(node, PacketNode) else "conversation"
                 text = f"{what} '{first.text}' is already declared in line {first.span.line}"
                 reporter.error(node.name.span, "duplicate-name", f"{text}; rename one")
+
+
+def check_apart(
+    others: Iterable[tuple[str, str]], name: str, source: str, span: Span, reporter: Reporter
+) -> None:
+    """Report a protocol whose C names or files would be those of others (name, source)."""
+    for other, where in others:
+        if other == name:
+            # They would share the prefix of all their C names.
+            text = f"{where} is a protocol '{name}', too; rename one"
+            reporter.error(span, "duplicate-name", text)
+        elif takes_files(other, name):
+            text = f"protocol '{other}' ({where}) has files '{max(other, name, key=len)}.*', too"
+            reporter.error(span, "file-collision", f"{text}; rename one of the two")
 
 
 def _check_reserved(protocol: Protocol, root: Unit, reporter: Reporter) -> None:

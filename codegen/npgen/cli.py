@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from . import GENERATOR_VERSION
+from .check_names import check_apart
 from .diagnostics import Reporter, format_all
 from .format import format_source
 from .lint import lint, lint_unmentioned
 from .load import Result, load_result
 from .model import Protocol
-from .overwrite import clashes
+from .overwrite import check_free
 from .rules import BREAKS, LINTS
 from .source import read_source
 
@@ -191,26 +192,23 @@ def _generate(
     generate: Callable[[Protocol, Path], list[Path]],
 ) -> int:
     """Make the files of all schemas, or print their names; nothing if a schema has errors."""
-    protocols: dict[str, Protocol] = {}
+    protocols: list[Protocol] = []
     failed = False
     for result in _load(arguments):
-        failed |= _print(result.reporter)
-        if result.protocol is None:
-            continue
-        if not arguments.list_outputs:
+        p = result.protocol
+        if p is not None:
+            others = [(other.name, other.source) for other in protocols]
+            check_apart(others, p.name, p.source, p.span, result.reporter)
+            if not arguments.list_outputs:
+                check_free(arguments.out, p, outputs(p), result.reporter)
+            protocols.append(p)
+        if _print(result.reporter):
+            failed = True
+        elif not arguments.list_outputs:
             _warn(result)
-        other = protocols.setdefault(result.protocol.name, result.protocol)
-        if other is not result.protocol:
-            what = f"{other.source} and {result.protocol.source}"
-            print(f"npgen: {what} are both protocol '{other.name}'", file=sys.stderr)
-            failed = True
-    if not failed and not arguments.list_outputs:
-        for clash in clashes(arguments.out, [(p, outputs(p)) for p in protocols.values()]):
-            print(f"npgen: {clash}", file=sys.stderr)
-            failed = True
     if failed:
         return FAILED
-    for protocol in protocols.values():
+    for protocol in protocols:
         if arguments.list_outputs:
             paths = [arguments.out / name for name in outputs(protocol)]
         else:

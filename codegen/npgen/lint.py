@@ -10,6 +10,7 @@ import re
 from dataclasses import fields as dataclass_fields, is_dataclass
 from typing import Iterator, Union
 
+from .crossing import crossings
 from .diagnostics import Reporter, TooManyErrors
 from .model import (
     INT_BITS,
@@ -84,6 +85,8 @@ class _Linter:
         self._id_order()
         for conversation in self.protocol.conversations:
             self._stuck(conversation)
+            for span, text in crossings(self.protocol, conversation):
+                self.warn(span, "messages-cross", text)
         self.unmentioned()
 
     # -- declarations -------------------------------------------------------------------------

@@ -93,6 +93,16 @@ UPPER_MACROS = re.compile(
 UNUSABLE = C_KEYWORDS | CXX_KEYWORDS | MACROS
 """Names that no C or C++ struct member may have."""
 
+FILE_SUFFIXES = ("schema", "parse", "service", "conversation", "test", "fuzz")
+"""A protocol ``a`` has files ``a.c``, ``a_schema.c`` and so on."""
+
+
+def takes_files(one: str, other: str) -> bool:
+    """Whether files of two protocols would have the same names."""
+    short, long = sorted((one, other), key=len)
+    return one == other or long in {f"{short}_{suffix}" for suffix in FILE_SUFFIXES}
+
+
 C_HEADERS = _words(
     """
     assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign

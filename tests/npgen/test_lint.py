@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
 import unittest
 from pathlib import Path
@@ -22,6 +23,8 @@ CASES = {
     "conversation c { start s; state s { client M; } }",
     "state-stuck": "/// D.\nmessage M = 1 {}\n"
     "conversation c { start s; state s { client M -> t; } state t {} }",
+    "messages-cross": "/// D.\nmessage M = 1 {}\n/// D.\nmessage N = 2 {}\n"
+    "conversation c { start s; state s { client M; server N -> t; } state t { server M; } }",
     "id-order": "/// D.\nmessage M = 2 {}\n/// D.\nmessage N = 1 {}",
     "redundant-name": "/// D.\nmessage User = 1 { user_name: u8; }",
     "negative-name": "/// D.\nmessage M = 1 { not_ready: bool; disable_cache: bool; }",
@@ -65,6 +68,148 @@ class Lint(unittest.TestCase):
 
     def test_clean(self) -> None:
         self.assertEqual(warnings_of(CLEAN), [])
+
+
+TWO = "/// D.\nmessage X = 1 {}\n/// D.\nmessage Y = 2 {}\n/// D.\nrequest Z = 3 {} -> R;\n"
+TWO += "/// D.\nstruct R {}\n"
+
+
+class Crossing(unittest.TestCase):
+    """Messages that both sides may send at once."""
+
+    def texts(self, states: str, header: str = "") -> list[str]:
+        messages = TWO.replace("= 1", "= 256").replace("= 2 ", "= 257 ").replace("= 3", "= 258")
+        text = f"{header}{messages}conversation talk {{ start s; {states} }}"
+        with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):
+            Path("demo.np").write_text(HEADER + text, encoding="utf-8")
+            result = load_result(Path("demo.np"))
+            assert result.protocol is not None and result.unit is not None, result.reporter
+            lint(result.protocol, result.unit, result.reporter)
+            return [d.text for d in result.reporter.in_order() if d.rule == "messages-cross"]
+
+    def test_the_states_part(self) -> None:
+        states = "state s { client X -> a; server Y -> b; } state a { server Y; } state b { client X; }"
+        self.assertEqual(
+            self.texts(states),
+            [
+                "in state 's' the client's 'X' and the server's 'Y' may cross; then the client is in"
+                " 'a', and the server is in 'b': let both orders lead to one state, or let only one"
+                " side speak in 's'"
+            ],
+        )
+
+    def test_one_is_refused(self) -> None:
+        states = "state s { client X; server Y -> b; } state b { client Z; }"
+        self.assertEqual(
+            self.texts(states),
+            [
+                "in state 's' the client's 'X' and the server's 'Y' may cross; then the client is in"
+                " 'b', and the server refuses 'X' in 'b': let state 'b' still take 'X' from the"
+                " client, or let only one side speak in 's'"
+            ],
+        )
+        states = "state s { client Z -> d; server Y; } final d;"
+        self.assertEqual(
+            self.texts(states),
+            [
+                "in state 's' the client's 'Z' and the server's 'Y' may cross; then the client"
+                " refuses 'Y' in 'd', and the server is in 'd': go to 'd' by a state that still"
+                " takes 'Y' from the server until that side answers, or let only one side speak in"
+                " 's'"
+            ],
+        )
+
+    def test_both_are_refused(self) -> None:
+        (text,) = self.texts("state s { either X -> b; } state b { client Y; }")
+        self.assertIn("the client refuses 'X' in 'b', and the server refuses 'X' in 'b'", text)
+
+    def test_far_from_the_start_and_by_wildcards(self) -> None:
+        states = "state s { client X -> a; } state a { either *; server X -> b; } state b { client Z; }"
+        (text,) = self.texts(states)
+        self.assertIn("in state 'a' the client's 'X' and the server's 'X' may cross", text)
+        states = "state s { client X -> a; } state a { either *; server X -> a; } "
+        self.assertEqual(self.texts(states), [])
+
+    def test_an_imported_message_that_leads_somewhere(self) -> None:
+        base = 'import "netproto/base.np";\n'
+        states = "state s { client X; server Ping -> b; } state b { client Y; }"
+        (text,) = self.texts(states, base)
+        self.assertIn("'X' and the server's 'Ping' may cross; then the client is in 'b'", text)
+        states = "state s { either *; either Disconnect -> d; } final d;"
+        self.assertEqual(self.texts(states, base), [], "nobody judges what comes after parting")
+
+    def test_what_cannot_cross(self) -> None:
+        for states in (
+            "state s { client X -> a; } state a { server Y -> s; }",  # by turns
+            "state s { either X, Y, Z; }",  # nothing changes
+            "state s { client X -> a; server Y; } state a { server Y; client Z; }",  # still taken
+            "state s { client X -> a; server Y -> b; } state a { server Y -> c; }"
+            " state b { client X -> c; } state c { either Z; }",  # both orders, one state
+            "state s { either X -> a; } state a { either X, Y; }",  # whoever is first
+        ):
+            with self.subTest(states):
+                self.assertEqual(self.texts(states), [])
+
+    def test_the_condition_is_exact(self) -> None:
+        """Against a search: whether any words of both, however they cross, part two machines."""
+        rng = random.Random(7)
+        verdicts = {True: 0, False: 0}
+        for _ in range(300):
+            names = "sabc"[: rng.randint(2, 4)]
+            rules = {
+                (state, side, message): rng.choice(names)
+                for state in names
+                for side in ("client", "server")
+                for message in "XY"
+                if rng.random() < 0.3
+            }
+            bodies = {
+                state: "".join(
+                    f"{side} {m} -> {to}; " for (at, side, m), to in rules.items() if at == state
+                )
+                for state in names
+            }
+            reached = {"s"}
+            for _ in names:
+                reached |= {to for (at, _, _), to in rules.items() if at in reached}
+            states = " ".join(f"state {n} {{ {bodies[n]} }}" for n in names if n in reached)
+            parted = any(parts(rules, state) for state in reached)
+            self.assertEqual(bool(self.texts(states)), parted, states)
+            verdicts[parted] += 1
+        self.assertGreater(min(verdicts.values()), 30)
+
+
+Rules = dict[tuple[str, str, str], str]
+
+
+def parts(rules: Rules, state: str) -> bool:
+    """Whether up to three messages of each side, all under way at once, part the machines."""
+    words: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for side in ("client", "server"):
+        found = [(state, ())]
+        for at, word in found:
+            if len(word) < 3:
+                for m in "XY":
+                    if (at, side, m) in rules:
+                        found.append((rules[at, side, m], (*word, m)))
+        words[side] = found
+    for client_at, said in words["client"]:
+        for server_at, answered in words["server"]:
+            ends = [
+                heard(rules, client_at, "server", answered),
+                heard(rules, server_at, "client", said),
+            ]
+            if None in ends or ends[0] != ends[1]:
+                return True
+    return False
+
+
+def heard(rules: Rules, state: str, side: str, word: tuple[str, ...]) -> str | None:
+    """Where a machine is after what it hears; None if it refuses."""
+    at: str | None = state
+    for m in word:
+        at = None if at is None else rules.get((at, side, m))
+    return at
 
 
 if __name__ == "__main__":

@@ -9,15 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ..model import Conversation, Protocol, Rule, Side, Span, State
+from ..machine import SIDES, Machine
+from ..model import Conversation, Protocol, Side, Span, State
 from ..spell import duration
 from .release import own_messages
 from .report import Hurts, Report, quoted
-
-Move = tuple[str, Optional[Rule]]
-"""Where a message leads, and by which rule (None: it is legal everywhere)."""
-
-SIDES = (Side.CLIENT, Side.SERVER)
 
 
 def compare_conversations(
@@ -46,33 +42,6 @@ def compare_conversations(
         report.add("conversation-added", Hurts.NEW_READERS, (old.span, first.span), text)
 
 
-class _Machine:
-    """What may be said in the states of a conversation, wildcards spelled out."""
-
-    def __init__(self, p: Protocol, conversation: Conversation) -> None:
-        self.states = {s.name: s for s in conversation.states}
-        self.own = {m.name for m in own_messages(p)}
-
-    def move(self, state: str, side: Side, message: str) -> Optional[Move]:
-        """Where a message leads; None if it is illegal there."""
-        at = self.states[state]
-        wildcard: Optional[Rule] = None
-        for rule in at.rules:
-            if rule.side not in (side, Side.EITHER):
-                continue
-            if message in rule.messages:
-                return rule.target or state, rule
-            if rule.wildcard:
-                wildcard = rule
-        if message not in self.own:  # of an imported protocol: legal everywhere
-            return state, None
-        return None if wildcard is None else (wildcard.target or state, wildcard)
-
-    def mentioned(self) -> set[str]:
-        """All messages that rules name."""
-        return {m for s in self.states.values() for r in s.rules for m in r.messages}
-
-
 @dataclass
 class _Walk:
     old_protocol: Protocol
@@ -86,8 +55,8 @@ class _Walk:
 
     def run(self) -> None:
         """Walk all pairs of states that can be reached together."""
-        before = _Machine(self.old_protocol, self.old)
-        now = _Machine(self.new_protocol, self.new)
+        before = Machine(self.old, (m.name for m in own_messages(self.old_protocol)))
+        now = Machine(self.new, (m.name for m in own_messages(self.new_protocol)))
         imported = (before.mentioned() | now.mentioned()) - before.own - now.own
         letters = [(m, self.names[m]) for m in sorted(before.own) if m in self.names]
         letters += [(m, m) for m in sorted(imported)]

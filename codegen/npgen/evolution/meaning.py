@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import Iterable, Iterator, Optional
+from typing import Iterable, Optional
 
+from ..machine import SIDES, Machine
 from ..model import (
     INT_BITS,
     Array,
@@ -25,8 +26,6 @@ from ..model import (
     Option,
     Protocol,
     Scalar,
-    Side,
-    State,
     Struct,
     Tuple,
     Type,
@@ -37,8 +36,6 @@ from .release import names_in, own_messages
 
 OLDEST = 1
 """The oldest version that generated code speaks."""
-
-SIDES = (Side.CLIENT, Side.SERVER)
 
 
 def digests(p: Protocol) -> list[str]:
@@ -156,36 +153,26 @@ def _without(type_: Scalar, least: int, most: int) -> Scalar:
 def _conversation(c: Conversation, p: Protocol, version: int) -> list[str]:
     """The machine itself: every move by itself, and no state that nothing leads to."""
     newer = {m.name for m in own_messages(p) if m.since > version}
-    own = [m.name for m in own_messages(p) if m.since <= version]
-
-    def tells(message: str, state: str, target: str) -> bool:
-        """Not what is newer, and not that an imported message, legal everywhere, is legal here."""
-        return message in own or (message not in newer and target != state)
-
-    states = {s.name: s for s in c.states}
+    machine = Machine(c, (m.name for m in own_messages(p) if m.since <= version))
+    letters = [m for m in machine.letters() if m not in newer]
     reached: dict[str, list[str]] = {}
     waiting = [c.start]
     while waiting:
         name = waiting.pop()
         if name in reached:
             continue
-        moves = [move for move in _moves(states[name], own) if tells(move[1], name, move[2])]
-        reached[name] = sorted(f"{side} {message} -> {to}" for side, message, to in moves)
-        waiting += [to for _, _, to in moves]
+        lines: list[str] = []
+        for side, message in ((side, message) for side in SIDES for message in letters):
+            move = machine.move(name, side, message)
+            # That an imported message is legal is said only where it leads to another state.
+            if move is not None and (message in machine.own or move[0] != name):
+                lines.append(f"{side.value} {message} -> {move[0]}")
+                waiting.append(move[0])
+        reached[name] = sorted(lines)
     lines = [f"conversation {c.name} start {c.start}"]
     for name in sorted(reached):
-        state = states[name]
+        state = machine.states[name]
         within = f" within {state.within_ms}ms" if state.within_ms is not None else ""
         lines += indented([f"{'final' if state.final else 'state'} {name}{within}"])
         lines += indented(indented(reached[name]))
     return lines
-
-
-def _moves(state: State, own: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Every (side, message, next state), wildcards and 'either' spelled out."""
-    for side in SIDES:
-        rules = [r for r in state.rules if r.side in (side, Side.EITHER)]
-        named = {message for r in rules for message in r.messages}
-        for rule in rules:
-            for message in rule.messages or [m for m in own if m not in named]:
-                yield side.value, message, rule.target or state.name
