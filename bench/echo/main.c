@@ -42,11 +42,16 @@ typedef struct server {
 
 static server servers[] = {
     {.name = "netproto", .program = "server_netproto", .kind = LOAD_NETPROTO, .present = true},
-    {.name = "raw epoll", .program = "server_epoll", .kind = LOAD_RAW, .present = true},
-    {.name = "redis", .package = "redis-server", .kind = LOAD_REDIS},
+    {.name = "raw epoll",
+     .program = "server_epoll",
+     .limit = 1.1,
+     .kind = LOAD_RAW,
+     .present = true},
+    {.name = "redis", .package = "redis-server", .limit = 1.0, .kind = LOAD_REDIS},
     {.name = "nng",
      .program = "server_nng",
      .package = "libnng-dev",
+     .limit = 1.0,
      .kind = LOAD_NNG,
 #ifdef BENCH_NNG
      .present = true
@@ -55,6 +60,7 @@ static server servers[] = {
     {.name = "ZeroMQ",
      .program = "server_zmq",
      .package = "libzmq3-dev",
+     .limit = 1.0,
      .kind = LOAD_ZMQ,
 #ifdef BENCH_ZMQ
      .present = true
