@@ -116,8 +116,8 @@ NP_API void np_parser_due_more(np_parser *parser);
 NP_API void np_parser_due_since(np_parser *parser, uint32_t version);
 
 /* A type begins that is a machine of its own: the outermost value of a recursion; one within a
- * container of its own recursion (a level deeper); one that changes no depth, as it is held by value
- * or is no recursion but large and shared. */
+ * container of its own recursion (a level deeper); one that changes no depth, as it is held by
+ * value or is no recursion but large and shared. */
 typedef enum np_call_kind { NP_CALL_WHOLE, NP_CALL_DEEPER, NP_CALL_INSIDE } np_call_kind;
 NP_API void np_parser_due_call(np_parser *parser, const np_type *type, np_call_kind kind);
 NP_API void np_parser_due_return(np_parser *parser);
