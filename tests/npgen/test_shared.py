@@ -111,7 +111,8 @@ class Room(unittest.TestCase):
 
     def test_recursions_within_recursions_add_up(self) -> None:
         types = "\n".join(
-            f"struct Q{i} depth 8 max 4KiB {{ own: list<Q{i}> max 1; on: map<u8, Q{i + 1}> max 1; }}"
+            f"struct Q{i} depth 8 max 4KiB {{"
+            f" own: list<Q{i}> max 1; on: map<u8, Q{i + 1}> max 1; }}"
             for i in range(5)
         )
         p = protocol_of(types + "\nstruct Q5 { v: u8; }\nmessage M = 1 { q: Q0; }")
@@ -130,6 +131,14 @@ class Room(unittest.TestCase):
 
 class Others(unittest.TestCase):
     """What else is made of a schema."""
+
+    def test_examples_in_documents(self) -> None:
+        """Lists that are never empty: the least value has 2^18 parts."""
+        links = [f"struct L{i} {{ a: list<L{i + 1}> min 2 max 2; }}" for i in range(18)]
+        p = protocol_of("\n".join([*links, "struct L18 { v: u8; }", "message M = 1 { a: L0; }"]))
+        before = time.monotonic()
+        self.assertLess(len(EMITTERS["{name}.md"](p)), 50_000)
+        self.assertLess(time.monotonic() - before, 2)
 
     def test_graphs_and_tests(self) -> None:
         for length, kind in ((60, "enum"), (12, "list"), (12, "option")):
