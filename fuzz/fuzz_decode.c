@@ -8,12 +8,14 @@
 #include <string.h>
 
 #include "base.h"
+#include "borrower.h"
 #include "chain.h"
 #include "everything.h"
 #include "odd.h"
 #include "oracle.h"
 #include "parcel.h"
 #include "rust_message.h"
+#include "shared.h"
 #include "talk.h"
 #include "selftest/twin.h"
 
@@ -33,8 +35,9 @@ static uint64_t seed_of(const uint8_t *data, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static const np_protocol *const protocols[] = {
-        &everything_protocol, &oracle_protocol, &base_protocol, &rust_message_protocol,
-        &odd_protocol,        &parcel_protocol, &talk_protocol, &chain_protocol};
+        &everything_protocol, &oracle_protocol,  &base_protocol, &rust_message_protocol,
+        &odd_protocol,        &parcel_protocol,  &talk_protocol, &chain_protocol,
+        &shared_protocol,     &borrower_protocol};
     if (len < 2) {
         return 0;
     }

@@ -90,7 +90,7 @@ typedef enum np_token {
     NP_TOKEN_END,        /* it has none */
     NP_TOKEN_NONE,       /* an option is empty, or a field is newer than the version */
     NP_TOKEN_SOME,       /* an option has a value, or the version has the field */
-    NP_TOKEN_CALL,       /* a recursive type begins */
+    NP_TOKEN_CALL,       /* a type begins that is a machine of its own */
     NP_TOKEN_RETURN,     /* its value is complete */
     NP_TOKEN_BACK,       /* behind it, in the calling state */
     NP_TOKEN_CHOICE = 16 /* + position of the variant in its enum, or message in its protocol */
@@ -115,8 +115,9 @@ NP_API void np_parser_due_key(np_parser *parser, const np_type *type, const char
 NP_API void np_parser_due_more(np_parser *parser);
 NP_API void np_parser_due_since(np_parser *parser, uint32_t version);
 
-/* A recursive type begins: the outermost value of a recursion, one within a container of its own
- * recursion (a level deeper), or one held by value. */
+/* A type begins that is a machine of its own: the outermost value of a recursion; one within a
+ * container of its own recursion (a level deeper); one that changes no depth, as it is held by
+ * value or is no recursion but large and shared. */
 typedef enum np_call_kind { NP_CALL_WHOLE, NP_CALL_DEEPER, NP_CALL_INSIDE } np_call_kind;
 NP_API void np_parser_due_call(np_parser *parser, const np_type *type, np_call_kind kind);
 NP_API void np_parser_due_return(np_parser *parser);

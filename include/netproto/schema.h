@@ -198,7 +198,7 @@ typedef struct np_protocol {
     void (*parser_step)(np_parser *parser, int token);
     int (*parser_state)(np_parser_state state);
     uint32_t parser_levels; /* containers open at once, at most */
-    uint32_t parser_calls;  /* recursive types open at once, at most */
+    uint32_t parser_calls;  /* machines called at once, at most */
     uint32_t parser_keys;   /* bytes of map keys to remember at once, at most */
 } np_protocol;
 

@@ -251,9 +251,11 @@ static np_parse take_enum(np_parser *parser, np_event *event, np_u128 bits)
 
 static np_parse take_container(np_parser *parser, np_event *event, uint64_t count)
 {
+    if (!np__parser_open(parser, count)) {
+        return NP_PARSE_BAD;
+    }
     tell(parser, event, NP_EVENT_OPEN);
     event->count = count;
-    np__parser_open(parser, count);
     step(parser, NP_TOKEN_OPEN);
     return NP_PARSE_EVENT;
 }
@@ -386,13 +388,17 @@ static np_parse take_text(np_parser *parser, np_event *event, const uint8_t **da
 static np_parse take_call(np_parser *parser)
 {
     const np_type *type = parser->type;
-    np_open_call *call = &parser->calls[parser->call_count];
 
     if (parser->call_kind == NP_CALL_DEEPER && parser->depth + 1 >= type->depth) {
         np__parser_refuse(parser, NP_ERR_DEPTH, NULL, parser->offset, NP_GOT_NOTHING, 0);
         return NP_PARSE_BAD;
     }
-    *call = (np_open_call){type, parser->offset, parser->depth, parser->call_kind};
+    if (parser->call_count == parser->protocol->parser_calls) {
+        np__parser_refuse(parser, NP_ERR_STATE, NULL, parser->offset, NP_GOT_NOTHING, 0);
+        return NP_PARSE_BAD; /* the generator counted wrong: better no message than no stack */
+    }
+    parser->calls[parser->call_count] =
+        (np_open_call){type, parser->offset, parser->depth, parser->call_kind};
     if (parser->call_kind == NP_CALL_WHOLE) {
         parser->depth = 0;
     } else if (parser->call_kind == NP_CALL_DEEPER) {

@@ -31,7 +31,7 @@ typedef struct np_level {
     bool has_key;
 } np_level;
 
-/* One recursive type that is being read. */
+/* One type that is being read and is a machine of its own. */
 typedef struct np_open_call {
     const np_type *type;
     uint64_t begin;
@@ -80,8 +80,9 @@ bool np__parser_refuse(np_parser *parser, np_err err, const char *rule, uint64_t
 bool np__parser_check_scalar(np_parser *parser, np_u128 bits);
 bool np__parser_check_length(np_parser *parser, uint64_t len);
 
-/* Open containers, and the order of a map's keys. */
-void np__parser_open(np_parser *parser, uint64_t count);
+/* Open containers, and the order of a map's keys. Opening fails with NP_ERR_STATE if the protocol
+ * left no room for it, which a generated one never does. */
+bool np__parser_open(np_parser *parser, uint64_t count);
 void np__parser_close(np_parser *parser);
 void np__parser_take_key(np_parser *parser, const uint8_t *data, size_t len);
 bool np__parser_end_key(np_parser *parser);

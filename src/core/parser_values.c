@@ -139,17 +139,31 @@ bool np__parser_check_length(np_parser *parser, uint64_t len)
 
 /* Containers ----------------------------------------------------------------------------------- */
 
-void np__parser_open(np_parser *parser, uint64_t count)
+/* Bytes to remember of a container's last key. */
+static uint32_t key_room(const np_type *type)
 {
-    np_level *level = &parser->levels[parser->level_count++];
-
-    *level = (np_level){count, parser->type, parser->where, parser->key_used, 0, false};
-    if (parser->type->kind == NP_KIND_MAP) {
-        const np_type *key = parser->type->key;
-        bool sized =
-            key->kind == NP_KIND_STR || key->kind == NP_KIND_BYTES || key->kind == NP_KIND_ARRAY;
-        parser->key_used += sized ? (uint32_t)key->max : 16;
+    if (type->kind != NP_KIND_MAP) {
+        return 0;
     }
+    np_kind key = type->key->kind;
+    bool sized = key == NP_KIND_STR || key == NP_KIND_BYTES || key == NP_KIND_ARRAY;
+    return sized ? (uint32_t)type->key->max : 16;
+}
+
+bool np__parser_open(np_parser *parser, uint64_t count)
+{
+    const np_protocol *protocol = parser->protocol;
+    uint32_t room = key_room(parser->type);
+
+    if (parser->level_count == protocol->parser_levels ||
+        room > protocol->parser_keys - parser->key_used) {
+        /* The generator counted wrong. */
+        return np__parser_refuse(parser, NP_ERR_STATE, NULL, parser->begin, NP_GOT_NOTHING, 0);
+    }
+    parser->levels[parser->level_count++] =
+        (np_level){count, parser->type, parser->where, parser->key_used, 0, false};
+    parser->key_used += room;
+    return true;
 }
 
 void np__parser_close(np_parser *parser)

@@ -103,7 +103,9 @@ def examples(text: str) -> list[bytes | None]:
     """What a document's examples encode; None for one that is not shown whole."""
     blocks = re.findall(r"With the least values[^\n]*\n\n```\n(.*?)```", text, re.DOTALL)
     return [
-        None if " more" in block else bytes.fromhex("".join(r[:24] for r in block.splitlines()))
+        None
+        if "\n..." in block or " more " in block
+        else bytes.fromhex("".join(r[:24] for r in block.splitlines()))
         for block in blocks
     ]
 

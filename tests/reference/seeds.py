@@ -1,6 +1,6 @@
 """Writes the seeds of fuzz/fuzz_decode.c and fuzz/fuzz_frame_parse.c: fuzz/corpus/decode/ from the
-vectors of this folder and of the bincode crate, fuzz/corpus/frame_parse/ by hand.
-
+vectors of this folder and of the bincode crate and from examples of schemas,
+fuzz/corpus/frame_parse/ by hand.
     python3 tests/reference/seeds.py
 """
 
@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 VECTORS = ROOT / "tests" / "vectors"
 CORPUS = ROOT / "fuzz" / "corpus"
+sys.path.insert(0, str(ROOT / "codegen"))
+
+from npgen.emit.shapes import own_messages, place_of  # noqa: E402
+from npgen.load import load  # noqa: E402
+from npgen.model import Struct  # noqa: E402
+from npgen.selftest.cases import Cases  # noqa: E402
+from npgen.selftest.wire import encode  # noqa: E402
 
 EVERYTHING, ORACLE, BASE, RUST = range(4)  # the order in fuzz_decode.c
+CHAIN, SHARED, BORROWER = 7, 8, 9
 LARGEST = 700
 MOST = 3  # seeds of a type
 
@@ -73,6 +82,30 @@ def bincode() -> None:
         written[name] = written.get(name, 0) + 1
         if len(value) <= LARGEST and written[name] <= MOST:
             write("decode", f"{name} {written[name]}", head + value)
+
+
+def examples(number: int, name: str) -> None:
+    """What the schema's tests are made of: the typical value of each message and reply, and values
+    that differ from it by a variant."""
+    path = ROOT / "tests" / "schema" / f"{name}.np"
+    protocol, _ = load(path, [], str(path))
+    assert protocol is not None
+    cases = Cases(protocol)
+    for m in own_messages(protocol):
+        values = [(0, m.name, cases.of(cases.typical(m), place_of(m)))]
+        if m.reply is not None:
+            reply = protocol.types[m.reply]
+            assert isinstance(reply, Struct)
+            found = cases.of(cases.typical_struct(reply), place_of(reply))
+            values.append((0x80, f"{m.name} reply", found))
+        for bit, label, made in values:
+            for case in made:
+                last = case.name.rsplit(".", 1)[-1]
+                if case.refusal is None and (last in ("typical", "least") or "in_" in last):
+                    data = u32(m.id) + encode(case.value, protocol.version)
+                    head = bytes([number, bit | protocol.version - 1])
+                    if len(data) <= LARGEST:
+                        write("decode", f"{name} {label} {case.name}", head + data)
 
 
 def u32(number: int) -> bytes:
@@ -136,6 +169,9 @@ def main() -> None:
     everything()
     bincode()
     base()
+    examples(CHAIN, "chain")
+    examples(SHARED, "shared")
+    examples(BORROWER, "borrower")
     frames()
     print({folder.name: len(list(folder.iterdir())) for folder in CORPUS.iterdir()})
 

@@ -17,12 +17,14 @@
 #include <cmocka.h>
 
 #include "base.h"
+#include "borrower.h"
 #include "chain.h"
 #include "everything.h"
 #include "odd.h"
 #include "oracle.h"
 #include "parcel.h"
 #include "rust_message.h"
+#include "shared.h"
 #include "talk.h"
 #include "selftest/make.h"
 #include "selftest/twin.h"
@@ -251,6 +253,8 @@ int main(void)
     add_targets(&parcel_protocol);
     add_targets(&talk_protocol);
     add_targets(&chain_protocol);
+    add_targets(&shared_protocol);
+    add_targets(&borrower_protocol);
     signal(SIGABRT, on_abort);
     if (__sanitizer_set_death_callback != NULL) {
         __sanitizer_set_death_callback(tell_case);

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Iterator
 
 from ..bounds import limits
@@ -56,10 +57,11 @@ class Piece:
 def example(p: Protocol, message: Message) -> list[str]:
     """The lines of a message's example."""
     head = Piece(message.id.to_bytes(4, "little"), f"id {message.id}")
-    pieces = [head, *_Example(p).fields(message.fields, "")]
-    rows = [row for piece in pieces for row in _rows(piece)]
+    pieces = chain([head], _Example(p).fields(message.fields, ""))
+    # No more is made than is shown: a value may have millions of parts.
+    rows = list(islice((row for piece in pieces for row in _rows(piece)), MAX_ROWS + 1))
     if len(rows) > MAX_ROWS:
-        rows = [*rows[:MAX_ROWS], "..."]
+        rows[MAX_ROWS] = "..."
     return rows
 
 

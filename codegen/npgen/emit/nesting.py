@@ -7,7 +7,8 @@ keeps a record of each that is open.
 
 from __future__ import annotations
 
-from typing import Iterable
+from functools import reduce
+from typing import Callable, Iterable, Optional
 
 from ..model import (
     Array,
@@ -30,6 +31,11 @@ from .shapes import components, own_messages, refs_in, rule_of
 
 Needs = tuple[int, int, int]
 """Containers open at once, called types open at once, bytes of map keys to remember."""
+
+NOTHING: Needs = (0, 0, 0)
+
+RefNeeds = Callable[[Ref], Optional[Needs]]
+"""What the paths need that begin at a reference."""
 
 
 def is_raw_bytes(t: Type) -> bool:
@@ -123,18 +129,20 @@ class _Letters:
 
 
 # --------------------------------------------------------------------------------------------
-# What a parser must have room for
+# What a parser must have room for: what is open at once lies on one path through the schema, and
+# the greatest need of any path is known beforehand.
 # --------------------------------------------------------------------------------------------
 
 
 def needs(p: Protocol) -> Needs:
     """The greatest needs of any message or reply."""
-    counter = _Needs(p)
-    total: Needs = (0, 0, 0)
+    paths = _Paths(p)
+    total = NOTHING
     for m in own_messages(p):
-        total = _greater(total, counter.fields(m.fields, None))
+        for f in m.fields:
+            total = _greater(total, paths.type(f.type))
         if m.reply is not None:
-            total = _greater(total, counter.type(Ref(m.reply), None))
+            total = _greater(total, paths.type(Ref(m.reply)))
     return total
 
 
@@ -146,61 +154,75 @@ def _plus(a: Needs, b: Needs) -> Needs:
     return a[0] + b[0], a[1] + b[1], a[2] + b[2]
 
 
-class _Needs:
+class _Paths:
+    """The greatest needs of paths, by where they begin. Each type is looked at once."""
+
     def __init__(self, p: Protocol) -> None:
         self._p = p
         self._cycles = components(p)
         self._shared = shared(p)
-        self._known: dict[tuple[str, int | None], Needs] = {}
+        self._known: dict[str, Needs] = {}
 
-    def fields(self, fields: tuple[Field, ...], cycle: int | None) -> Needs:
-        total: Needs = (0, 0, 0)
-        for f in fields:
-            total = _greater(total, self.type(f.type, cycle))
-        return total
+    def type(self, t: Type) -> Needs:
+        """Paths through a type that stands outside of its recursion, if it has one."""
+        return self._through(t, NOTHING, self._named) or NOTHING
 
-    def type(self, t: Type, cycle: int | None) -> Needs:
-        """Needs of a type within a recursion (its number) or outside of any."""
-        if is_value(self._p, t):
-            return 0, 0, 0
-        if isinstance(t, (Array, List)):
-            return _plus((1, 0, 0), self.type(t.item, cycle))
-        if isinstance(t, Map):
-            return _plus((1, 0, _key_room(t.key)), self.type(t.value, cycle))
-        if isinstance(t, Option):
-            return self.type(t.item, cycle)
-        if isinstance(t, Tuple):
-            total: Needs = (0, 0, 0)
-            for item in t.items:
-                total = _greater(total, self.type(item, cycle))
-            return total
-        assert isinstance(t, Ref)
-        own = self._cycles.get(t.name)
-        if own is None:
-            return self._decl(self._p.types[t.name], cycle)
-        if own == cycle:
-            return 0, 0, 0  # counted by whoever entered the recursion
-        return self._recursion(own)
-
-    def _decl(self, decl: Decl, cycle: int | None) -> Needs:
-        known = self._known.get((decl.name, cycle))
-        if known is None:
-            known = (0, 0, 0)
-            for fields in field_groups(decl):
-                known = _greater(known, self.fields(fields, cycle))
-            if decl.name in self._shared:
-                known = _plus(known, (0, 1, 0))
-            self._known[decl.name, cycle] = known
-        return known
+    def _named(self, t: Ref) -> Needs:
+        if t.name not in self._known:
+            cycle = self._cycles.get(t.name)
+            if cycle is not None:
+                found = self._recursion(cycle)
+            else:
+                call: Needs = (0, 1 if t.name in self._shared else 0, 0)
+                found = _plus(call, self._fields(self._p.types[t.name], NOTHING, self._named))
+            self._known[t.name] = found
+        return self._known[t.name]
 
     def _recursion(self, cycle: int) -> Needs:
-        """Each level opens, at most, what all types of the cycle open together."""
+        """A path goes through each level, where it meets any type of the cycle once at most, and
+        leaves the recursion from the last one."""
+
+        def aside(t: Ref) -> Needs | None:
+            return None if self._cycles.get(t.name) == cycle else self._named(t)
+
+        def onward(t: Ref) -> Needs | None:
+            return NOTHING if self._cycles.get(t.name) == cycle else None
+
         members = [self._p.types[n] for n, number in self._cycles.items() if number == cycle]
-        level: Needs = (0, len(members), 0)
-        for decl in members:
-            level = _plus(level, self._decl(decl, cycle))
         depth = max(decl.depth or 1 for decl in members)
-        return level[0] * depth, level[1] * depth, level[2] * depth
+        total = NOTHING
+        for decl in members:
+            total = _greater(total, self._fields(decl, NOTHING, aside))
+        for decl in members:
+            level = _plus((0, 1, 0), self._fields(decl, None, onward))
+            total = _plus(total, (level[0] * depth, level[1] * depth, level[2] * depth))
+        return total
+
+    def _fields(self, decl: Decl, value: Needs | None, ref: RefNeeds) -> Needs:
+        types = [f.type for fields in field_groups(decl) for f in fields]
+        return self._through(Tuple(tuple(types)), value, ref) or NOTHING
+
+    def _through(self, t: Type, value: Needs | None, ref: RefNeeds) -> Needs | None:
+        """The greatest needs of the paths through a type that end in a value or at a reference to
+        another type; None where no path ends in what counts."""
+        opened = NOTHING
+        if is_value(self._p, t):
+            return value
+        if isinstance(t, Ref):
+            return ref(t)
+        if isinstance(t, Tuple):
+            ways = [self._through(item, value, ref) for item in t.items]
+            known = [way for way in ways if way is not None]
+            return reduce(_greater, known) if known else None
+        if isinstance(t, Option):
+            inner: Type = t.item
+        elif isinstance(t, (Array, List)):
+            inner, opened = t.item, (1, 0, 0)
+        else:
+            assert isinstance(t, Map)
+            inner, opened = t.value, (1, 0, _key_room(t.key))
+        way = self._through(inner, value, ref)
+        return None if way is None else _plus(opened, way)
 
 
 def _key_room(t: Type) -> int:

@@ -54,6 +54,11 @@ class Place:
     unique: str  # "chat_person__tags"
     where: str  # "chat.Person.tags"
 
+    @property
+    def origin(self) -> str:
+        """The protocol it is in: where another one imports it, its C names stay what they are."""
+        return self.where.partition(".")[0]
+
     def field(self, f: Field) -> "Place":
         return self._inner(snake(f.name), f".{f.name}")
 
@@ -107,8 +112,10 @@ def ref_name(p: Protocol, t: Ref) -> str:
     return f"{decl.origin}_{snake(decl.name)}"
 
 
-def is_own_ref(p: Protocol, t: Type) -> bool:
-    return isinstance(t, Ref) and p.types[t.name].origin == p.name
+def _is_at_home(p: Protocol, t: Type, at: Place) -> bool:
+    """Whether a type is declared by the protocol that the place is in, where it has a list and an
+    option that all fields share."""
+    return isinstance(t, Ref) and p.types[t.name].origin == at.origin
 
 
 def c_type(p: Protocol, t: Type, at: Place) -> str:
@@ -124,12 +131,12 @@ def c_type(p: Protocol, t: Type, at: Place) -> str:
     if isinstance(t, Option):
         if is_leaf(t.item):
             return f"np_option_{leaf_word(t.item)}"
-        if isinstance(t.item, Ref) and is_own_ref(p, t.item):
+        if isinstance(t.item, Ref) and _is_at_home(p, t.item, at):
             return ref_name(p, t.item) + ("_list" if t.item.lazy else "_option")
     if isinstance(t, List):
         if is_leaf(t.item):
             return f"np_list_{leaf_word(t.item)}"
-        if isinstance(t.item, Ref) and is_own_ref(p, t.item):
+        if isinstance(t.item, Ref) and _is_at_home(p, t.item, at):
             # From outside a recursion each item starts one of its own: another codec, another type.
             if t.item.lazy or p.types[t.item.name].depth is None:
                 return ref_name(p, t.item) + "_list"

@@ -13,7 +13,7 @@ import struct
 from typing import Iterator, Optional
 
 from ..bounds import limits
-from ..emit.shapes import components
+from ..emit.shapes import components, refs_in
 from ..model import (
     INT_BITS,
     Array,
@@ -50,6 +50,10 @@ from .wire import encode
 MOST_IN_FULL = 16
 """Items of an array that differ from each other; those of larger ones are all alike."""
 
+MOST_PARTS = 250
+"""A value with more of them shows no type again in a container: structs whose options and lists
+hold each other twice would double it with each level."""
+
 
 class Maker:
     """Makes values of a protocol's types, always the same ones."""
@@ -59,6 +63,8 @@ class Maker:
         self._sizes = sizes_of(p)
         self._cycles = components(p)
         self._number = 0  # numbers made so far
+        self._parts = 0  # of the value that is being made
+        self._shown: set[str] = set()  # the types in it
         self._open: Optional[int] = None  # the recursion being made
 
     # -- least ----------------------------------------------------------------------------------
@@ -99,6 +105,20 @@ class Maker:
 
     def typical(self, t: Type, name: str) -> Value:
         """A value for a field of that name."""
+        self._begin()
+        return self._typical(t, name)
+
+    def typical_of(self, fields: tuple[Field, ...]) -> tuple[Value, ...]:
+        """Values of fields one after the other."""
+        self._begin()
+        return self._fields(fields)
+
+    def _begin(self) -> None:
+        self._parts = 0
+        self._shown = set()
+
+    def _typical(self, t: Type, name: str) -> Value:
+        self._parts += 1
         if isinstance(t, Scalar):
             return Number(t, self._telling(t))
         if isinstance(t, Text):
@@ -109,34 +129,39 @@ class Maker:
         if isinstance(t, Map):
             count = 0 if self._is_shut(t.value) else _few(t.min, t.max)
             keys = self.keys(t, max(count, t.min))
-            return Entries(t, tuple((k, self.typical(t.value, name)) for k in keys))
+            return Entries(t, tuple((k, self._typical(t.value, name)) for k in keys))
         if isinstance(t, Option):
-            return Maybe(t, None if self._is_shut(t.item) else self.typical(t.item, name))
+            return Maybe(t, None if self._is_shut(t.item) else self._typical(t.item, name))
         if isinstance(t, Tuple):
-            return Parts(t, tuple(self.typical(item, name) for item in t.items))
+            return Parts(t, tuple(self._typical(item, name) for item in t.items))
         return self._named(t) if isinstance(t, Ref) else Nothing(t)
 
-    def typical_of(self, fields: tuple[Field, ...]) -> tuple[Value, ...]:
-        return tuple(self.typical(f.type, f.name) for f in fields)
+    def _fields(self, fields: tuple[Field, ...]) -> tuple[Value, ...]:
+        return tuple(self._typical(f.type, f.name) for f in fields)
 
     def _items(self, t: Array | List, name: str) -> Value:
         if isinstance(t, Array):
             if t.count > MOST_IN_FULL:
-                return _alike(t, self.typical(t.item, name), t.count)
-            return Items(t, tuple(self.typical(t.item, name) for _ in range(t.count)))
+                return _alike(t, self._typical(t.item, name), t.count)
+            return Items(t, tuple(self._typical(t.item, name) for _ in range(t.count)))
         count = t.min if self._is_shut(t.item) else _few(t.min, t.max)
         if count > MOST_IN_FULL:
-            return _alike(t, self.typical(t.item, name), count)
-        return Items(t, tuple(self.typical(t.item, name) for _ in range(count)))
+            return _alike(t, self._typical(t.item, name), count)
+        return Items(t, tuple(self._typical(t.item, name) for _ in range(count)))
 
     def _is_shut(self, t: Type) -> bool:
-        """Whether a container's items would go a level deeper: one level is shown, no more."""
-        return isinstance(t, Ref) and t.lazy and self._level > 0
+        """Whether a container stays as empty as it may: its items would go a level deeper, of which
+        one is shown, or the value is large already and has all types of theirs."""
+        if isinstance(t, Ref) and t.lazy and self._level > 0:
+            return True
+        names = set(refs_in(t))
+        return self._parts > MOST_PARTS and bool(names) and names <= self._shown
 
     _level = 0  # of the recursion being made
 
     def _named(self, t: Ref) -> Value:
         decl = self.p.types[t.name]
+        self._shown.add(t.name)
         cycle = self._cycles.get(t.name)
         if cycle is None:
             return self._members(t, decl)
@@ -158,11 +183,11 @@ class Maker:
 
     def _members(self, t: Ref, decl: Struct | Enum) -> Value:
         if isinstance(decl, Struct):
-            return Record(t, decl.fields, self.typical_of(decl.fields))
+            return Record(t, decl.fields, self._fields(decl.fields))
         oldest = min(v.since for v in decl.variants)
         old = [v for v in decl.variants if v.since == oldest]
         variant = next((v for v in old if v.fields), old[-1])
-        return Choice(t, decl, variant, self.typical_of(variant.fields))
+        return Choice(t, decl, variant, self._fields(variant.fields))
 
     def _telling(self, t: Scalar) -> float:
         """A number unlike the others: its bytes count on from the last one's, where they may."""
