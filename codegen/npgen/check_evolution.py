@@ -27,6 +27,7 @@ from .model import (
     Type,
 )
 from .recursion import edges_of
+from .versions import MAX_TURNING_POINTS, turning_points
 
 
 def check_evolution(protocol: Protocol, reporter: Reporter) -> None:
@@ -46,6 +47,11 @@ def check_evolution(protocol: Protocol, reporter: Reporter) -> None:
                 reporter.error(body.span, "since-range", text)
         _check_fields(protocol, message, fields, message.since, reporter)
     _check_imported(protocol, reporter)
+    points = turning_points(protocol)
+    if len(points) > MAX_TURNING_POINTS:
+        text = f"'since' names {len(points)} versions; the limit is {MAX_TURNING_POINTS}"
+        hint = "let one version bring more, or start a new protocol with all of it"
+        reporter.error(protocol.span, "since-count", f"{text}; {hint}")
 
 
 def _check_fields(

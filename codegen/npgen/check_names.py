@@ -146,7 +146,7 @@ class _Names:
 
     def _packet(self, node: PacketNode) -> None:
         self._style(node.name, "a packet", "snake_case")
-        seen = {f.name.text: f.name for f in node.fields if not f.parts and f.const is None}
+        self._parts(node)
         for field in node.fields:
             names = [(field.name, "a field")]
             names += [(part.name, "a part") for part in field.parts or ()]
@@ -156,20 +156,25 @@ class _Names:
                 if self._style(name, what, "snake_case"):
                     self._usable(name, what)
                     self._no_type(name)
-            self._parts(field, seen)
 
-    def _parts(self, field: PacketFieldNode, seen: dict[str, Name]) -> None:
-        """A part is a member of the packet's struct: FIELD_PART."""
-        for part in field.parts or ():
-            if part.const is not None:
-                continue
-            whole = Name(f"{field.name.text}_{part.name.text}", part.name.span)
-            self._usable(whole, "a part")
-            other = seen.setdefault(whole.text, part.name)
-            if other is not part.name and other.text != part.name.text:
-                text = f"part '{part.name.text}' of '{field.name.text}' and '{other.text}'"
-                text += f" (line {other.span.line}) would both be '{whole.text}' in C; rename one"
-                self.reporter.error(part.name.span, "name-collision", text)
+    def _parts(self, node: PacketNode) -> None:
+        """A part is a member of the packet's struct: FIELD_PART. The later of two is reported."""
+        seen: dict[str, tuple[Name, str]] = {}
+
+        def member(whole: str, name: Name, what: str) -> None:
+            other, known = seen.setdefault(whole, (name, what))
+            if other is not name and what != known:
+                text = f"{what} and {known} (line {other.span.line}) would both be '{whole}' in C"
+                self.reporter.error(name.span, "name-collision", f"{text}; rename one")
+
+        for field in node.fields:
+            if not field.parts and field.const is None:
+                member(field.name.text, field.name, f"field '{field.name.text}'")
+            for part in field.parts or ():
+                if part.const is None:
+                    whole = f"{field.name.text}_{part.name.text}"
+                    self._usable(Name(whole, part.name.span), "a part")
+                    member(whole, part.name, f"part '{part.name.text}' of '{field.name.text}'")
 
     def _conversation(self, node: ConversationNode) -> None:
         self._style(node.name, "a conversation", "snake_case")

@@ -45,7 +45,7 @@ def check_nesting(protocol: Protocol, reporter: Reporter) -> bool:
         inner = [depth[e.target] for e in edges_of(decl) if e.target in depth]
         depth[decl.name] = 1 + max(inner, default=0)
         if depth[decl.name] == MAX_NESTING + 1:
-            text = f"'{decl.name}' nests other types more than {MAX_NESTING} deep"
+            text = f"'{decl.name}' nests other types more than {MAX_NESTING} deep; join some of them"
             reporter.error(decl.span, "nesting", text)
         fine = fine and depth[decl.name] <= MAX_NESTING
     return fine
@@ -92,10 +92,11 @@ def _check_stack(decl: Decl, size: int, reporter: Reporter) -> None:
 def _check_empty_items(protocol: Protocol, field: Field, type_: Type, reporter: Reporter) -> None:
     if isinstance(type_, List):
         empty = sizes_of(protocol).max_len(type_.item) == 0
-        if empty and type_.max > MAX_EMPTY_ITEMS:
+        each = max(1, _values(protocol, type_.item)) if empty else 0
+        if 0 < each <= MAX_EMPTY_ITEMS < each * type_.max:  # a larger one is a struct-size
             text = (
-                f"field '{field.name}' may list {type_.max} items that take no bytes;"
-                f" write 'max {MAX_EMPTY_ITEMS}' or less"
+                f"field '{field.name}' may list {each * type_.max} items that take no bytes;"
+                f" write 'max {MAX_EMPTY_ITEMS // each}' or less"
             )
             reporter.error(field.span, "zero-size-items", text)
     if isinstance(type_, (List, Option, Array)):
@@ -105,6 +106,30 @@ def _check_empty_items(protocol: Protocol, field: Field, type_: Type, reporter: 
     elif isinstance(type_, Tuple):
         for item in type_.items:
             _check_empty_items(protocol, field, item, reporter)
+
+
+def _about(size: int) -> str:
+    """A size for people; what multiplies through many types has more digits than they can read."""
+    return f"about {size}" if size < 1 << 40 else "far too many"
+
+
+def _values(protocol: Protocol, type_: Type) -> int:
+    """The values in a type that takes no bytes: what a reader walks for one item of a list."""
+    known: dict[str, int] = {}
+
+    def count(t: Type) -> int:
+        if isinstance(t, Array):
+            return t.count * count(t.item)
+        if isinstance(t, Tuple):
+            return sum(count(item) for item in t.items)
+        if isinstance(t, Ref):
+            if t.name not in known:
+                fields = fields_of(protocol.types[t.name])
+                known[t.name] = max(1, sum(count(f.type) for f in fields))
+            return known[t.name]
+        return 1
+
+    return count(type_)
 
 
 class _Layout:
@@ -123,7 +148,7 @@ class _Layout:
             self.of(field.type)
         size = max(size, self.greatest)
         if size > MAX_STRUCT:
-            text = f"'{name}' takes about {size} bytes in C; the limit is {MAX_STRUCT} (64 KiB)"
+            text = f"'{name}' takes {_about(size)} bytes in C; the limit is {MAX_STRUCT} (64 KiB)"
             hint = "use list<T> instead of large arrays"
             reporter.error(span, "struct-size", f"{text}; {hint}")
 

@@ -38,11 +38,11 @@ class Failure(Exception):
     """The statement cannot be parsed any further; it has been reported."""
 
 
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+def did_you_mean(word: str, candidates: Iterable[str], quote: str = "'") -> str:
     """``"; did you mean 'x'?"`` if one of the candidates is close, else nothing."""
     similar = (c for c in candidates if abs(len(c) - len(word)) <= 2)
     close = get_close_matches(word, islice(similar, MAX_CANDIDATES), n=1, cutoff=0.65)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return f"; did you mean {quote}{close[0]}{quote}?" if close else ""
 
 
 class Cursor:

@@ -19,6 +19,9 @@ MAX_DIAGNOSTICS = 500
 KNOWN = RULES.keys() | LINTS.keys() | BREAKS.keys() | LOCK_ERRORS.keys()
 """The names that a diagnostic may carry."""
 
+MAX_TEXT = 600
+"""Characters of a diagnostic's text; only names and paths that are far too long make it longer."""
+
 LINE_WINDOW = 160
 """Columns of a source line that are shown; a longer line is cut around the caret."""
 
@@ -26,6 +29,8 @@ INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
 """What hides or reorders text: control characters but tab and newline, bidi marks, the BOM."""
+
+_UNPRINTABLE = re.compile(f"{INVISIBLE.pattern}|[\t\n]")
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,24 @@ class Diagnostic:
         The line comes from a file that may be hostile, so nothing in it reaches the terminal that
         would do more than be seen.
         """
-        if not self.source_line.strip():
+        if not self.source_line or self.source_line.isspace():
             return self.headline
-        line, start = INVISIBLE.sub("\ufffd", self.source_line), self.span.column - 1
+        line, start = self.source_line, self.span.column - 1
         cut = max(0, start - LINE_WINDOW // 2) if len(line) > LINE_WINDOW else 0
-        line, start = line[cut : cut + LINE_WINDOW], start - cut
+        line, start = INVISIBLE.sub("\ufffd", line[cut : cut + LINE_WINDOW]), start - cut
         # Tabs are kept, so that the caret stands below its place whatever their width.
         lead = "".join("\t" if c == "\t" else " " for c in line[:start].ljust(start))
         width = max(1, min(self.span.length, len(line) - start))
         return f"{self.headline}\n{line}\n{lead}^{'~' * (width - 1)}"
+
+
+def _printable(text: str) -> str:
+    """A text that may quote the schema: on one line, of a length to be read, and doing nothing to
+    the terminal."""
+    half = MAX_TEXT // 2
+    if len(text) > MAX_TEXT:
+        text = f"{text[:half]} ... {text[-half:]}"
+    return _UNPRINTABLE.sub(lambda m: f"\\u{{{ord(m[0]):X}}}", text)
 
 
 class TooManyErrors(Exception):
@@ -80,7 +94,7 @@ class Reporter:
         assert rule in KNOWN, f"unknown rule {rule}"
         lines = self._lines.get(span.file, ())
         line = lines[span.line - 1] if 0 < span.line <= len(lines) else ""
-        diagnostic = Diagnostic(span, rule, text, line)
+        diagnostic = Diagnostic(span, rule, _printable(text), line)
         if diagnostic not in self.diagnostics:
             self.diagnostics.append(diagnostic)
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:

@@ -144,7 +144,7 @@ class _Loader:
             known = builtin_imports()
             name = node.path.rpartition("/")[2]
             same = next((path for path in known if path.rpartition("/")[2] == name), None)
-            hint = f'; did you mean "{same}"?' if same else did_you_mean(node.path, known)
+            hint = f'; did you mean "{same}"?' if same else did_you_mean(node.path, known, '"')
             text += hint or "; see --import-dir"
             self.reporter.error(node.span, "import-missing", text)
             return None

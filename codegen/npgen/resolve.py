@@ -23,7 +23,7 @@ from .model import (
 from .recursion import mark_recursion
 from .resolve_conversation import resolve_conversation
 from .resolve_packet import resolve_packet
-from .resolve_types import MAX_BOUND, TypeResolver
+from .resolve_types import GENERICS, MAX_BOUND, TYPE_WORDS, TypeResolver
 from .resolve_values import ValueResolver, duration_ms
 from .scope import Scope, Unit, kind_of
 from .syntax import (
@@ -318,7 +318,9 @@ class _UnitResolver:
         declaration = self.scope.find_type(self.unit, name.text)
         if isinstance(declaration, StructNode):
             return name.text
-        if declaration is not None:
+        if name.text in TYPE_WORDS or name.text in GENERICS:
+            text = f"a reply is a struct, and '{name.text}' is none; name a struct with it inside"
+        elif declaration is not None:
             text = f"a reply is a struct, and '{name.text}' is {kind_of(declaration)}; wrap it"
         else:
             known = self.scope.type_names(self.unit)

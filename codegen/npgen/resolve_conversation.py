@@ -39,7 +39,7 @@ class _ConversationResolver:
         if star is not None:
             everywhere = [self._rule(rule) for rule in star.rules]
             for expr in star.within:
-                text = "'within' belongs to one state: after it nothing else could be said"
+                text = "a time limit belongs to one state, not to all; write it in those that have one"
                 self.reporter.error(expr.span, "within", text)
         start = self._start()
         states = tuple(self._state(state, everywhere) for state in self.states.values())

@@ -25,8 +25,16 @@ INT_TYPES = {
 
 PACKET_TYPES = (*INT_TYPES, "bytes")
 
-MAX_PACKET_BYTES = 65536
-"""Bytes of a field with a fixed count."""
+INSTEAD = {
+    "f32": "; take the bits as 'u32be' or 'u32le'",
+    "f64": "; take the bits as 'u64be' or 'u64le'",
+    "string": "; use 'bytes[n]'",
+    "bool": "; use a part of 'flags8'",
+}
+"""What packets have in place of a type of messages."""
+
+MAX_PACKET_BYTES = 1024
+"""Bytes of a packet's header, all of them: its machine has a state for each."""
 
 
 def resolve_packet(node: PacketNode, scope: Scope, unit: Unit) -> Packet:
@@ -69,7 +77,11 @@ class _PacketResolver:
                 variable = field
             self.fields.append(field)
         name = node.name
-        return Packet(name.text, tuple(self.fields), node.doc, name.span, self.unit.name)
+        packet = Packet(name.text, tuple(self.fields), node.doc, name.span, self.unit.name)
+        if packet.header_len > MAX_PACKET_BYTES:
+            text = f"packet '{name.text}' has {packet.header_len} bytes before what varies in size"
+            self.error(name.span, "packet-length", f"{text}; the limit is {MAX_PACKET_BYTES}")
+        return packet
 
     def _check_unique(self, name: Name, seen: dict[str, Name], what: str) -> None:
         other = seen.setdefault(name.text, name)
@@ -82,7 +94,8 @@ class _PacketResolver:
         if word == "bytes":
             return self._bytes(node)
         if word not in INT_TYPES:
-            hint = did_you_mean(word, PACKET_TYPES)
+            hint = INSTEAD.get(word.removesuffix("be").removesuffix("le"), "")
+            hint = hint or did_you_mean(word, PACKET_TYPES)
             if f"{word}be" in INT_TYPES:
                 hint = f"; say which byte comes first: '{word}be' or '{word}le'"
             text = f"packets have no type '{word}'{hint}"
@@ -135,7 +148,7 @@ class _PacketResolver:
             lo = values[0] if "min" in sides else lo
             hi = values[-1] if "max" in sides else hi
         if lo is not None and hi is not None and lo > hi:
-            text = f"the lower bound {lo} is above the upper bound {hi}"
+            text = f"the lower bound {lo} is above the upper bound {hi}; change them round"
             self.error(node.constraints[0].span, "range-empty", text)
             return None, hi
         return lo, hi
@@ -182,7 +195,8 @@ class _PacketResolver:
             field = self._part(part, shift, bits)
             shift += field.bits
             parts.append(field)
-        if shift != bits and node.complete:
+        sound = all(field.bits > 0 for field in parts)
+        if shift != bits and node.complete and sound:
             rest = f"{bits - shift} left" if shift < bits else f"{shift - bits} too many"
             text = f"the parts have {shift} bits, '{node.type.text}' has {bits}: {rest}"
             if shift < bits:
@@ -197,7 +211,7 @@ class _PacketResolver:
             if bits is not None:
                 text = f"a part has 1 to {total} bits, not {bits}"
                 self.error(node.bits.span, "packet-bits", text)
-            bits = 1
+            bits = 0  # which nobody counts
         elif node.const is not None:
             const = self.integer(node.const, "a constant value")
             if const is not None and not 0 <= const < 1 << bits:

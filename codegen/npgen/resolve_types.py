@@ -25,6 +25,7 @@ from .model import (
     Unit as UnitType,
 )
 from .scope import Scope, Unit
+from .spell import char, number as spelled, spell
 from .syntax import (
     ArrayType,
     Constraint,
@@ -201,14 +202,15 @@ class TypeResolver:
         constraints = _Constraints(self, node, node.name, ("max", "min", "nonempty"))
         size = self._size_bounds(node, constraints, node.name)
         if node.name == "map":
-            self._check_key(node.args[0], items[0])
+            self._check_key(node.args[0], items[0], items[1])
         if size is None:
             return HARMLESS
         if node.name == "map":
             keys = _key_count(items[0])
             if keys is not None and size[0] > keys:
                 text = f"a map has no {size[0]} different keys of a type with {keys} value"
-                self.error(node.span, "bound-range", text + ("" if keys == 1 else "s"))
+                text += ("" if keys == 1 else "s") + f"; write 'min {keys}' or less"
+                self.error(node.span, "bound-range", text)
             return Map(items[0], items[1], size[1], size[0])
         return List(items[0], size[1], size[0])
 
@@ -220,7 +222,8 @@ class TypeResolver:
         def value(expr: Expr) -> Optional[int]:
             number = self.scope.integer(self.unit, expr, "a bound")
             if number is not None and not 0 <= number <= MAX_BOUND:
-                text = f"a bound of '{what}' is 0 to 16 MiB, not {number}"
+                most = "16 MiB" if what in ("string", "bytes") else f"{MAX_BOUND} items"
+                text = f"a bound of '{what}' is 0 to {most}, not {number}"
                 self.error(expr.span, "bound-range", text)
                 return None
             return number
@@ -239,14 +242,15 @@ class TypeResolver:
             return None
         return None if hi is None else (int(lo or 0), int(hi))
 
-    def _check_key(self, node: TypeNode, key: Type) -> None:
+    def _check_key(self, node: TypeNode, key: Type, value: Type) -> None:
         """Keys have an order that is the same in every language, and no great size."""
         if isinstance(key, Scalar) and key.kind not in FLOATS:
             return
+        instead = f"; write 'list<({spell(key)}, {spell(value)})>' instead"
         if isinstance(key, Text):
             if key.max <= MAX_TEXT_KEY:
                 return
-            text = f"a key of {key.kind} has at most 'max {MAX_TEXT_KEY}', not {key.max}"
+            text = f"a key of {key.kind} has at most 'max {MAX_TEXT_KEY}', not {key.max}{instead}"
         elif isinstance(key, Array) and isinstance(key.item, Scalar) and key.item.kind == "u8":
             if key.count <= MAX_ARRAY_KEY and key.item == Scalar("u8"):
                 return
@@ -254,19 +258,20 @@ class TypeResolver:
                 text = "a key of u8[n] has no bound on its items; remove it"
                 self.error(node.span, "map-key", text)
                 return
-            text = f"a key of u8[n] has at most {MAX_ARRAY_KEY} bytes, not {key.count}"
+            text = f"a key of u8[n] has at most {MAX_ARRAY_KEY} bytes, not {key.count}{instead}"
         elif isinstance(key, Ref):
             declaration = self.scope.find_type(self.unit, key.name)
             if isinstance(declaration, EnumNode):
                 if not any(v.fields for v in declaration.variants):
                     return
-                text = f"'{key.name}' cannot be a key: its variants carry data"
+                text = f"'{key.name}' cannot be a key: its variants carry data{instead}"
             else:
-                text = f"the struct '{key.name}' cannot be a key; use list<(K, V)>"
+                text = f"the struct '{key.name}' cannot be a key{instead}"
         elif isinstance(key, Scalar):
-            text = f"{key.kind} cannot be a key: NaN has no order; use list<(K, V)>"
+            text = f"{key.kind} cannot be a key: NaN has no order{instead}"
         else:
             text = "a key is an integer, bool, char, string, bytes, u8[n] or an enum without data"
+            text += instead
         self.error(node.span, "map-key", text)
 
     # -- compounds ----------------------------------------------------------------------------
@@ -281,7 +286,8 @@ class TypeResolver:
         if count is None:
             return HARMLESS
         if not 1 <= count <= MAX_ARRAY:
-            text = f"an array has 1 to {MAX_ARRAY} items, not {count}; use list<T> for more"
+            hint = "use list<T> max N for more" if count > 0 else "leave it out if it holds nothing"
+            text = f"an array has 1 to {MAX_ARRAY} items, not {count}; {hint}"
             self.error(node.count.span, "array-size", text)
             return HARMLESS
         return Array(item, count)
@@ -320,6 +326,9 @@ class TypeResolver:
         here = here or (word if word in TYPE_WORDS else FOREIGN_WORDS.get(word))
         if here is not None:
             return f"no type '{name}'; here it is '{here}'"
+        if name.endswith(("be", "le")) and name[:-2] in TYPE_WORDS:
+            plain = name[:-2]
+            return f"'{name}' is a type of packets; messages have '{plain}', little-endian always"
         return f"no type '{name}'{did_you_mean(name, [*TYPE_WORDS, *known])}"
 
 
@@ -340,6 +349,7 @@ class _Constraints:
     def __init__(
         self, resolver: TypeResolver, node: TypeNode, what: str, allowed: tuple[str, ...]
     ) -> None:
+        self.what = what
         self.resolver = resolver
         self.found: dict[str, Constraint] = {}
         for constraint in node.constraints:
@@ -389,7 +399,9 @@ class _Constraints:
             hi = value(self.found["max"].args[0])
         if lo is not None and hi is not None and lo > hi:
             place = next(c for w, c in self.found.items() if w in ("range", "min", "nonempty"))
-            text = f"the lower bound {lo} is above the upper bound {hi}"
+            shown = [char(int(n)) if self.what == "char" else spelled(n) for n in (lo, hi)]
+            text = f"the lower bound {shown[0]} is above the upper bound {shown[1]}"
+            text += "; change them round" if "range" in self.found else ""
             self.resolver.error(place.span, "range-empty", text)
             return None, None if "max" not in self.found else hi
         return lo, hi

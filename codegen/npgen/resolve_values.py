@@ -21,6 +21,7 @@ from .model import (
 )
 from .resolve_types import FLOATS, MAX_F32, int_limits
 from .scope import Scope, Unit
+from .spell import char, number as spelled
 from .syntax import EnumNode, Expr
 
 
@@ -83,10 +84,13 @@ class ValueResolver:
             return None
         low, high = _limits(type_)
         if (type_.lo is not None and number < type_.lo) or number < low:
-            raise _Refused(f"the default is below {max(low, type_.lo or low)}")
+            bound = low if type_.lo is None else max(low, type_.lo)
+            least = _shown(bound, type_)
+            raise _Refused(f"{_shown(number, type_)} is below {least}, the least value")
         if (type_.hi is not None and number > type_.hi) or number > high:
-            bound = high if type_.hi is None else type_.hi
-            raise _Refused(f"the default is above {bound}")
+            bound = high if type_.hi is None else min(high, type_.hi)
+            greatest = _shown(bound, type_)
+            raise _Refused(f"{_shown(number, type_)} is above {greatest}, the greatest value")
         return number
 
     def _number(self, expr: Expr, type_: Scalar) -> Optional[float]:
@@ -143,6 +147,10 @@ def _word(expr: Expr) -> Optional[str]:
     return str(expr.value) if expr.kind == "name" else None
 
 
+def _shown(value: float, type_: Scalar) -> str:
+    return char(int(value)) if type_.kind == "char" else spelled(value)
+
+
 def _limits(type_: Scalar) -> tuple[float, float]:
     if type_.kind in INT_BITS:
         return int_limits(type_.kind)
@@ -158,6 +166,6 @@ def duration_ms(expr: Expr, reporter: Reporter) -> Optional[int]:
         return None
     value = int(expr.value)
     if not 1 <= value <= MAX_TIME_MS:
-        reporter.error(expr.span, "duration", "a time is 1ms to 24h")
+        reporter.error(expr.span, "duration", f"a time is 1ms to 24h, not {value}ms")
         return None
     return value

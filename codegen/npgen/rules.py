@@ -67,6 +67,7 @@ RULES: dict[str, str] = {
     "version-range": "a protocol version that is not 1 to 65535",
     "since-range": "a 'since' outside of the versions its owner exists in",
     "since-order": "something newer stands before something older",
+    "since-count": "more than 256 versions that brought something",
     "since-import": "an imported type with versions of its own is used as a part",
     "default-missing": "a field added later has no default",
     "default-without-since": "a default on a field that always exists",

@@ -44,6 +44,8 @@ def make_source(path: Path, display: str, text: str) -> Source:
 def read_source(path: Path, display: str, reporter: Reporter) -> Optional[Source]:
     """Read and judge a file; None (and a report) if it is no text a schema can be."""
     try:
+        if _is_idle_pipe(path):
+            raise OSError(0, "it is a named pipe")
         with open(path, "rb") as file:
             raw = file.read(MAX_FILE_SIZE + 1)
     except OSError as error:
@@ -75,7 +77,10 @@ def check_characters(source: Source, reporter: Reporter) -> bool:
         for match in INVISIBLE.finditer(line):
             name = "NUL" if match[0] == "\0" else f"U+{ord(match[0]):04X}"
             span = source.span(number, match.start() + 1)
-            reporter.error(span, "encoding", f"invisible or control character {name}; remove it")
+            text = f"invisible or control character {name}; remove it"
+            if match[0] == "\ufeff" and (number, match.start()) == (1, 0):
+                text = "a byte order mark (U+FEFF); save the file as UTF-8 without one"
+            reporter.error(span, "encoding", text)
             clean = False
     return clean
 
@@ -100,6 +105,19 @@ def builtin_imports() -> list[str]:
     return [BUILTIN_PREFIX + name for name in names]
 
 
+def _is_idle_pipe(path: Path) -> bool:
+    """Whether opening the file would wait for somebody to write it. What the shell gives as
+    /dev/stdin or /dev/fd/N has a writer."""
+    return path.parts[:2] != ("/", "dev") and path.is_fifo()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
+
+
 def find_import(
     importer: Source, path: str, import_dirs: Sequence[Path]
 ) -> Optional[tuple[Path, str]]:
@@ -108,12 +126,12 @@ def find_import(
     The importing file's folder comes first, then the import folders in order, then npgen's own.
     """
     beside = importer.path.parent / path
-    if beside.is_file():
+    if _is_file(beside):
         return beside, os.path.normpath(os.path.join(os.path.dirname(importer.display), path))
     for folder in import_dirs:
-        if (folder / path).is_file():
+        if _is_file(folder / path):
             return folder / path, os.path.normpath(os.path.join(str(folder), path))
     builtin = builtin_dir() if path.startswith(BUILTIN_PREFIX) else None
-    if builtin is not None and (builtin / path[len(BUILTIN_PREFIX) :]).is_file():
+    if builtin is not None and _is_file(builtin / path[len(BUILTIN_PREFIX) :]):
         return builtin / path[len(BUILTIN_PREFIX) :], path
     return None

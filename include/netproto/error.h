@@ -138,6 +138,10 @@ NP_API char *np_fault_format(const np_fault *fault, char *text, size_t cap);
 NP_API np_err np_fault_set(np_fault *fault, np_err err, const char *where, const char *rule,
                            uint64_t offset, uint64_t got);
 
+/* The same for a value that has a sign. */
+NP_API np_err np_fault_set_signed(np_fault *fault, np_err err, const char *where, const char *rule,
+                                  uint64_t offset, int64_t got);
+
 /* The same without a value to tell. */
 NP_API np_err np_fault_at(np_fault *fault, np_err err, const char *where, const char *rule,
                           uint64_t offset);

@@ -68,6 +68,15 @@ np_err np_fault_set(np_fault *fault, np_err err, const char *where, const char *
     return err;
 }
 
+np_err np_fault_set_signed(np_fault *fault, np_err err, const char *where, const char *rule,
+                           uint64_t offset, int64_t got)
+{
+    if (fault != NULL) {
+        *fault = (np_fault){err, NP_GOT_SIGNED, where, rule, offset, (uint64_t)got};
+    }
+    return err;
+}
+
 np_err np_fault_at(np_fault *fault, np_err err, const char *where, const char *rule,
                    uint64_t offset)
 {

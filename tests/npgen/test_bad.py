@@ -7,21 +7,22 @@ read the difference.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Optional
 
-from support import TESTS, errors_of, inside, load_file
+from support import TESTS, errors_of, inside, load_file, protocol_of
 
 from npgen.diagnostics import format_all
-from npgen.load import load
+from npgen.load import load, load_text
 from npgen.rules import RULES
 
 BAD = TESTS / "bad"
 
-BY_CODE = {"file-size", "unreadable", "file-taken"}
+BY_CODE = {"file-size", "since-count", "unreadable", "file-taken"}
 """Rules whose cases are made by the tests below, because no reasonable file could hold them, and one
 that is about files to write (test_overwrite.py)."""
 
@@ -84,6 +85,74 @@ class ByCode(unittest.TestCase):
             _, found = load(Path("folder.np"))
             text = "folder.np:1:1: unreadable: cannot read the file: Is a directory"
             self.assertEqual([str(d) for d in found], [text])
+
+    def test_a_pipe_without_a_writer(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):
+            os.mkfifo("pipe.np")
+            text = "pipe.np:1:1: unreadable: cannot read the file: it is a named pipe"
+            self.assertEqual([str(d) for d in load(Path("pipe.np"))[1]], [text])
+            Path("a.np").write_text('protocol a version 1;\nimport "pipe.np";\n')
+            self.assertEqual([d.rule for d in load(Path("a.np"))[1]], ["import-missing"])
+
+    def test_the_shells_pipes_are_read(self) -> None:
+        reading, writing = os.pipe()
+        os.write(writing, b"protocol piped version 1;\n")
+        os.close(writing)
+        protocol, _ = load(Path(f"/dev/fd/{reading}"))
+        os.close(reading)
+        self.assertEqual(protocol.name if protocol else "", "piped")
+
+    def test_imports_that_are_no_files(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):
+            os.mkdir("folder.np")
+            os.symlink("loop.np", "loop.np")
+            os.symlink("/dev/zero", "device.np")
+            for name in ("folder", "loop", "device", "a/" * 5000 + "x", "nul\\0", "../.." + "/x" * 99):
+                Path("a.np").write_text(f'protocol a version 1;\nimport "{name}.np";\n')
+                (found,) = load(Path("a.np"))[1]
+                self.assertEqual((found.rule, found.span.line), ("import-missing", 2))
+            os.symlink("b.np", "link.np")
+            Path("b.np").write_text('protocol b version 1;\nimport "link.np";\n')
+            self.assertEqual([d.rule for d in load(Path("b.np"))[1]], ["import-cycle"])
+
+    def test_too_many_versions(self) -> None:
+        for count, rules in ((256, []), (257, ["since-count"])):
+            fields = "".join(f"f{i}: u8 since {i} = 0;" for i in range(2, count + 1))
+            header = "protocol demo version 999;\n"
+            _, found = load_text(f"{header}message M = 1 {{ {fields} }}\n", "demo.np")
+            self.assertEqual([d.rule for d in found], rules)
+
+    def test_numbers_of_any_length(self) -> None:
+        digits = "9" * 100_000
+        for text in (
+            f"const A = {digits};", f"const A = -{digits};", f"const A = 0x{digits};",
+            f"const A = {digits}GiB;", f"message M = {digits} {{}}", f"struct S {{ a: u8[{digits}]; }}",
+            f"struct S {{ a: f64 max {digits}.0; }}", f"struct S {{ a: f64 max 1e{digits}; }}",
+            f"struct S {{}} request R = 1 {{}} -> S timeout {digits}s;",
+            f"packet p {{ a: u8 = {digits}; }}", f"reserved 1..{digits};",
+            f"struct S {{ a: u8 since {digits} = 0; }}", f"enum E {{ a = {digits}; }}",
+        ):  # fmt: skip
+            with self.subTest(text[:40]):
+                found = errors_of(text)
+                self.assertIn("number-range", [d.rule for d in found])
+                self.assertTrue(all(len(str(d)) < 1000 for d in found))
+        found = errors_of("protocol demo", f"protocol demo version {digits};\n")
+        self.assertEqual(found[0].rule, "number-range")
+
+    def test_texts_are_short_and_on_one_line(self) -> None:
+        found = errors_of(f"struct S {{ a: {'A' * 1_000_000}; }}\n")
+        self.assertEqual(found[0].rule, "type-unknown")
+        self.assertLess(len(str(found[0])), 1000)
+        found = errors_of('import "a\\n\\x1b[31m.np";\n')
+        self.assertIn('import-missing: "a\\u{A}\\u{1B}[31m.np" is', str(found[0]))
+        found = errors_of("".join(f"struct S{i} {{ a: S{i + 1}[4096]; }}\n" for i in range(40))
+                          + "struct S40 { a: u8; }\n")  # fmt: skip
+        self.assertIn("'S0' takes far too many bytes in C", found[0].text)
+
+    def test_what_is_large_is_no_error_by_itself(self) -> None:
+        variants = "".join(f"v{i} = {i};" for i in range(20_000))
+        messages = "".join(f"message M{i} = {i} {{ e: E; }}\n" for i in range(5_000))
+        protocol_of(f"enum E {{ {variants} }}\n{messages}")
 
     def test_too_many_imports_in_a_row(self) -> None:
         with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):

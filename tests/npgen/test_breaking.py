@@ -16,7 +16,8 @@ from npgen.evolution.compare import compare
 from npgen.evolution.report import Hurts
 from npgen.rules import BREAKS
 
-OLD, NEW, BOTH, SOURCE = Hurts.OLD_READERS, Hurts.NEW_READERS, Hurts.BOTH, Hurts.SOURCE
+OLD, NEW, BOTH = Hurts.OLD_READERS, Hurts.NEW_READERS, Hurts.BOTH
+OPENING, SOURCE = Hurts.OPENING, Hurts.SOURCE
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ CASES: dict[str, list[Case]] = {
             ("message-id", BOTH), ("id-reused", BOTH),
         ),
     ],
-    "message-renamed": [case(SIMPLE, "message N = 1 { a: u8; }", ("message-renamed", SOURCE))],
+    "message-renamed": [case(SIMPLE, "message N = 1 { a: u8; }", ("message-renamed", OPENING))],
     "request-changed": [
         case("struct S {} message M = 1 {}", "struct S {} request M = 1 {} -> S;",
              ("request-changed", BOTH)),
@@ -105,7 +106,7 @@ CASES: dict[str, list[Case]] = {
              ("reply-changed", BOTH)),
         case("struct S { a: u8; } struct T { a: u8; } request M = 1 {} -> S;",
              "struct S { a: u8; } struct T { a: u8; } request M = 1 {} -> T;",
-             ("reply-changed", SOURCE)),
+             ("reply-changed", OPENING)),
     ],
     "stream-changed": [
         case("message M = 1 { a: bytes max 9; }", "message M = 1 stream { a: bytes max 9; }",
@@ -149,7 +150,7 @@ CASES: dict[str, list[Case]] = {
             ("u8", "u16", BOTH), ("u8", "i8", BOTH), ("string max 4", "bytes max 4", BOTH),
             ("u8", "option<u8>", BOTH), ("u8[2]", "u8[3]", BOTH), ("list<u8> max 2", "u8", BOTH),
             ("(u8, u8)", "(u8, u16)", BOTH), ("(u8, u8)", "(u8, u8, u8)", BOTH),
-            ("()", "bool", BOTH), ("list<u8> max 4", "bytes max 4", SOURCE),
+            ("()", "bool", BOTH), ("list<u8> max 4", "bytes max 4", OPENING),
             ("list<u8> max 4", "bytes max 5", BOTH), ("f32", "f64", BOTH), ("char", "u32", BOTH),
             ("map<u8, u8> max 2", "list<(u8, u8)> max 2", BOTH),
             ("option<u8>", "option<option<u8>>", BOTH),
@@ -160,14 +161,14 @@ CASES: dict[str, list[Case]] = {
              ("field-retyped", BOTH)),
         case("struct S { a: u8; } struct T { b: u8; } message M = 1 { s: S; }",
              "struct S { a: u8; } struct T { b: u8; } message M = 1 { s: T; }",
-             ("field-retyped", SOURCE)),
+             ("field-retyped", OPENING)),
         case("struct S { a: u8; b: u8; } message M = 1 { s: S; }",
              "struct S { a: u8; b: u8; } message M = 1 { s: (u8, u8); }",
-             ("field-retyped", SOURCE)),
+             ("field-retyped", OPENING)),
     ],
     "field-renamed": [
-        fields("a: u8;", "b: u8;", ("field-renamed", SOURCE)),
-        fields("a: u8; x: u16;", "b: u8; x: u16;", ("field-renamed", SOURCE)),
+        fields("a: u8;", "b: u8;", ("field-renamed", OPENING)),
+        fields("a: u8; x: u16;", "b: u8; x: u16;", ("field-renamed", OPENING)),
     ],
     "default-changed": [
         fields("a: u8 since 2 = 0;", "a: u8 since 2 = 1;", ("default-changed", NEW)),
@@ -214,10 +215,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "type-renamed": [
         case("struct S { a: u8; } message M = 1 { s: S; }",
-             "struct T { a: u8; } message M = 1 { s: T; }", ("type-renamed", SOURCE)),
+             "struct T { a: u8; } message M = 1 { s: T; }", ("type-renamed", OPENING)),
         case("struct S { a: u8; } request M = 1 {} -> S;",
              "struct T { a: u16; } request M = 1 {} -> T;",
-             ("type-renamed", SOURCE), ("field-retyped", BOTH)),
+             ("type-renamed", OPENING), ("field-retyped", BOTH)),
     ],
     "recursion-changed": [
         case(f"struct S depth 4 max 99 {{ s: option<S>; }}",
@@ -238,7 +239,7 @@ CASES: dict[str, list[Case]] = {
              ("variant-index", BOTH), ("variant-index", BOTH)),
     ],
     "variant-renamed": [
-        case("enum E { a = 0; b = 1; }", "enum E { a = 0; c = 1; }", ("variant-renamed", SOURCE)),
+        case("enum E { a = 0; b = 1; }", "enum E { a = 0; c = 1; }", ("variant-renamed", OPENING)),
     ],
     "packet-removed": [case("packet p { a: u8; }", "", ("packet-removed", SOURCE))],
     "packet-changed": [
@@ -266,11 +267,11 @@ CASES: dict[str, list[Case]] = {
     ],
     "conversation-renamed": [
         talk("conversation c { start s; state s { client A; } }",
-             "conversation d { start s; state s { client A; } }", ("conversation-renamed", SOURCE)),
+             "conversation d { start s; state s { client A; } }", ("conversation-renamed", OPENING)),
     ],
     "state-renamed": [
         states("state s { client A -> t; } state t { client A; }",
-               "state s { client A -> u; } state u { client A; }", ("state-renamed", SOURCE)),
+               "state s { client A -> u; } state u { client A; }", ("state-renamed", OPENING)),
     ],
     "start-changed": [
         talk("conversation c { start s; state s { client A -> t; } state t { client A -> s; } }",
@@ -370,7 +371,7 @@ def found(before: str, after: str) -> list[tuple[str, Hurts]]:
 
 
 WORDS = {
-    OLD: "old readers", NEW: "new readers", BOTH: "both", SOURCE: "programs",
+    OLD: "old readers", NEW: "new readers", BOTH: "both", OPENING: "opening", SOURCE: "programs",
 }  # fmt: skip
 """What the reference calls those who are hurt."""
 

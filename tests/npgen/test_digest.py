@@ -225,6 +225,18 @@ class Computed(unittest.TestCase):
         self.assertEqual(digests(protocol), [digest for _, digest in told])
 
 
+    def test_the_text_is_ascii_whatever_edition_of_unicode(self) -> None:
+        text = """message M = 0 { a: char max '\u00e9'; d: f64 range 0.0..1.0 finite; e: f32 finite;
+            b: string max 9 since 2 = "\u00e9\\x7f\\n\\""; }"""
+        protocol = protocol_of(text, "protocol p version 2;\n")
+        self.assertEqual(
+            meaning(protocol, 2),
+            "protocol p version 2\n\nmessage 0 M\n    field a: char max '\\u{E9}'\n"
+            "    field d: f64 range 0.0..1.0\n    field e: f32 finite\n"
+            '    field b: string max 9 = "\\u{E9}\\x7F\\n\\""\n',
+        )
+
+
 class Command(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()

@@ -264,11 +264,15 @@ class Commands(unittest.TestCase):
             status, _, err = self.run_cli("breaking", "chat.np", "--against", old)
             self.assertEqual(status, 1)
             self.assertIn("field-renamed: field 'initial' of 'Person' is named 'letter' now;"
-                          " breaks programs that use the generated code", err)
+                          " breaks the opening with peers of the release, and programs", err)
         against = ("breaking", "chat.np", "--against", "old.np")
-        self.assertEqual(self.run_cli(*against, "--wire"), (0, "", ""))
+        self.assertEqual(self.run_cli(*against, "--wire")[0], 1)
         self.assertEqual(self.run_cli(*against, "--allow", "field-renamed"), (0, "", ""))
         self.assertEqual(self.run_cli(*against, "--allow", "nonsense")[0], 2)
+        self.change("letter", "initial")
+        self.change("const MAX", "const MOST")
+        self.assertEqual(self.run_cli(*against)[0], 1)
+        self.assertEqual(self.run_cli(*against, "--wire"), (0, "", ""))
         self.assertEqual(self.run_cli(*against, "chat.np")[0], 2)
 
     def test_errors_of_either_schema_are_shown(self) -> None:

@@ -209,8 +209,12 @@ def check_int(c: Code, packet: Packet, f: PacketInt, value: str, offset: str) ->
     def refuse(condition: str, error: str, where: str, rule: str, got: str | None) -> None:
         with c.block(f"if (np_unlikely({condition})) {{"):
             args = ["fault", error, quote(where), quote(rule), offset]
-            c.call("return np_fault_at" if got is None else "return np_fault_set",
-                   args if got is None else [*args, got])
+            if got is None:
+                c.call("return np_fault_at", args)
+            elif f.signed:
+                c.call("return np_fault_set_signed", [*args, f"(int{_storage(f.bits)}_t){got}"])
+            else:
+                c.call("return np_fault_set", [*args, got])
 
     if f.const is not None:
         refuse(f"{value} != 0x{const_bits(f):X}u", "NP_ERR_CONST", where, const_rule(f), None)

@@ -26,7 +26,7 @@ def compare_conversations(
     if len(gone) == len(fresh):
         for before, now in zip(gone, fresh):
             text = f"conversation '{before.name}' is named '{now.name}' now"
-            report.add("conversation-renamed", Hurts.SOURCE, (before.span, now.span), text)
+            report.add("conversation-renamed", Hurts.OPENING, (before.span, now.span), text)
             by_name[before.name] = now
     for conversation in old.conversations:
         other = by_name.get(conversation.name)
@@ -108,7 +108,7 @@ class _Walk:
         if old.name != new.name and old.name not in self._renamed:
             self._renamed.add(old.name)
             text = f"state '{old.name}' is named '{new.name}' now"
-            self.report.add("state-renamed", Hurts.SOURCE, spans, text)
+            self.report.add("state-renamed", Hurts.OPENING, spans, text)
         before, now = old.within_ms, new.within_ms
         if before == now:
             return

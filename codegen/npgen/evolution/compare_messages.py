@@ -59,7 +59,7 @@ class _Messages:
         if same_id.name not in self.old_names and _alike(message, same_id):
             text = f"'{message.name}' is named '{same_id.name}' now; if it means something else,"
             text += " give it a free id"
-            self.report.add("message-renamed", Hurts.SOURCE, (message.span, same_id.span), text)
+            self.report.add("message-renamed", Hurts.OPENING, (message.span, same_id.span), text)
             return same_id
         self._removed(message)
         self._reused(message, same_id)

@@ -99,7 +99,7 @@ class TypeComparison:
         spans = (old.span, new.span)
         if old_name != new_name:
             text = f"'{old_name}' is named '{new_name}' now"
-            self.report.add("type-renamed", Hurts.SOURCE, spans, text)
+            self.report.add("type-renamed", Hurts.OPENING, spans, text)
         if isinstance(old, Struct) and isinstance(new, Struct):
             self._recursion(old, new, spans)
             self.fields(old.fields, new.fields, Where(new_name, 1, 1, spans))
@@ -139,7 +139,7 @@ class TypeComparison:
                     text = f"{what} is named '{successor.name}' now; if it means something else,"
                     text += " give it an index of its own"
                     places = (variant.span, successor.span)
-                    self.report.add("variant-renamed", Hurts.SOURCE, places, text)
+                    self.report.add("variant-renamed", Hurts.OPENING, places, text)
                 else:
                     places = (variant.span, new.span)
                     self.report.add("variant-removed", Hurts.NEW_READERS, places, f"{what} is gone")
@@ -194,7 +194,7 @@ class TypeComparison:
         what = f"field '{new.name}' of '{where.name}'"
         if old.name != new.name:
             text = f"field '{old.name}' of '{where.name}' is named '{new.name}' now"
-            self.report.add("field-renamed", Hurts.SOURCE, spans, text)
+            self.report.add("field-renamed", Hurts.OPENING, spans, text)
         before, now = max(old.since, where.old_since), max(new.since, where.new_since)
         if old.since != new.since and before != now:
             self.since(before, now, spans, what)
@@ -235,7 +235,7 @@ class TypeComparison:
     def _retyped(self, old: Type, new: Type, spans: Spans, what: str) -> None:
         same = _wire(old, self.old_types) == _wire(new, self.new_types)
         text = f"{what} is '{spell(new)}', and '{spell(old)}' as released"
-        self.report.add("field-retyped", Hurts.SOURCE if same else Hurts.BOTH, spans, text)
+        self.report.add("field-retyped", Hurts.OPENING if same else Hurts.BOTH, spans, text)
 
     def _bounds(self, old: Bounded, new: Bounded, word: str, spans: Spans, what: str) -> None:
         now = f"{word} {constraints(new)}".rstrip()
@@ -254,7 +254,7 @@ class TypeComparison:
         # Another type, while the old one is still there: only whether it travels alike counts.
         trial = TypeComparison(self.old, self.new, Report())
         trial._decls(old.name, new.name)
-        hurts = Hurts.BOTH if trial.report.hurts_peers else Hurts.SOURCE
+        hurts = Hurts.BOTH if trial.report.hurts_peers else Hurts.OPENING
         text = f"{what} is '{new.name}', and '{old.name}' as released"
         self.report.add(rule, hurts, spans, text)
 

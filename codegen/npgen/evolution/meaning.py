@@ -31,6 +31,7 @@ from ..model import (
     Type,
 )
 from ..recursion import fields_of
+from ..versions import turning_points
 from .lock_write import body_text, indented, message_lines, type_lines
 from .release import names_in, own_messages
 
@@ -42,9 +43,10 @@ def digests(p: Protocol) -> list[str]:
     """SHA-256 of the meaning at each version from ``OLDEST`` on, in lowercase hex."""
     bodies: dict[int, str] = {}  # by the newest 'since' that counts: between those nothing changes
     result: list[str] = []
-    changes = sorted(_changes(p))
+    changes = set(turning_points(p))
+    newest = OLDEST
     for version in range(OLDEST, p.version + 1):
-        newest = max((c for c in changes if c <= version), default=OLDEST)
+        newest = version if version in changes else newest
         if newest not in bodies:
             bodies[newest] = _body(p, newest)
         text = _head(p, version) + bodies[newest]
@@ -61,17 +63,6 @@ def _head(p: Protocol, version: int) -> str:
     return f"protocol {p.name} version {version}\n"
 
 
-def _changes(p: Protocol) -> set[int]:
-    """All versions that anything of the protocol is ``since``."""
-    own = [d for d in p.types.values() if p.own(d)]
-    fields = [f for d in own for f in fields_of(d)]
-    found = {v.since for d in own if not isinstance(d, Struct) for v in d.variants}
-    for m in own_messages(p):
-        found.add(m.since)
-        fields += m.fields
-    return found | {f.since for f in fields}
-
-
 def _body(p: Protocol, version: int) -> str:
     messages = [_message_at(m, version) for m in own_messages(p) if m.since <= version]
     types = _types_at(p, messages, version)
@@ -79,8 +70,14 @@ def _body(p: Protocol, version: int) -> str:
     sections += [list(message_lines(m, dated=False)) for m in messages]
     # Peers keep to the first; others are for programs that name them, and may come at any time.
     sections += [_conversation(c, p, version) for c in p.conversations[:1]]
-    body = body_text(sections)
+    body = _ascii(body_text(sections))
     return f"\n{body}" if sections else ""
+
+
+def _ascii(text: str) -> str:
+    """Which characters are printable depends on the edition of Unicode, so none but ASCII stands in
+    the text; only quoted texts and characters have others."""
+    return "".join(c if c < "\x7f" else f"\\u{{{ord(c):X}}}" for c in text)
 
 
 # --------------------------------------------------------------------------------------------
@@ -130,6 +127,8 @@ def _plain(type_: Type) -> Type:
         return _without(type_, -(1 << bits - 1) if signed else 0, (1 << bits - signed) - 1)
     if isinstance(type_, Scalar) and type_.kind == "char":
         return _without(type_, 0, 0x10FFFF)
+    if isinstance(type_, Scalar) and type_.lo is not None and type_.hi is not None:
+        return replace(type_, finite=False)  # which a float between two bounds is anyway
     if isinstance(type_, (Array, List, Option)):
         return replace(type_, item=_plain(type_.item))
     if isinstance(type_, Map):

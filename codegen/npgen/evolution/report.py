@@ -16,6 +16,7 @@ class Hurts(Enum):
     OLD_READERS = "old readers of new writers"
     NEW_READERS = "new readers of old writers"
     BOTH = "old and new peers, both ways"
+    OPENING = "the opening with peers of the release, and programs"
     SOURCE = "programs that use the generated code"
 
 
@@ -51,7 +52,7 @@ class Report:
     @property
     def hurts_peers(self) -> bool:
         """Whether anything travels differently."""
-        return any(b.hurts is not Hurts.SOURCE for b in self.breaks)
+        return any(b.hurts not in (Hurts.OPENING, Hurts.SOURCE) for b in self.breaks)
 
 
 def quoted(names: Iterable[Union[str, int]]) -> str:
