@@ -23,7 +23,7 @@ def crossings(protocol: Protocol, conversation: Conversation) -> Iterator[tuple[
     own = [m.name for m in protocol.messages if protocol.own(m)]
     parting = {m.name for m in protocol.messages if m.origin == "base" and m.name == PARTING}
     machine = Machine(conversation, own)
-    letters = [m for m in machine.letters() if m not in parting]
+    letters = machine.alike(parting)
     for state in machine.states:
         yield from _state(machine, state, letters)
 

@@ -22,6 +22,9 @@ KNOWN = RULES.keys() | LINTS.keys() | BREAKS.keys() | LOCK_ERRORS.keys()
 LINE_WINDOW = 160
 """Columns of a source line that are shown; a longer line is cut around the caret."""
 
+LONG_WORD = re.compile(r"\S{300,}")
+"""A name in a message that is longer than any name may be; what it begins with is enough."""
+
 INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
@@ -79,6 +82,7 @@ class Reporter:
         """Report a violation of ``rule``; the caller goes on with something harmless."""
         assert rule in KNOWN, f"unknown rule {rule}"
         lines = self._lines.get(span.file, ())
+        text = LONG_WORD.sub(lambda word: f"{word[0][:80]}[...]", text)
         line = lines[span.line - 1] if 0 < span.line <= len(lines) else ""
         diagnostic = Diagnostic(span, rule, text, line)
         if diagnostic not in self.diagnostics:

@@ -139,6 +139,10 @@ class _Loader:
             self.reporter.error(node.span, "import-path", text)
             return None
         found = find_import(source, node.path, self.import_dirs)
+        if found is None and (source.path.parent / node.path).exists():
+            text = f'"{node.path}" is no file; import the .np file itself'
+            self.reporter.error(node.span, "import-missing", text)
+            return None
         if found is None:
             text = f'"{node.path}" is neither beside this file nor in an import folder'
             known = builtin_imports()
