@@ -23,30 +23,15 @@ def crossings(protocol: Protocol, conversation: Conversation) -> Iterator[tuple[
     own = [m.name for m in protocol.messages if protocol.own(m)]
     parting = {m.name for m in protocol.messages if m.origin == "base" and m.name == PARTING}
     machine = Machine(conversation, own)
-    letters = [m for m in machine.letters() if m not in parting]
-    sides = (Side.CLIENT, Side.SERVER)
-    kinds = {side: _kinds(machine, side, letters) for side in sides}
+    letters = machine.alike(parting)
     for state in machine.states:
-        yield from _state(machine, state, kinds)
+        yield from _state(machine, state, letters)
 
 
-def _kinds(machine: Machine, side: Side, letters: Iterable[str]) -> list[str]:
-    """The first of all messages that the same rules are about everywhere: the others go as it does,
-    and a wildcard may stand for thousands."""
-    found: dict[object, str] = {}
-    for m in letters:
-        moves = (machine.move(state, side, m) for state in machine.states)
-        ways = tuple((move[0], move[1] and move[1].span) if move else None for move in moves)
-        found.setdefault(ways, m)
-    return list(found.values())
-
-
-def _state(
-    machine: Machine, state: str, kinds: dict[Side, list[str]]
-) -> Iterator[tuple[Span, str]]:
+def _state(machine: Machine, state: str, letters: Iterable[str]) -> Iterator[tuple[Span, str]]:
     client, server = (
         [(m, move) for m in letters if (move := machine.move(state, side, m)) is not None]
-        for side, letters in kinds.items()
+        for side in (Side.CLIENT, Side.SERVER)
     )
     told: set[tuple[Optional[Span], Optional[Span]]] = set()
     for x, (at_client, client_rule) in client:

@@ -13,6 +13,7 @@ result of formatting a result is the same text.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import replace
 from typing import Optional, Sequence
 
@@ -229,11 +230,11 @@ class _Formatter:
             return
         start = 0
         while len(indent) + len(text) - start > MAX_COLUMNS:
-            fits = [b for b in breaks if start < b <= start + MAX_COLUMNS - len(indent)]
-            if not fits:
+            fits = bisect_right(breaks, start + MAX_COLUMNS - len(indent))  # they ascend
+            if fits == 0 or breaks[fits - 1] <= start:
                 break
-            self.out.append(indent + text[start : fits[-1]])
-            start = fits[-1] + 1  # without the space behind the comma
+            self.out.append(indent + text[start : breaks[fits - 1]])
+            start = breaks[fits - 1] + 1  # without the space behind the comma
             indent = INDENT * (self.indent + 1)
         self.out.append(indent + text[start:])
         self.commented = False
@@ -255,5 +256,7 @@ class _Formatter:
         """Whether the declaration that starts here, with its comments, differs from the last."""
         if _is_comment(previous) and previous.first:
             return False  # it has been through this
-        word = next(t.text for t in self.tokens[index:] if not _is_comment(t))
+        while _is_comment(self.tokens[index]):  # the last token is none
+            index += 1
+        word = self.tokens[index].text
         return bool(self.group and word) and (word != self.group or word in _BLOCKS)

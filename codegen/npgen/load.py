@@ -24,6 +24,7 @@ from .source import (
     Source,
     builtin_imports,
     check_characters,
+    exists,
     find_import,
     make_source,
     read_source,
@@ -139,6 +140,10 @@ class _Loader:
             self.reporter.error(node.span, "import-path", text)
             return None
         found = find_import(source, node.path, self.import_dirs)
+        if found is None and exists(source.path.parent / node.path):
+            text = f'"{node.path}" is no file; import the .np file itself'
+            self.reporter.error(node.span, "import-missing", text)
+            return None
         if found is None:
             text = f'"{node.path}" is neither beside this file nor in an import folder'
             known = builtin_imports()

@@ -111,6 +111,14 @@ def _is_idle_pipe(path: Path) -> bool:
     return path.parts[:2] != ("/", "dev") and path.is_fifo()
 
 
+def exists(path: Path) -> bool:
+    """Whether anything is there, be it a folder or a pipe."""
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
+
+
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()

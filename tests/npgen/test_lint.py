@@ -138,6 +138,15 @@ class Crossing(unittest.TestCase):
         states = "state s { either *; either Disconnect -> d; } final d;"
         self.assertEqual(self.texts(states, base), [], "nobody judges what comes after parting")
 
+        states = "state s { client X; server Disconnect, Echo -> b; } state b { client Y; }"
+        (text,) = self.texts(states, base)
+        self.assertIn("'X' and the server's 'Echo' may cross", text)
+
+    def test_thousands_of_messages(self) -> None:
+        """Those that the rules do not tell apart are looked at once."""
+        many = "".join(f"message M{i} = {300 + i} {{}}\n" for i in range(5000))
+        self.assertEqual(self.texts("state s { either *; }", many), [])
+
     def test_what_cannot_cross(self) -> None:
         for states in (
             "state s { client X -> a; } state a { server Y -> s; }",  # by turns
