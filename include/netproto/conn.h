@@ -29,18 +29,22 @@ extern "C" {
 
 /* Where in a connection's life something failed. */
 typedef enum np_stage {
-    NP_STAGE_NONE,    /* nothing failed: an orderly end */
-    NP_STAGE_ADDRESS, /* reading the address */
-    NP_STAGE_RESOLVE, /* looking the name up */
-    NP_STAGE_CONNECT, /* making the connection */
-    NP_STAGE_LISTEN,  /* binding or listening */
-    NP_STAGE_HELLO,   /* agreeing on protocol and version, or the secure handshake */
-    NP_STAGE_READ,    /* reading from the peer */
-    NP_STAGE_WRITE,   /* writing to the peer */
-    NP_STAGE_MESSAGE, /* a message of the peer's: its frame, its decoding, its place */
-    NP_STAGE_HANDLER, /* a handler of ours returned an error, or was not set: see the text */
-    NP_STAGE_CALL,    /* a request that got no answer */
-    NP_STAGE_CLOSE    /* the orderly end */
+    NP_STAGE_NONE,         /* nothing failed: an orderly end */
+    NP_STAGE_ADDRESS,      /* reading the address */
+    NP_STAGE_RESOLVE,      /* looking the name up */
+    NP_STAGE_CONNECT,      /* making the connection */
+    NP_STAGE_LISTEN,       /* binding or listening */
+    NP_STAGE_HELLO,        /* agreeing on protocol and version, or the secure handshake */
+    NP_STAGE_READ,         /* reading from the peer: it hung up, was silent, or is out of reach */
+    NP_STAGE_WRITE,        /* writing to the peer */
+    NP_STAGE_FRAME,        /* a frame or a record of the peer's, or a limit on them */
+    NP_STAGE_DECODE,       /* the fields of a message of the peer's */
+    NP_STAGE_CONVERSATION, /* a message of the peer's that is not allowed there, or unknown */
+    NP_STAGE_PEER,         /* the peer refused something of ours, and says what in the text */
+    NP_STAGE_LOCAL,        /* this side: no memory, or the loop's memory_max */
+    NP_STAGE_HANDLER,      /* a handler of ours returned an error, or was not set: see the text */
+    NP_STAGE_CALL,         /* a request that got no answer */
+    NP_STAGE_CLOSE         /* the orderly end */
 } np_stage;
 
 /* One word for people and logs, e.g. "resolve". Static. */

@@ -290,10 +290,15 @@ static void np_session_tell(np_session *s, np_err err, np_session_stage stage,
 void np__session_fail(np_session *s, np_err err, np_session_stage stage, const np_fault *fault)
 {
     np_str none = {NULL, 0};
+    np_fault memory;
 
     assert(err != NP_OK);
     if (s->phase >= NP_PHASE_CLOSING) {
         return;
+    }
+    if (err == NP_ERR_LIMIT && fault == NULL) {
+        (void)np_fault_set(&memory, err, "loop.memory_max", NULL, 0, s->pool->options.live_max);
+        fault = &memory;
     }
     np__session_cause(s, err, stage, false, np_session_reason_at(err, stage), fault, none);
     np_session_tell(s, err, stage, fault);

@@ -115,7 +115,8 @@ np_err np_session_body_begin(np_session *s, const np_message *message, const voi
     }
     if (err == NP_OK &&
         np_bodies_count(s->bodies, np__session_parity(s)) >= s->options->bodies_max) {
-        err = NP_ERR_LIMIT;
+        err = np_fault_set(fault, NP_ERR_LIMIT, "session.bodies_max", NULL, 0,
+                           s->options->bodies_max);
     }
     if (err == NP_OK) {
         err = np__session_converse(s, message, false, &place, fault);

@@ -222,8 +222,8 @@ np__session_step np__session_refused(np_session *s, np_err err, const np_fault *
 
     if (err == NP_ERR_UNEXPECTED || err == NP_ERR_UNKNOWN_MESSAGE) {
         stage = NP_SESSION_STAGE_CONVERSATION;
-    } else if (err == NP_ERR_MEMORY || err == NP_ERR_LIMIT) {
-        stage = NP_SESSION_STAGE_LOCAL;
+    } else if (err == NP_ERR_MEMORY || (err == NP_ERR_LIMIT && fault == NULL)) {
+        stage = NP_SESSION_STAGE_LOCAL; /* the pool's; a limit of the peer's has a fault */
     }
     np__session_fail(s, err, stage, fault);
     return NP_STEP_ENDED;

@@ -135,7 +135,8 @@ np__session_step np__session_step_record(np_session *s, np_session_event *event)
     }
     err = np_record_open(&secure->receives, s->in, (size_t)head.head_len + head.body_len, &len);
     if (np_unlikely(err != NP_OK)) {
-        return np__session_refused(s, err, NULL);
+        (void)np_fault_at(&fault, err, "session.record", NULL, 0);
+        return np__session_refused(s, err, err == NP_ERR_LIMIT ? &fault : NULL);
     }
     s->frame_deadline = NP_TIME_NEVER;
     s->in += head.head_len;

@@ -201,7 +201,8 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
     int place = 0;
 
     if (err == NP_OK && s->calls.count[np__session_parity(s)] >= s->options->calls_max) {
-        err = NP_ERR_LIMIT;
+        err =
+            np_fault_set(fault, NP_ERR_LIMIT, "session.calls_max", NULL, 0, s->options->calls_max);
     }
     if (err == NP_OK) {
         err = np_calls_reserve(&s->calls, s->pool);

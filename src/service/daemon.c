@@ -114,28 +114,44 @@ static void on_gone(np_group *group, np_conn *conn)
 
 /* Newcomers -------------------------------------------------------------------------------- */
 
-static void log_refused(np_daemon *daemon, const char *why, const struct sockaddr *sa,
+/* limit: the option that spoke against them, or NULL; then err tells more. */
+static void log_refused(np_daemon *daemon, np_err err, const char *limit, const struct sockaddr *sa,
                         socklen_t len)
 {
     np_log *log = np__loop_log(daemon->group.loop);
     char text[NP_ADDRESS_TEXT_LEN];
-    np_log_field fields[2];
+    np_log_field fields[3];
 
     if (np_log_wants(log, NP_LOG_WARN)) {
         fields[0] = np_log_text("peer", np_address_format_socket(sa, len, text));
-        fields[1] = np_log_text("why", why);
+        fields[1] = np_log_err("err", err);
+        fields[2] = np_log_text("limit", limit);
         np_log_write(log, np_loop_now(daemon->group.loop), NP_LOG_WARN, "daemon.refused", fields,
-                     2);
+                     limit != NULL ? 3 : 2);
     }
 }
 
 /* Says "busy" as far as that costs nothing, and hangs up. */
-static void turn_away(np_daemon *daemon, int fd, const char *why, const struct sockaddr *sa,
-                      socklen_t len)
+static void turn_away(np_daemon *daemon, int fd)
 {
     (void)send(fd, daemon->busy, daemon->busy_len, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)close(fd);
-    log_refused(daemon, why, sa, len);
+}
+
+static void log_evicted(np_daemon *daemon, np_conn *conn)
+{
+    np_log *log = np__loop_log(daemon->group.loop);
+    np_log_field fields[3];
+    np_peer peer;
+
+    if (np_log_wants(log, NP_LOG_WARN)) {
+        np_conn_peer(conn, &peer);
+        fields[0] = np_log_unsigned("conn", conn->id);
+        fields[1] = np_log_text("peer", peer.text);
+        fields[2] = np_log_text("limit", "connections_max");
+        np_log_write(log, np_loop_now(daemon->group.loop), NP_LOG_WARN, "daemon.evicted", fields,
+                     3);
+    }
 }
 
 static np_err make_busy(np_daemon *daemon)
@@ -174,29 +190,35 @@ static bool evict(np_daemon *daemon)
         oldest->link.session.phase_deadline - options->hello_ms + EVICT_AGE_MS > now) {
         return false;
     }
+    log_evicted(daemon, oldest);
     np_link_destroy(&oldest->link);
     return true;
 }
 
-np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct sockaddr *sa)
+np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct sockaddr *sa,
+                        const char **limit)
 {
     np_conn *conn = NULL;
     uint8_t source[16];
     bool counted = sa != NULL && sa->sa_family != AF_UNIX;
     np_err err = NP_OK;
 
+    *limit = NULL;
     if (np_daemon_connections(daemon) >= daemon->connections_max && !evict(daemon)) {
+        *limit = "connections_max";
         return NP_ERR_BUSY;
     }
     if (counted) {
         np__conn_source(sa, source);
         err = np_sources_add(&daemon->sources, source, daemon->per_source_max);
         if (err != NP_OK) {
+            *limit = err == NP_ERR_LIMIT ? "connections_per_source_max" : NULL;
             return err;
         }
     }
     err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa);
     if (err != NP_OK) {
+        *limit = err == NP_ERR_LIMIT ? "memory_max" : NULL;
         if (counted) {
             np_sources_remove(&daemon->sources, source);
         }
@@ -211,6 +233,7 @@ static void on_accept(np_listener *listener, int fd, const struct sockaddr *sa, 
 {
     np_daemon *daemon = user;
     np_stream stream;
+    const char *limit = NULL;
     np_err err = NP_OK;
 
     if (np_listener_address(listener)->kind == NP_ADDRESS_UNIX) {
@@ -218,9 +241,10 @@ static void on_accept(np_listener *listener, int fd, const struct sockaddr *sa, 
     } else {
         np_tcp_stream_init(&stream, fd);
     }
-    err = np__daemon_adopt(daemon, &stream, sa);
+    err = np__daemon_adopt(daemon, &stream, sa, &limit);
     if (err != NP_OK) {
-        turn_away(daemon, fd, np_err_text(err), sa, len);
+        turn_away(daemon, fd);
+        log_refused(daemon, err, limit, sa, len);
     }
 }
 

@@ -9,8 +9,9 @@
 #include <sys/socket.h>
 
 /* Serves a connected stream, which it takes over on success. sa: who is at the other end, or NULL.
- * Errors: NP_ERR_BUSY, NP_ERR_LIMIT (places are taken), NP_ERR_MEMORY. */
+ * Errors: NP_ERR_BUSY (all places are taken) and NP_ERR_LIMIT (the source's, or memory) with the
+ * option's name in *limit, which is NULL otherwise; NP_ERR_MEMORY. */
 NP_MUST_CHECK np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream,
-                                      const struct sockaddr *sa);
+                                      const struct sockaddr *sa, const char **limit);
 
 #endif

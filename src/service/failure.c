@@ -7,10 +7,22 @@
 #include <stdio.h>
 
 static const char *const stage_names[] = {
-    [NP_STAGE_NONE] = "none",       [NP_STAGE_ADDRESS] = "address", [NP_STAGE_RESOLVE] = "resolve",
-    [NP_STAGE_CONNECT] = "connect", [NP_STAGE_LISTEN] = "listen",   [NP_STAGE_HELLO] = "hello",
-    [NP_STAGE_READ] = "read",       [NP_STAGE_WRITE] = "write",     [NP_STAGE_MESSAGE] = "message",
-    [NP_STAGE_HANDLER] = "handler", [NP_STAGE_CALL] = "call",       [NP_STAGE_CLOSE] = "close",
+    [NP_STAGE_NONE] = "none",
+    [NP_STAGE_ADDRESS] = "address",
+    [NP_STAGE_RESOLVE] = "resolve",
+    [NP_STAGE_CONNECT] = "connect",
+    [NP_STAGE_LISTEN] = "listen",
+    [NP_STAGE_HELLO] = "hello",
+    [NP_STAGE_READ] = "read",
+    [NP_STAGE_WRITE] = "write",
+    [NP_STAGE_FRAME] = "frame",
+    [NP_STAGE_DECODE] = "decode",
+    [NP_STAGE_CONVERSATION] = "conversation",
+    [NP_STAGE_PEER] = "peer",
+    [NP_STAGE_LOCAL] = "local",
+    [NP_STAGE_HANDLER] = "handler",
+    [NP_STAGE_CALL] = "call",
+    [NP_STAGE_CLOSE] = "close",
 };
 
 const char *np_stage_name(np_stage stage)
@@ -120,12 +132,15 @@ static np_stage stage_of(const np_conn *conn, const np_session_event *event)
     case NP_SESSION_STAGE_NEGOTIATE:
         return NP_STAGE_HELLO;
     case NP_SESSION_STAGE_FRAME:
+        return conn->opened ? NP_STAGE_FRAME : NP_STAGE_HELLO;
     case NP_SESSION_STAGE_DECODE:
+        return conn->opened ? NP_STAGE_DECODE : NP_STAGE_HELLO;
     case NP_SESSION_STAGE_CONVERSATION:
+        return conn->opened ? NP_STAGE_CONVERSATION : NP_STAGE_HELLO;
     case NP_SESSION_STAGE_LOCAL:
-        return conn->opened ? NP_STAGE_MESSAGE : NP_STAGE_HELLO;
+        return conn->opened ? NP_STAGE_LOCAL : NP_STAGE_HELLO;
     case NP_SESSION_STAGE_PEER:
-        return conn->opened ? NP_STAGE_MESSAGE : NP_STAGE_HELLO;
+        return conn->opened ? NP_STAGE_PEER : NP_STAGE_HELLO;
     case NP_SESSION_STAGE_DEADLINE:
         if (event->fault != NULL && strcmp(event->fault->where, "session.close_ms") == 0) {
             return NP_STAGE_CLOSE;

@@ -93,7 +93,11 @@ tool_exit tool_exit_of_failure(const np_failure *failure)
         return failure->err == NP_ERR_DEADLINE ? EXIT_CODE_DEADLINE : EXIT_CODE_CLOSED;
     case NP_STAGE_HANDLER: /* ours: no message of the peer's was wrong */
         return EXIT_CODE_GENERIC;
-    case NP_STAGE_MESSAGE:
+    case NP_STAGE_FRAME:
+    case NP_STAGE_DECODE:
+    case NP_STAGE_CONVERSATION:
+    case NP_STAGE_PEER:
+    case NP_STAGE_LOCAL:
     case NP_STAGE_CALL:
         break;
     }

@@ -160,6 +160,7 @@ static void connect_somehow(chaos *c, np_client *client)
 {
     np_stream a;
     np_stream b;
+    const char *limit = NULL;
 
     if (draw(c, 2) == 0) {
         np_err err = np_client_connect(client);
@@ -170,7 +171,7 @@ static void connect_somehow(chaos *c, np_client *client)
     if (np__client_adopt(client, &a) != NP_OK) {
         a.ops->close(&a, false);
         b.ops->close(&b, false);
-    } else if (np__daemon_adopt(c->daemon, &b, NULL) != NP_OK) {
+    } else if (np__daemon_adopt(c->daemon, &b, NULL, &limit) != NP_OK) {
         b.ops->close(&b, draw(c, 2) == 0);
     }
 }

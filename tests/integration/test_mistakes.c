@@ -195,7 +195,7 @@ static void test_handler_fails(void **state)
     assert_true(w.user.failure.by_peer);
     assert_int_equal(w.user.failure.err, NP_ERR_FAILED);
     assert_int_equal(w.user.failure.reason, BASE_REASON_INTERNAL);
-    assert_string_equal(w.user.failure.text, "message: the peer answered with an error");
+    assert_string_equal(w.user.failure.text, "peer: the peer answered with an error");
     end(&w);
 }
 
@@ -481,10 +481,10 @@ static void test_wrong_state(void **state)
     demo_must(talk_say_send(np_client_conn(w.client), &say, &fault), NULL);
     demo_run(w.loop, &w.user.closed);
     demo_run(w.loop, &w.server.closed);
-    (void)snprintf(text, sizeof text, "message: %s", words);
+    (void)snprintf(text, sizeof text, "conversation: %s", words);
     assert_string_equal(w.server.failure.text, text);
     (void)snprintf(text, sizeof text,
-                   "message: the peer answered with an error; the peer says: "
+                   "peer: the peer answered with an error; the peer says: "
                    "\"%s\"",
                    words);
     assert_string_equal(w.user.failure.text, text);

@@ -84,6 +84,7 @@ static void start(world *w, const np_service *service, const np_service *base, s
     np_client_options client_options = np_client_options_default();
     np_stream a;
     np_stream b;
+    const char *limit = NULL;
 
     daemon_options.security.plaintext = true;
     client_options.security.plaintext = true;
@@ -101,7 +102,7 @@ static void start(world *w, const np_service *service, const np_service *base, s
     client_options.handlers = (np_conn_handlers){on_open, on_close, on_writable, &w->user};
     demo_must(np_client_new(&w->client, w->loop, &client_options, NULL), NULL);
     demo_must(np_pair_open(w->loop, cap, &a, &b), NULL);
-    demo_must(np__daemon_adopt(w->daemon, &a, NULL), NULL);
+    demo_must(np__daemon_adopt(w->daemon, &a, NULL, &limit), NULL);
     demo_must(np__client_adopt(w->client, &b), NULL);
     assert_int_equal(np_client_connect(w->client), NP_ERR_STATE);
     demo_run(w->loop, &w->user.opened);

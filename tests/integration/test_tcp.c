@@ -411,7 +411,7 @@ static void test_handler_error_closes(void **state)
     assert_int_equal(w.server.failure.err, NP_ERR_LIMIT);
     assert_int_equal(w.server.failure.stage, NP_STAGE_HANDLER);
     assert_true(w.user.failure.by_peer);
-    assert_int_equal(w.user.failure.stage, NP_STAGE_MESSAGE);
+    assert_int_equal(w.user.failure.stage, NP_STAGE_PEER);
     end(&w);
 }
 

@@ -1,0 +1,215 @@
+/* A limit that is reached is told by the name of its option: in the log, or in the failure. */
+#include "support/demo_service.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+typedef struct world {
+    np_loop *loop;
+    np_daemon *daemon;
+    np_log log;
+    bool opened, closed;
+    np_failure failure;
+    char lines[4096];
+} world;
+
+static void on_log(void *user, const np_log_event *event)
+{
+    world *w = user;
+    char line[NP_LOG_LINE_MAX];
+    size_t used = strlen(w->lines);
+
+    (void)np_log_format(event, NP_LOG_LOGFMT, line, sizeof line);
+    (void)snprintf(w->lines + used, sizeof w->lines - used, "%s\n", line);
+}
+
+static void on_open(np_conn *conn, void *user)
+{
+    world *w = user;
+
+    (void)conn;
+    w->opened = true;
+}
+
+static void on_close(np_conn *conn, const np_failure *failure, void *user)
+{
+    world *w = user;
+
+    (void)conn;
+    w->closed = true;
+    w->failure = *failure;
+}
+
+static np_daemon_options begin(world *w, size_t memory_max)
+{
+    static const char *const addresses[] = {"tcp://127.0.0.1:0"};
+    np_daemon_options options = demo_daemon_options(&demo_echo, addresses, 1);
+    np_loop_options loop_options = np_loop_options_default();
+    np_log_sink sink = {on_log, w};
+
+    memset(w, 0, sizeof *w);
+    np_log_init(&w->log, &sink, NULL);
+    loop_options.log = &w->log;
+    if (memory_max > 0) {
+        loop_options.memory_max = memory_max;
+    }
+    demo_must(np_loop_new(&w->loop, &loop_options), NULL);
+    options.handlers = (np_conn_handlers){on_open, on_close, NULL, w};
+    return options;
+}
+
+static void end(world *w)
+{
+    np_daemon_free(w->daemon);
+    np_loop_free(w->loop);
+}
+
+/* Whether the log has a line with both. */
+static bool is_logged(const world *w, const char *event, const char *limit)
+{
+    const char *line = strstr(w->lines, event);
+    const char *found = line != NULL ? strstr(line, limit) : NULL;
+
+    return found != NULL && found < line + strcspn(line, "\n");
+}
+
+static void test_connections(void **state)
+{
+    world w;
+    np_daemon_options options = begin(&w, 0);
+    const char *address = NULL;
+    int fds[3];
+
+    (void)state;
+    options.connections_max = 2;
+    options.connections_per_source_max = 0;
+    demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
+    address = np_daemon_address(w.daemon, 0);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = demo_raw_connect(address);
+    }
+    demo_rest(w.loop, 30);
+    assert_true(is_logged(&w, "event=daemon.refused", "err=NP_ERR_BUSY limit=connections_max"));
+    assert_null(strstr(w.lines, "daemon.evicted"));
+    (void)close(fds[2]);
+    demo_rest(w.loop, 1100);
+    fds[2] = demo_raw_connect(address);
+    demo_rest(w.loop, 30);
+    assert_true(is_logged(&w, "event=daemon.evicted", "limit=connections_max"));
+    for (int i = 0; i < 3; i++) {
+        (void)close(fds[i]);
+    }
+    end(&w);
+}
+
+static void test_connections_per_source(void **state)
+{
+    world w;
+    np_daemon_options options = begin(&w, 0);
+    int fds[2];
+
+    (void)state;
+    options.connections_per_source_max = 1;
+    demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
+    for (int i = 0; i < 2; i++) {
+        fds[i] = demo_raw_connect(np_daemon_address(w.daemon, 0));
+    }
+    demo_rest(w.loop, 30);
+    assert_true(
+        is_logged(&w, "event=daemon.refused", "err=NP_ERR_LIMIT limit=connections_per_source_max"));
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    end(&w);
+}
+
+/* A message larger than all memory that the loop may take: the one who sends it is let go. */
+static void test_memory(void **state)
+{
+    world w;
+    np_daemon_options options = begin(&w, 65536);
+    size_t len = 0;
+    uint8_t *said = calloc(1, 300000);
+    uint8_t *frames = calloc(1, 400000);
+    int fd = -1;
+
+    (void)state;
+    options.conn.close_timeout_ms = 50; /* the peer here never hangs up */
+    demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
+    fd = demo_raw_connect(np_daemon_address(w.daemon, 0));
+    len = demo_raw_hello(frames, 400000);
+    len += demo_raw_say(frames + len, 400000 - len, said, 300000);
+    assert_true(send(fd, frames, len - 100000, MSG_NOSIGNAL | MSG_DONTWAIT) > 512);
+    demo_run(w.loop, &w.closed);
+    assert_true(w.opened);
+    assert_int_equal(w.failure.err, NP_ERR_LIMIT);
+    assert_int_equal(w.failure.stage, NP_STAGE_LOCAL);
+    assert_string_equal(w.failure.fault.where, "loop.memory_max");
+    assert_int_equal(w.failure.fault.got, 65536);
+    assert_non_null(strstr(w.failure.text, "loop.memory_max"));
+    assert_true(is_logged(&w, "event=conn.closed", "stage=local err=NP_ERR_LIMIT"));
+    assert_true(is_logged(&w, "event=conn.closed", "loop.memory_max"));
+    (void)close(fd);
+    free(frames);
+    free(said);
+    end(&w);
+}
+
+static void ignore(np_conn *conn, np_err err, const void *payload, size_t len, uint32_t version,
+                   void *user, np_fault *fault)
+{
+    (void)conn;
+    (void)err;
+    (void)payload;
+    (void)len;
+    (void)version;
+    (void)user;
+    (void)fault;
+}
+
+/* Calls of ours: the caller is told which bound it was. */
+static void test_calls(void **state)
+{
+    world w;
+    np_daemon_options options = begin(&w, 0);
+    np_client_options client_options = np_client_options_default();
+    demo_find find = {1};
+    np_client *client = NULL;
+    np_fault fault;
+    uint32_t i = 0;
+    np_err err = NP_OK;
+
+    (void)state;
+    demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
+    client_options = demo_client_options(NULL, np_daemon_address(w.daemon, 0));
+    client_options.conn.calls_max = 3;
+    demo_must(np_client_new(&client, w.loop, &client_options, NULL), NULL);
+    demo_must(np_client_connect_wait(client, NULL), NULL);
+    for (i = 0; i < 10 && err == NP_OK; i++) {
+        err = np_conn_call(np_client_conn(client), demo_message_find, &find, ignore, NULL, &fault);
+    }
+    assert_int_equal(i, 4);
+    assert_int_equal(err, NP_ERR_LIMIT);
+    assert_string_equal(fault.where, "session.calls_max");
+    assert_int_equal(fault.got, 3);
+    np_client_free(client);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_connections),
+        cmocka_unit_test(test_connections_per_source),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_calls),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
