@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from .check import check
+from .check_lines import check_lines
 from .cursor import did_you_mean
 from .diagnostics import Diagnostic, Reporter, TooManyErrors
 from .freshness import inputs_digest
@@ -113,7 +114,9 @@ class _Loader:
 
     def load_unit(self, source: Source) -> Unit:
         """Parse a file, then all it imports."""
-        schema = parse(lex(source, self.reporter), self.reporter)
+        tokens = lex(source, self.reporter)
+        check_lines(tokens, self.reporter)
+        schema = parse(tokens, self.reporter)
         self.open.append(source)
         imports = self._imports(source, schema)
         self.open.pop()

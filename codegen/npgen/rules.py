@@ -21,6 +21,7 @@ RULES: dict[str, str] = {
     "nesting": "types are nested too deeply",
     "protocol-missing": "the file does not start with its protocol line",
     "import-order": "an import stands after a declaration",
+    "line": "an import or the protocol line begins in the middle of a line or runs over two",
     "modifier-order": "modifiers are repeated or not in their order",
     "doc-misplaced": "a doc comment documents nothing",
     "reserved-word": "a word that packets reserve for later",

@@ -12,6 +12,15 @@
 #define np_unlikely(x) __builtin_expect(!!(x), 0)
 #define np_likely(x) __builtin_expect(!!(x), 1)
 
+/* Marks what a schema calls deprecated, so that the compiler tells where a program uses it. Define
+ * NP_NO_DEPRECATED before the first include to hear nothing, as generated code does: it serves
+ * peers that still use it. */
+#ifdef NP_NO_DEPRECATED
+#define NP_DEPRECATED(why)
+#else
+#define NP_DEPRECATED(why) __attribute__((deprecated(why)))
+#endif
+
 /* The contract between generated code and these headers. Generated code refuses to compile
  * against another number: regenerate it then. */
 #define NP_GEN_ABI 2

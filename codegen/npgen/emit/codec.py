@@ -12,6 +12,7 @@ from .code import Code, quote
 from .common import Context, is_plain_enum, lazy_target
 from .header import codec_heads
 from .layout import Block, Fields, Items, Record, called, records
+from .deprecation import silence
 from .measure import Measure
 from .put import Put
 from .read import Read
@@ -21,6 +22,7 @@ from .shapes import is_leaf, own_messages, own_types, place_of
 def emit_codec(p: Protocol) -> str:
     c = Code()
     context = Context.of(p)
+    silence(p, c)
     c(f'#include "{p.name}.h"')
     c()
     held = _held(p)

@@ -10,6 +10,7 @@ from . import packets
 from .banner import banner
 from .code import Code
 from .common import macro_literal
+from .deprecation import declare as declare_marked, note
 from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, records
 from .shapes import declare, own_messages, own_types, place_of
 
@@ -103,9 +104,10 @@ def _enum_constants(c: Code, e: Enum) -> None:
     with c.block(f"typedef enum {name} {{", f"}} {name};"):
         for i, v in enumerate(e.variants):
             if e.plain:
-                c.doc(v.doc)
+                c.doc(v.doc + note(v.deprecated))
             comma = "," if i + 1 < len(e.variants) else ""
-            c(f"{upper(at.path)}_{upper(v.name)} = {v.index}{comma}")
+            name = f"{upper(at.path)}_{upper(v.name)}"
+            declare_marked(c, name, v.deprecated, f" = {v.index}{comma}")
     c()
 
 
@@ -122,7 +124,7 @@ def _define(p: Protocol, c: Code, record: Record) -> None:
             c(f"{record.name}_tag tag;")
             with c.block("union {", "};"):
                 for v, at in record.variants:
-                    c(f"{at.path} {member(v.name)};")
+                    declare_marked(c, f"{at.path} {member(v.name)}", v.deprecated, ";")
         elif isinstance(record, Items):
             c(f"const {record.item_name} *items;")
             c("size_t count;")
@@ -136,8 +138,8 @@ def _define(p: Protocol, c: Code, record: Record) -> None:
 
 def _member(p: Protocol, c: Code, m: Member) -> None:
     since = (f"Since version {m.since}.",) if m.since > 1 else ()
-    c.doc(m.doc + since)
-    c(declare(p, m.type, m.at, m.name) + ";")
+    c.doc(m.doc + since + note(m.deprecated))
+    declare_marked(c, declare(p, m.type, m.at, m.name), m.deprecated, ";")
 
 
 def _accessors(p: Protocol, c: Code, record: Items) -> None:

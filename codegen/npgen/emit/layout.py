@@ -47,6 +47,7 @@ class Member:
     doc: tuple[str, ...] = ()
     since: int = 1
     default: Value = None
+    deprecated: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ Record = Union[Fields, UnionRecord, Items, Maybe, Block]
 
 def field_members(at: Place, fields: tuple[Field, ...]) -> tuple[Member, ...]:
     return tuple(
-        Member(member(f.name), f.type, at.field(f), f.doc, f.since, f.default) for f in fields
+        Member(member(f.name), f.type, at.field(f), f.doc, f.since, f.default, f.deprecated)
+        for f in fields
     )
 
 

@@ -6,6 +6,7 @@ from ..model import Message, Protocol, Ref
 from ..names import snake, upper
 from .banner import banner
 from .code import Code, quote
+from .deprecation import mark, note, silence
 from .shapes import own_messages, place_of, ref_name
 
 INTRO = """
@@ -17,10 +18,10 @@ Fill in the handlers that you care about and give them to a daemon or client:
     options.service = X_service(&handlers);
 
 A handler gets the decoded message, whose strings, bytes and lists live until it returns. What it
-returns other than NP_OK closes the connection with that error, at stage "handler"; the peer is told
-no more than that this side failed. A message without a handler closes it too, and a request without
-one is answered with a failure; the log names the handler to set. A request is answered, now or
-later, by np_call_fail or its own function: REPLY
+returns other than NP_OK closes the connection with that error, at stage "handler"; the peer is
+told no more than that this side failed. A message without a handler closes it too, and a request
+without one is answered with a failure; the log names the handler to set. A request is answered, now
+or later, by np_call_fail or its own function: REPLY
 
 A `stream` message has two ways to be taken; its sender's way does not matter. With on_Y it comes
 whole, in memory that grows with it. Without on_Y and with on_Y_begin it comes in pieces, as they
@@ -113,7 +114,7 @@ def _handler_args(m: Message) -> list[str]:
 
 def _message(p: Protocol, c: Code, m: Message, position: int) -> None:
     at = place_of(m)
-    c(f"/* {at.where} */")
+    c.doc((at.where, *note(m.deprecated)))
     c(f"#define {upper(at.path)}_MESSAGE (&{p.name}_protocol.messages[{position}])")
     c()
     if m.reply is not None:
@@ -121,12 +122,19 @@ def _message(p: Protocol, c: Code, m: Message, position: int) -> None:
         return
     c("/* Queues the message; errors as np_conn_send. conn NULL, no open connection: NP_ERR_STATE. */")
     args = ["np_conn *conn", f"const {at.path} *msg", "np_fault *fault"]
+    _mark(c, m)
     c.call(f"static inline NP_MUST_CHECK np_err {at.path}_send", args, "")
     with c.block("{"):
         c(f"return np_conn_send(conn, {upper(at.path)}_MESSAGE, msg, fault);")
     c()
     if m.stream:
         _stream(c, m)
+
+
+def _mark(c: Code, m: Message) -> None:
+    """Sending what is deprecated gives a warning; taking it does not."""
+    if m.deprecated is not None:
+        c(mark(m.deprecated).strip())
 
 
 def _stream(c: Code, m: Message) -> None:
@@ -141,6 +149,7 @@ def _stream(c: Code, m: Message) -> None:
         "np_body *body",
         "np_fault *fault",
     ]
+    _mark(c, m)
     c.call(f"static inline NP_MUST_CHECK np_err {at.path}_begin", args, "")
     with c.block("{"):
         passed = ["conn", f"{upper(at.path)}_MESSAGE", "msg", "total", "body", "fault"]
@@ -171,11 +180,13 @@ def _request(p: Protocol, c: Code, m: Message) -> None:
     c()
     c("/* Sends the request; errors as np_conn_call, and then done does not run. */")
     call_args = _call_args(m)
+    _mark(c, m)
     c.call(f"NP_API NP_MUST_CHECK np_err {at.path}_call", call_args)
     c()
     c("/* The same, and runs the loop until the answer has come, connecting first if need be. The")
     c(" * answer is copied into the arena. Errors: those of the call, and the connection's; from within")
     c(f" * a handler NP_ERR_STATE, and nothing is done: use {at.path}_call there. */")
+    _mark(c, m)
     c.call(f"NP_API NP_MUST_CHECK np_err {at.path}_call_wait", _wait_args(p, m))
     c()
 
@@ -209,6 +220,7 @@ def _wait_args(p: Protocol, m: Message) -> list[str]:
 
 def emit_service(p: Protocol) -> str:
     c = Code()
+    silence(p, c)
     c(f'#include "{p.name}_service.h"')
     c()
     messages = own_messages(p)

@@ -27,6 +27,7 @@ from ..sizes import message_max_len, struct_max_len
 from .banner import banner
 from .code import Code, quote
 from .common import INT_MAX, INT_MIN, float_literal, int_literal
+from .deprecation import silence
 from .nesting import needs
 from .shapes import Place, own_messages, own_types, place_of, ref_name, rule_of
 
@@ -123,6 +124,7 @@ def emit_tables_header(p: Protocol) -> str:
 
 def emit_tables(p: Protocol) -> str:
     c = Code()
+    silence(p, c)
     c(f'#include "{p.name}_schema.h"')
     c()
     for t, at in nameless_types(p):

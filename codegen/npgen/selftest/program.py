@@ -7,6 +7,7 @@ from typing import Iterator, Optional
 
 from ..emit.banner import banner
 from ..emit.code import Code, quote, rule_literal
+from ..emit.deprecation import silence
 from ..emit.packets import own_packets
 from ..emit.shapes import Place, own_messages, own_types, place_of, refs_in
 from ..model import Array, Field, Message, Protocol, Ref, Struct, Type
@@ -31,6 +32,7 @@ MOST_SHOWN = 1024
 def emit_test(p: Protocol) -> str:
     """The text of NAME_test.c."""
     c = Code()
+    silence(p, c)
     c("#include <math.h>")
     c()
     c("#include <netproto/selftest.h>")
