@@ -127,6 +127,17 @@ class Cli(unittest.TestCase):
         self.assertIn("apt-get install ragel", err)
         self.assertFalse(Path("made").exists())
 
+    def test_gen_with_a_ragel_that_takes_for_ever(self) -> None:
+        Path("bin").mkdir()
+        Path("bin/ragel").write_text("#!/bin/sh\nexec sleep 60\n")
+        Path("bin/ragel").chmod(0o755)
+        path = {"PATH": f"{Path.cwd() / 'bin'}:{os.environ['PATH']}"}
+        with mock.patch.dict(os.environ, path), mock.patch("npgen.emit.ragel.RAGEL_SECONDS", 0.2):
+            status, out, err = self.run_cli("gen", "right.np", "--out", "made")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("ragel was ended after 0.2 s on right_parse.rl", err)
+        self.assertFalse(Path("made").exists())
+
     def test_as_a_module(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "codegen")}
         done = subprocess.run(

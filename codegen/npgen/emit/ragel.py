@@ -267,8 +267,12 @@ class Machine:
 # --------------------------------------------------------------------------------------------
 
 
+RAGEL_SECONDS = 120
+"""More than any schema within the limits was seen to take, by a factor of a hundred."""
+
+
 class RagelMissing(Exception):
-    """Ragel is not installed, or refused what we wrote (which is a bug of ours)."""
+    """Ragel is not installed, takes for ever, or refused what we wrote (a bug of ours, both)."""
 
 
 def run_ragel(folder: Path, source: str, output: str) -> None:
@@ -276,7 +280,14 @@ def run_ragel(folder: Path, source: str, output: str) -> None:
     are the same everywhere; -L leaves them out of the result altogether."""
     command = ["ragel", "-C", "-G2", "-L", "-o", output, source]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=RAGEL_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RagelMissing(
+            f"ragel was ended after {RAGEL_SECONDS} s on {source}; a smaller schema helps, and "
+            "please report this one"
+        ) from error
     except FileNotFoundError as error:
         raise RagelMissing(
             "ragel is needed to generate the parser and was not found; on Debian: "
