@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .check_stack import check_stack
 from .diagnostics import Reporter
 from .model import (
     INT_BITS,
@@ -66,6 +67,7 @@ def check_types(protocol: Protocol, reporter: Reporter) -> None:
             _check_empty_items(protocol, field, field.type, reporter)
         size = layout.fields(message.fields)[0]
         layout.check(message.name, message.span, message.fields, size, reporter)
+    check_stack(protocol, lambda name: layout.decls[name][0], reporter)
 
 
 def _check_recursive_size(protocol: Protocol, decl: Decl, reporter: Reporter) -> None:

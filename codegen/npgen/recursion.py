@@ -9,7 +9,7 @@ references must be free of cycles, or a C struct would contain itself.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Iterator, Mapping, Sequence
+from typing import Iterable, Iterator, Mapping, Sequence
 
 from .diagnostics import Reporter
 from .model import Array, Decl, Enum, Field, List, Map, Option, Ref, Struct, Tuple, Type
@@ -50,7 +50,12 @@ def _edges(field: Field, type_: Type, direct: bool, within: bool) -> Iterator[Ed
 
 def edges_of(decl: Decl) -> list[Edge]:
     """All references that a declaration contains, in the order of its fields."""
-    return [e for f in fields_of(decl) for e in _edges(f, f.type, False, False)]
+    return edges_of_fields(fields_of(decl))
+
+
+def edges_of_fields(fields: Iterable[Field]) -> list[Edge]:
+    """The same for fields, those of a message."""
+    return [e for f in fields for e in _edges(f, f.type, False, False)]
 
 
 def mark_recursion(types: dict[str, Decl], reporter: Reporter) -> dict[str, Decl]:

@@ -54,6 +54,7 @@ RULES: dict[str, str] = {
     "map-key": "a type that cannot be a map's key",
     "zero-size-items": "a list of more than 65536 items that take no bytes",
     "struct-size": "a type whose C struct is larger than 64 KiB",
+    "stack-size": "a message that can make its decoder take more than 512 KiB of stack",
     "enum-empty": "an enum without variants",
     "index-range": "a variant index beyond 2^31 - 1",
     "index-order": "variant indices do not ascend",
