@@ -197,6 +197,10 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
     case NP_ERR_UNEXPECTED:
         return secure ? "the peer does not speak the secure handshake; is it set to plaintext?"
                       : "the peer wants a secure connection, and this side is set to plaintext";
+    case NP_ERR_VERSION:
+        return event->by_peer ? "build both sides from schemas that agree in one version; npgen "
+                                "breaking tells where they part"
+                              : NULL;
     case NP_ERR_CLOCK:
         return "one of the clocks is wrong, or set clock_skew_ms";
     case NP_ERR_SEAL:

@@ -524,6 +524,7 @@ static void test_other_schema(void **state)
     demo_rest(w.loop, 20);
     assert_non_null(
         strstr(w.lines, "the schemas differ at the same version: the peer speaks talk"));
+    assert_non_null(strstr(w.lines, "npgen breaking tells where they part"));
     end(&w);
 }
 
