@@ -90,6 +90,8 @@ static void start_daemon(const char *address)
     options.base = base_service(&base);
     options.handlers.on_open = on_open;
     options.connections_per_source_max = 0;
+    options.half_open_per_source_max = 0;
+    options.half_open_max = 0;
     bench_require(np_loop_new(&w.loop, NULL) == NP_OK &&
                       np_daemon_start(&w.daemon, w.loop, &options, NULL) == NP_OK,
                   "the daemon listens");

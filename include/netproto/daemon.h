@@ -42,8 +42,16 @@ typedef struct np_daemon_options {
     np_conn_options conn;
     uint32_t connections_max;            /* [10,000] in all; who comes then is told "busy" */
     uint32_t connections_per_source_max; /* [1,024] per IPv4 address or IPv6 /64; 0: no limit */
-    int backlog;                         /* [1,024] who may wait to be accepted */
-    unsigned unix_mode;                  /* [0600] mode of socket files */
+    /* Of these, strangers: connections that have not said hello, or whose handshake goes on. Where
+     * all places are taken, the oldest that is older than a second makes room. 0: no limit. */
+    uint32_t half_open_max;            /* [4,096] in all */
+    uint32_t half_open_per_source_max; /* [256] per source */
+    /* Secure connections begun in a second, since a stranger can ask for the key agreements of a
+     * handshake without proving anything; twice as many at once. 0: no limit. */
+    uint32_t handshake_rate_max;            /* [2,000] in all: a third of a core, about */
+    uint32_t handshake_rate_per_source_max; /* [200] per source */
+    int backlog;                            /* [1,024] who may wait to be accepted */
+    unsigned unix_mode;                     /* [0600] mode of socket files */
     bool reuse_port; /* [no] several loops, each with its daemon, listen on the same port */
     /* [none] After np_daemon_stop, when the last connection is gone; may free the daemon. */
     void (*on_stopped)(np_daemon *daemon, void *user);

@@ -149,6 +149,9 @@ static void on_open(np_conn *conn)
     list_remove(&group->half_open, conn);
     list_add(&group->open, conn);
     conn->opened = true;
+    if (group->on_opened != NULL) {
+        group->on_opened(group, conn);
+    }
     if (group->handlers.on_open != NULL) {
         group->handlers.on_open(conn, group->handlers.user);
     }

@@ -57,6 +57,8 @@ struct np_group {
     np_poison *poison;                   /* NULL: payloads are handed out where they lie */
     const np_call_failure *call_failure; /* while a done function runs */
     void *body_user; /* of the whole `stream` message that is being dispatched */
+    /* It is about to be open; NULL: nobody needs to know. */
+    void (*on_opened)(np_group *group, np_conn *conn);
     /* The connection has ended; opened tells whether on_open ran. */
     void (*on_end)(np_group *group, np_conn *conn, const np_failure *failure);
     /* It is about to be freed and in no list any more. */

@@ -1,10 +1,10 @@
 /* daemon.c - listening, and serving who connects. See netproto/daemon.h. */
 #define _GNU_SOURCE
 #include "core/framing.h"
+#include "service/admission.h"
 #include "service/conn_private.h"
 #include "service/daemon_private.h"
 #include "transport/listener.h"
-#include "transport/sources.h"
 
 #include <base.h>
 
@@ -28,9 +28,9 @@ struct np_daemon {
     np_group group;
     listening *listeners;
     size_t listener_count;
-    np_sources sources;
+    np_admission admission;
     uint32_t connections_max;
-    uint32_t per_source_max;
+    uint32_t half_open_max;
     bool stopping;
     bool freeing;
     np_task stopped; /* tells on_stopped outside of every connection's callbacks */
@@ -45,6 +45,10 @@ np_daemon_options np_daemon_options_default(void)
     np_daemon_options options = {
         .connections_max = 10000,
         .connections_per_source_max = 1024,
+        .half_open_max = 4096,
+        .half_open_per_source_max = 256,
+        .handshake_rate_max = 2000,
+        .handshake_rate_per_source_max = 200,
         .backlog = 1024,
         .unix_mode = 0600,
     };
@@ -102,12 +106,22 @@ static void on_end(np_group *group, np_conn *conn, const np_failure *failure)
     log_end(group, conn, failure);
 }
 
+static void on_opened(np_group *group, np_conn *conn)
+{
+    np_daemon *daemon = np_container_of(group, np_daemon, group);
+
+    if (conn->counted) {
+        np_sources_opened(&daemon->admission.sources, conn->peer.ip);
+    }
+}
+
 static void on_gone(np_group *group, np_conn *conn)
 {
     np_daemon *daemon = np_container_of(group, np_daemon, group);
 
     if (conn->counted) {
-        np_sources_remove(&daemon->sources, conn->peer.ip);
+        np_sources_remove(&daemon->admission.sources, conn->peer.ip, !conn->opened,
+                          np_loop_now(group->loop).mono_ms * 1000);
     }
     check_stopped(daemon);
 }
@@ -138,7 +152,7 @@ static void turn_away(np_daemon *daemon, int fd)
     (void)close(fd);
 }
 
-static void log_evicted(np_daemon *daemon, np_conn *conn)
+static void log_evicted(np_daemon *daemon, np_conn *conn, const char *limit)
 {
     np_log *log = np__loop_log(daemon->group.loop);
     np_log_field fields[3];
@@ -148,7 +162,7 @@ static void log_evicted(np_daemon *daemon, np_conn *conn)
         np_conn_peer(conn, &peer);
         fields[0] = np_log_unsigned("conn", conn->id);
         fields[1] = np_log_text("peer", peer.text);
-        fields[2] = np_log_text("limit", "connections_max");
+        fields[2] = np_log_text("limit", limit);
         np_log_write(log, np_loop_now(daemon->group.loop), NP_LOG_WARN, "daemon.evicted", fields,
                      3);
     }
@@ -176,7 +190,7 @@ static np_err make_busy(np_daemon *daemon)
 
 /* All places are taken: gives up the oldest of those who have not even said hello, if it has had
  * time to. */
-static bool evict(np_daemon *daemon)
+static bool evict(np_daemon *daemon, const char *limit)
 {
     np_conn *oldest = daemon->group.half_open.first;
     const np_session_options *options = &daemon->group.session;
@@ -190,9 +204,20 @@ static bool evict(np_daemon *daemon)
         oldest->link.session.phase_deadline - options->hello_ms + EVICT_AGE_MS > now) {
         return false;
     }
-    log_evicted(daemon, oldest);
+    log_evicted(daemon, oldest, limit);
     np_link_destroy(&oldest->link);
     return true;
+}
+
+/* The option that speaks against one more stranger, unless somebody makes room; or NULL. */
+static const char *places_taken(const np_daemon *daemon)
+{
+    if (np_daemon_connections(daemon) >= daemon->connections_max) {
+        return "connections_max";
+    }
+    return daemon->half_open_max > 0 && daemon->group.half_open.count >= daemon->half_open_max
+               ? "half_open_max"
+               : NULL;
 }
 
 np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct sockaddr *sa,
@@ -201,18 +226,17 @@ np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct
     np_conn *conn = NULL;
     uint8_t source[16];
     bool counted = sa != NULL && sa->sa_family != AF_UNIX;
+    np_time now = np_loop_now(daemon->group.loop);
     np_err err = NP_OK;
 
-    *limit = NULL;
-    if (np_daemon_connections(daemon) >= daemon->connections_max && !evict(daemon)) {
-        *limit = "connections_max";
+    *limit = places_taken(daemon);
+    if (*limit != NULL && !evict(daemon, *limit)) {
         return NP_ERR_BUSY;
     }
-    if (counted) {
+    if (sa != NULL) {
         np__conn_source(sa, source);
-        err = np_sources_add(&daemon->sources, source, daemon->per_source_max);
+        err = np__admission_begin(&daemon->admission, counted ? source : NULL, now, limit);
         if (err != NP_OK) {
-            *limit = err == NP_ERR_LIMIT ? "connections_per_source_max" : NULL;
             return err;
         }
     }
@@ -220,7 +244,7 @@ np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct
     if (err != NP_OK) {
         *limit = err == NP_ERR_LIMIT ? "memory_max" : NULL;
         if (counted) {
-            np_sources_remove(&daemon->sources, source);
+            np_sources_remove(&daemon->admission.sources, source, true, now.mono_ms * 1000);
         }
         return err;
     }
@@ -296,11 +320,12 @@ static np_err set_up(np_daemon *daemon, np_loop *loop, const np_daemon_options *
     if (err != NP_OK) {
         return np__failure_set(failure, NP_STAGE_LISTEN, err, 0, NULL, NULL);
     }
-    np_sources_init(&daemon->sources, seed);
+    np__admission_init(&daemon->admission, options, seed);
+    daemon->group.on_opened = on_opened;
     daemon->group.on_end = on_end;
     daemon->group.on_gone = on_gone;
     daemon->connections_max = options->connections_max;
-    daemon->per_source_max = options->connections_per_source_max;
+    daemon->half_open_max = options->half_open_max;
     daemon->on_stopped = options->on_stopped;
     daemon->user = options->user;
     np__task_init(&daemon->stopped, on_stopped);
@@ -381,7 +406,7 @@ void np_daemon_free(np_daemon *daemon)
     close_listeners(daemon);
     np__group_fini(&daemon->group);
     np__task_cancel(daemon->group.loop, &daemon->stopped);
-    np_sources_fini(&daemon->sources);
+    np__admission_fini(&daemon->admission);
     free(daemon->listeners);
     free(daemon);
 }

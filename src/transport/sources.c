@@ -42,27 +42,42 @@ static size_t probe(const np_sources *sources, const uint64_t key[2])
     size_t mask = sources->slot_count - 1;
     size_t i = hash(sources, key) & mask;
 
-    while (sources->slots[i].count > 0 &&
+    while (sources->slots[i].used &&
            (sources->slots[i].key[0] != key[0] || sources->slots[i].key[1] != key[1])) {
         i = (i + 1) & mask;
     }
     return i;
 }
 
-static bool grow(np_sources *sources)
+static bool is_idle(const np_source *source, uint64_t now_us)
+{
+    return source->count == 0 && np_rate_is_full(&source->begins, now_us);
+}
+
+/* A new table without those that need not be remembered, with room for as many as are left. */
+static bool rebuild(np_sources *sources, uint64_t now_us)
 {
     size_t old_count = sources->slot_count;
     np_source *old = sources->slots;
-    size_t count = old_count == 0 ? 16 : old_count * 2;
-    np_source *slots = calloc(count, sizeof *slots);
+    np_source *slots = NULL;
+    size_t kept = 0;
+    size_t count = 16;
 
+    for (size_t i = 0; i < old_count; i++) {
+        kept += old[i].used && !is_idle(&old[i], now_us);
+    }
+    while (count < kept * 2) {
+        count *= 2;
+    }
+    slots = calloc(count, sizeof *slots);
     if (slots == NULL) {
         return false;
     }
     sources->slots = slots;
     sources->slot_count = count;
+    sources->used = kept;
     for (size_t i = 0; i < old_count; i++) {
-        if (old[i].count > 0) {
+        if (old[i].used && !is_idle(&old[i], now_us)) {
             slots[probe(sources, old[i].key)] = old[i];
         }
     }
@@ -70,51 +85,94 @@ static bool grow(np_sources *sources)
     return true;
 }
 
-np_err np_sources_add(np_sources *sources, const uint8_t address[16], uint32_t max)
+static np_source_limit reached(const np_source *source, const np_source_limits *limits,
+                               uint64_t now_us)
+{
+    if (limits->connections > 0 && source->count >= limits->connections) {
+        return NP_SOURCE_CONNECTIONS;
+    }
+    if (limits->half_open > 0 && source->half_open >= limits->half_open) {
+        return NP_SOURCE_HALF_OPEN;
+    }
+    return np_rate_has(&source->begins, &limits->begins, now_us) ? NP_SOURCE_NONE
+                                                                 : NP_SOURCE_BEGINS;
+}
+
+np_err np_sources_add(np_sources *sources, const uint8_t address[16],
+                      const np_source_limits *limits, uint64_t now_us, np_source_limit *which)
 {
     uint64_t key[2];
-    size_t i = 0;
+    np_source *source = NULL;
 
-    if (sources->used * 4 >= sources->slot_count * 3 && !grow(sources)) {
+    if (sources->used * 4 >= sources->slot_count * 3 && !rebuild(sources, now_us)) {
         return NP_ERR_MEMORY;
     }
     make_key(address, key);
-    i = probe(sources, key);
-    if (max > 0 && sources->slots[i].count >= max) {
+    source = &sources->slots[probe(sources, key)];
+    *which = reached(source, limits, now_us);
+    if (*which != NP_SOURCE_NONE) {
         return NP_ERR_LIMIT;
     }
-    if (sources->slots[i].count == 0) {
-        sources->slots[i].key[0] = key[0];
-        sources->slots[i].key[1] = key[1];
+    if (!source->used) {
+        *source = (np_source){.key = {key[0], key[1]}, .used = true};
         sources->used++;
     }
-    sources->slots[i].count++;
+    np_rate_take(&source->begins, &limits->begins, now_us);
+    source->count++;
+    source->half_open++;
     return NP_OK;
 }
 
-void np_sources_remove(np_sources *sources, const uint8_t address[16])
+static np_source *find(np_sources *sources, const uint8_t address[16])
 {
     uint64_t key[2];
-    size_t mask = sources->slot_count - 1;
-    size_t hole = 0;
+    np_source *source = NULL;
 
     if (sources->slot_count == 0) {
-        return;
+        return NULL;
     }
     make_key(address, key);
-    hole = probe(sources, key);
-    if (sources->slots[hole].count == 0 || --sources->slots[hole].count > 0) {
-        return;
+    source = &sources->slots[probe(sources, key)];
+    return source->used ? source : NULL;
+}
+
+void np_sources_opened(np_sources *sources, const uint8_t address[16])
+{
+    np_source *source = find(sources, address);
+
+    if (source != NULL && source->half_open > 0) {
+        source->half_open--;
     }
+}
+
+/* Frees a slot, and moves later entries of the run into the hole, so that no search ends at it too
+ * early (Knuth, The Art of Computer Programming 6.4, algorithm R). */
+static void forget(np_sources *sources, size_t hole)
+{
+    size_t mask = sources->slot_count - 1;
+
     sources->used--;
-    /* Moves later entries of the run into the hole, so that no search ends at it too early
-     * (Knuth, The Art of Computer Programming 6.4, algorithm R). */
-    for (size_t i = (hole + 1) & mask; sources->slots[i].count > 0; i = (i + 1) & mask) {
+    for (size_t i = (hole + 1) & mask; sources->slots[i].used; i = (i + 1) & mask) {
         size_t home = hash(sources, sources->slots[i].key) & mask;
         if (((i - home) & mask) >= ((i - hole) & mask)) {
             sources->slots[hole] = sources->slots[i];
-            sources->slots[i].count = 0;
             hole = i;
         }
+    }
+    sources->slots[hole] = (np_source){.used = false};
+}
+
+void np_sources_remove(np_sources *sources, const uint8_t address[16], bool half_open,
+                       uint64_t now_us)
+{
+    np_source *source = find(sources, address);
+
+    if (source == NULL || source->count == 0) {
+        return;
+    }
+    source->count--;
+    source->half_open -= half_open && source->half_open > 0;
+    if (is_idle(source, now_us)) {
+        forget(sources, (size_t)(source - sources->slots));
     }
 }

@@ -73,6 +73,8 @@ static void start(world *w, stranger_fn *strangers)
     loop_options.memory_max = MEMORY_MAX;
     options.handlers.on_open = on_open;
     options.connections_per_source_max = 0;
+    options.half_open_per_source_max = 0;
+    options.handshake_rate_per_source_max = 0;
     options.conn.hello_timeout_ms = 1000;
     options.conn.stall_timeout_ms = 100;
     options.conn.close_timeout_ms = 100;

@@ -129,6 +129,89 @@ static void test_connections_per_source(void **state)
     end(&w);
 }
 
+/* Three come of which two may. */
+static void expect_refusal(world *w, const np_daemon_options *options, const char *limit)
+{
+    char expected[128];
+    int fds[3];
+
+    demo_must(np_daemon_start(&w->daemon, w->loop, options, NULL), NULL);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = demo_raw_connect(np_daemon_address(w->daemon, 0));
+    }
+    demo_rest(w->loop, 30);
+    assert_int_equal(np_daemon_connections(w->daemon), 2);
+    (void)snprintf(expected, sizeof expected, " limit=%s\n", limit);
+    assert_non_null(strstr(w->lines, expected));
+    for (int i = 0; i < 3; i++) {
+        (void)close(fds[i]);
+    }
+    end(w);
+}
+
+static void test_strangers(void **state)
+{
+    world w;
+    np_daemon_options options = begin(&w, 0);
+
+    (void)state;
+    options.half_open_max = 2;
+    expect_refusal(&w, &options, "half_open_max");
+    options = begin(&w, 0);
+    options.half_open_per_source_max = 2;
+    expect_refusal(&w, &options, "half_open_per_source_max");
+}
+
+/* Who has said hello takes no stranger's place. */
+static void test_friends_are_no_strangers(void **state)
+{
+    world w;
+    np_daemon_options options = begin(&w, 0);
+    np_client_options client_options;
+    np_client *clients[3];
+
+    (void)state;
+    options.half_open_max = 1;
+    options.half_open_per_source_max = 1;
+    demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
+    client_options = demo_client_options(NULL, np_daemon_address(w.daemon, 0));
+    for (int i = 0; i < 3; i++) {
+        demo_must(np_client_new(&clients[i], w.loop, &client_options, NULL), NULL);
+        demo_must(np_client_connect_wait(clients[i], NULL), NULL);
+    }
+    assert_int_equal(np_daemon_connections(w.daemon), 3);
+    for (int i = 0; i < 3; i++) {
+        np_client_free(clients[i]);
+    }
+    end(&w);
+}
+
+/* One handshake a second, two at once; what is plain does not count. */
+static void test_handshake_rates(void **state)
+{
+    world w;
+    np_daemon_options options;
+    np_keypair keys;
+
+    (void)state;
+    demo_must(np_keypair_generate(&keys), NULL);
+    for (int round = 0; round < 2; round++) {
+        options = begin(&w, 0);
+        options.security = np_security_default();
+        options.security.identity = &keys;
+        options.security.anyone = true;
+        *(round == 0 ? &options.handshake_rate_max : &options.handshake_rate_per_source_max) = 1;
+        expect_refusal(&w, &options,
+                       round == 0 ? "handshake_rate_max" : "handshake_rate_per_source_max");
+    }
+    np_keypair_wipe(&keys);
+    options = begin(&w, 0);
+    options.handshake_rate_max = 1;
+    options.handshake_rate_per_source_max = 1;
+    options.half_open_max = 2;
+    expect_refusal(&w, &options, "half_open_max");
+}
+
 /* A message larger than all memory that the loop may take: the one who sends it is let go. */
 static void test_memory(void **state)
 {
@@ -205,9 +288,9 @@ static void test_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_connections),
-        cmocka_unit_test(test_connections_per_source),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_connections),     cmocka_unit_test(test_connections_per_source),
+        cmocka_unit_test(test_strangers),       cmocka_unit_test(test_friends_are_no_strangers),
+        cmocka_unit_test(test_handshake_rates), cmocka_unit_test(test_memory),
         cmocka_unit_test(test_calls),
     };
 
