@@ -20,7 +20,7 @@
 #define SAVES_PART 16u
 
 /* Bytes that the frequencies are taken of, and the runs they come in. */
-#define SAMPLE_LEN ((size_t)1024)
+#define SAMPLE_LEN ((size_t)512)
 #define SAMPLE_RUNS ((size_t)16)
 
 /* Two bytes of random data are equal once in 256 pairs. Where it is hardly more often, coding bytes

@@ -11,8 +11,8 @@
  * caller find room for that size, and np_compress_unpack decodes into it, never past it.
  *
  * What goes out is compressed only where it pays, which is a sixteenth at least. That something
- * will not is found out for little: by the frequencies of a thousand of its bytes, and by LZ4,
- * which hurries where it finds no matches.
+ * will not is found out for little: by the frequencies of some of its bytes, and by LZ4, which
+ * hurries where it finds no matches.
  *
  * Memory: the libraries' contexts, shared by all connections of a loop: 16 KiB for LZ4, 96 KiB for
  * reading zstd and, for writing it, 0.3 MiB at level 1 to 1.8 MiB at level 19. Each is taken at its

@@ -132,8 +132,7 @@ static uint64_t written(const np_conn *conn)
     socklen_t len = sizeof info;
 
     memset(&info, 0, sizeof info);
-    assert_int_equal(
-        getsockopt(conn->link.stream.fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+    assert_int_equal(getsockopt(conn->link.stream.fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
     return info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
 }
 
@@ -192,12 +191,10 @@ static void test_what_it_saves(void **state)
 /* Several connections of a loop share its contexts, also while one is being written to. */
 static void test_many_clients(void **state)
 {
-    static const wishes zstd = {{NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE},
-                                {NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE},
-                                3};
-    static const wishes none = {{NP_COMPRESSION_NONE, NP_COMPRESSION_NONE},
-                                {NP_COMPRESSION_NONE, NP_COMPRESSION_NONE},
-                                1};
+    static const wishes zstd = {
+        {NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE}, {NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE}, 3};
+    static const wishes none = {
+        {NP_COMPRESSION_NONE, NP_COMPRESSION_NONE}, {NP_COMPRESSION_NONE, NP_COMPRESSION_NONE}, 1};
     demo_handlers handlers[4];
     np_client *clients[4];
     side sides[4];
@@ -407,9 +404,8 @@ typedef struct attack {
 
 static void test_bombs(void **state)
 {
-    static const wishes both = {{NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4},
-                                {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4},
-                                1};
+    static const wishes both = {
+        {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, 1};
     static const attack attacks[] = {
         {2, "\x28\xB5\x2F\xFD\x00\x38\x02\x00\x10\x00", 10,
          "zstd.content_size: malformed compressed data, rule: always declared at byte 14"},
@@ -458,9 +454,8 @@ static void test_bombs(void **state)
  * memory is no more than that. */
 static void test_bombs_in_fragments(void **state)
 {
-    static const wishes both = {{NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4},
-                                {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4},
-                                1};
+    static const wishes both = {
+        {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, 1};
     demo_handlers handlers;
     uint8_t hello[256];
     char told[300];

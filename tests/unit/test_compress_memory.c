@@ -9,6 +9,9 @@
 
 #include <cmocka.h>
 
+#include <base.h>
+
+#include "protocol/session.h"
 #include "support/samples.h"
 #include "util/compress.h"
 
@@ -180,12 +183,91 @@ static void test_bombs(void **state)
     np_compress_fini(&c);
 }
 
+/* Sessions ---------------------------------------------------------------------------------- */
+
+static const np_time now = {1, UINT64_C(1700000000000)};
+
+/* What one session has to say, to the other; returns whether that was something. */
+static bool move(np_session *from, np_session *to, size_t *events)
+{
+    static uint8_t buffer[256 * 1024];
+    struct iovec iov[16];
+    np_session_event event;
+    size_t count = np_session_output(from, iov, 16, now);
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        assert_true(iov[i].iov_len <= sizeof buffer - len);
+        memcpy(buffer + len, iov[i].iov_base, iov[i].iov_len);
+        len += iov[i].iov_len;
+    }
+    np_session_output_done(from, len, now);
+    if (len > 0) {
+        np_session_recv(to, buffer, len, now);
+    }
+    while (np_session_next_event(to, &event)) {
+        assert_int_not_equal(event.kind, NP_SESSION_EVENT_CLOSED);
+        *events += event.kind == NP_SESSION_EVENT_MESSAGE;
+    }
+    np_session_park(to);
+    return len > 0;
+}
+
+/* Once every size has been there, messages and fragments of all sizes allocate nothing, out or in:
+ * contexts are kept, and the rest comes from the pool and goes back to it. */
+static void test_sessions_in_a_steady_state(void **state)
+{
+    const np_message *custom = np_protocol_message(&base_protocol, BASE_CUSTOM_ID);
+    np_compress contexts;
+    np_session_compression compression = {.kinds = {NP_COMPRESSION_ZSTD},
+                                          .kind_count = 1,
+                                          .threshold = 512,
+                                          .zstd_level = 1,
+                                          .contexts = &contexts};
+    np_session_options options = np_session_options_default(&base_protocol);
+    np_session ends[2];
+    np_pool pools[2];
+    size_t before = 0;
+    size_t events = 0;
+    (void)state;
+
+    np_compress_init(&contexts);
+    options.compression = &compression;
+    for (int i = 0; i < 2; i++) {
+        np_pool_init(&pools[i], NULL);
+        assert_int_equal(np_session_init(&ends[i], &options, &pools[i],
+                                         i == 0 ? NP_SESSION_CLIENT : NP_SESSION_SERVER, now),
+                         NP_OK);
+    }
+    while (move(&ends[0], &ends[1], &events) || move(&ends[1], &ends[0], &events)) {
+    }
+    samples_json(data, sizeof data, 1);
+    for (size_t i = 0; i < 3000; i++) {
+        size_t len = i % 3 == 0 ? 60000 : 600 + i * 7919 % 50000;
+        base_custom value = {.payload = {data, len}};
+        if (i == 1000) {
+            before = allocations;
+        }
+        assert_int_equal(np_session_send(&ends[0], custom, &value, NULL), NP_OK);
+        assert_true(np_session_queued(&ends[0]) < len / 2 + 200);
+        (void)move(&ends[0], &ends[1], &events);
+    }
+    assert_int_equal(events, 3000);
+    assert_int_equal(allocations, before);
+    for (int i = 0; i < 2; i++) {
+        np_session_fini(&ends[i]);
+        np_pool_fini(&pools[i]);
+    }
+    np_compress_fini(&contexts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_contexts_are_kept),
         cmocka_unit_test(test_what_contexts_take),
         cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_sessions_in_a_steady_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
