@@ -33,8 +33,8 @@ extern "C" {
 /* The numbers are those of the frame's flags and of base.Offer. */
 typedef enum np_compression {
     NP_COMPRESSION_NONE = 0,
-    NP_COMPRESSION_LZ4 = 1, /* fast: about a gigabyte a second */
-    NP_COMPRESSION_ZSTD = 2 /* smaller, at a fraction of that speed */
+    NP_COMPRESSION_LZ4 = 1, /* fast: some hundred megabytes a second, there and back */
+    NP_COMPRESSION_ZSTD = 2 /* smaller, at about half of that speed */
 } np_compression;
 
 /* How many kinds there are besides NONE. */

@@ -79,11 +79,9 @@ static np_err np_session_judge_packed(const np_session *s, const np_framing_head
         return np_fault_set(fault, NP_ERR_FRAGMENT, "base.frame.length",
                             "65536 bytes where compressed", 6, head->body_len);
     }
-    if (head->kind == NP_FRAMING_DATA) {
-        bound = NP_FRAMING_FRAGMENT_MAX;
-    } else if (s->whole_busy) {
+    if (head->kind != NP_FRAMING_DATA && s->whole_busy) {
         bound = s->whole_max - s->whole.len;
-    } else {
+    } else if (head->kind != NP_FRAMING_DATA) {
         err = np__session_judge(s, head, NULL, &bound, fault);
     }
     *max = bound < NP_FRAMING_FRAGMENT_MAX ? bound : NP_FRAMING_FRAGMENT_MAX;
