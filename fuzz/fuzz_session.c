@@ -1,5 +1,6 @@
-/* One session and a peer that sends anything. The first byte of the input picks the role and
- * whether the connection is open already; the rest are the peer's bytes. The same bytes in one
+/* One session and a peer that sends anything. The first byte of the input picks the role, whether
+ * the connection is open already, and what was agreed on to compress with; the rest are the peer's
+ * bytes. The same bytes in one
  * piece, byte by byte, and in pieces of growing sizes must give the same events, and no buffer
  * may be left behind. Only the bytes of a stream's body come in events of any length, so these are
  * compared as bytes. */
@@ -212,6 +213,22 @@ static void open_session(run *r, np_session_role role)
     assert(np_session_is_open(&r->s));
 }
 
+/* Compression by bits 3 and 4 of the mode: none, LZ4, zstd. */
+static void choose_compression(run *r, uint8_t mode)
+{
+    static np_compress contexts; /* all zero is one that is not used yet */
+    static const np_session_compression compression = {
+        .kinds = {NP_COMPRESSION_LZ4, NP_COMPRESSION_ZSTD},
+        .kind_count = 2,
+        .threshold = 16,
+        .zstd_level = 1,
+        .contexts = &contexts,
+    };
+
+    r->options.compression = &compression;
+    r->s.compression = (mode >> 3 & 3) % 3;
+}
+
 static uint64_t play(const uint8_t *data, size_t size, size_t piece, uint8_t mode)
 {
     np_session_role role = (mode & 1) != 0 ? NP_SESSION_CLIENT : NP_SESSION_SERVER;
@@ -230,6 +247,7 @@ static uint64_t play(const uint8_t *data, size_t size, size_t piece, uint8_t mod
     turn(r);
     if ((mode & 2) != 0) {
         open_session(r, role);
+        choose_compression(r, mode);
         for (int i = 0; i < 3; i++) {
             err = np_session_request(&r->s, demo_message_find, &find, 50000, NULL, NULL, NULL);
             assert(err == NP_OK);

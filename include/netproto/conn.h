@@ -17,6 +17,7 @@
 #ifndef NETPROTO_CONN_H
 #define NETPROTO_CONN_H
 
+#include <netproto/compression.h>
 #include <netproto/key.h>
 #include <netproto/service.h>
 
@@ -85,6 +86,7 @@ typedef struct np_conn_options {
     uint32_t close_timeout_ms; /* [5,000] from np_conn_close to the end, absolute */
     uint32_t idle_timeout_ms;  /* [0: never] nothing came: a Ping; again nothing: the end */
     uint32_t call_timeout_ms;  /* [30,000] for requests whose schema says no timeout */
+    np_compression_options compression; /* [off] see compression.h */
 } np_conn_options;
 
 NP_API np_conn_options np_conn_options_default(void);

@@ -84,7 +84,8 @@ typedef enum np_err_class {
     X(KEY, -46, CRYPTO, "a key that is no key")                                                    \
     X(SEAL, -47, CRYPTO, "authentication failed")                                                  \
     X(CLOCK, -48, PEER, "the clocks of the two sides differ too much")                             \
-    X(UNSAFE, -49, USAGE, "a file that others could read or change")
+    X(UNSAFE, -49, USAGE, "a file that others could read or change")                               \
+    X(COMPRESSION, -50, PROTO, "malformed compressed data")
 
 typedef enum np_err {
 #define NP_ERR_ENUM_(name, number, class, text) NP_ERR_##name = (number),

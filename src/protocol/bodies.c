@@ -41,9 +41,13 @@ static np_err np_bodies_grow(np_bodies **bodies, np_pool *pool, uint32_t room)
     fresh->room = (uint32_t)((cap - sizeof *fresh) / sizeof fresh->entries[0]);
     fresh->count = 0;
     fresh->deadline_ms = NP_TIME_NEVER;
+    fresh->piece = (np_buf){NULL, 0, 0};
+    fresh->piece_at = 0;
     if (old != NULL) {
         fresh->count = old->count;
         fresh->deadline_ms = old->deadline_ms;
+        fresh->piece = old->piece;
+        fresh->piece_at = old->piece_at;
         memcpy(fresh->entries, old->entries, old->count * sizeof old->entries[0]);
         np_pool_give(pool, old, old->block_cap);
     }
@@ -81,6 +85,7 @@ void np_bodies_remove(np_bodies **bodies, np_pool *pool, np_body_entry *entry)
     b->count--;
     *entry = b->entries[b->count]; /* their order means nothing */
     if (b->count == 0) {
+        np_buf_release(pool, &b->piece);
         np_pool_give(pool, b, b->block_cap);
         *bodies = NULL;
     }

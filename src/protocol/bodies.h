@@ -30,7 +30,8 @@
  * In memory: a table in one pool block, taken with the first body and given back with the last.
  * Those of the peer hold what has come of the head until it is complete (64 KiB and a few bytes at
  * most, and a parser), then nothing, unless the application wants the message whole. Ours hold what
- * is not a piece of its own yet: the head at first, then less than 1 KiB.
+ * is not a piece of its own yet: the head at first, then less than 1 KiB. A piece that came
+ * compressed lies here, 64 KiB at most, until all of it has been given out.
  *
  * Threads: one.
  */
@@ -72,6 +73,8 @@ typedef struct np_bodies {
     uint32_t room;        /* entries that fit the block */
     uint32_t count;       /* entries in use: the first ones */
     uint64_t deadline_ms; /* no body's is earlier */
+    np_buf piece;         /* of the peer's, unpacked: the current one, where it came compressed */
+    uint32_t piece_at;    /* bytes of it that have been dealt with */
     np_body_entry entries[];
 } np_bodies;
 

@@ -133,6 +133,7 @@ np_err np_handshake_read_init(np_handshake *h, np_bytes message, np_time now, np
     h->agreed = np_negotiate_choose(&choice, &h->side->speaks, &payload.offer, fault) == NP_OK;
     h->version = h->agreed ? choice.version : 0;
     h->cipher = h->agreed ? choice.cipher : 0;
+    h->compression = h->agreed ? choice.compression : 0;
     return NP_OK;
 }
 
@@ -152,7 +153,8 @@ np_err np_handshake_write_response(np_handshake *h, const np_rng *rng, uint8_t *
     memcpy(payload.challenge, h->challenge, sizeof payload.challenge);
     if (h->agreed) {
         payload.answer.tag = BASE_ANSWER_CHOSEN;
-        np_negotiate_choice(&payload.answer.chosen.choice, &h->side->speaks, h->version, h->cipher);
+        np_negotiate_choice(&payload.answer.chosen.choice, &h->side->speaks, h->version, h->cipher,
+                            h->compression);
     } else {
         payload.answer.tag = BASE_ANSWER_NOTHING;
         payload.answer.nothing.offer = np_negotiate_offer(&h->side->speaks);
@@ -212,6 +214,7 @@ np_err np_handshake_read_response(np_handshake *h, np_bytes message, uint8_t *sc
     memcpy(h->challenge, payload.challenge, sizeof h->challenge);
     h->version = choice->version;
     h->cipher = choice->cipher;
+    h->compression = choice->compression;
     h->agreed = true;
     return NP_OK;
 }

@@ -56,9 +56,10 @@ typedef struct np_handshake {
     uint64_t timestamp_ms;
     uint8_t nonce[NP_HANDSHAKE_NONCE_LEN];
     uint8_t challenge[NP_HANDSHAKE_CHALLENGE_LEN];
-    uint32_t version; /* chosen */
-    uint8_t cipher;   /* chosen */
-    bool agreed;      /* there was something to choose */
+    uint32_t version;    /* chosen */
+    uint8_t cipher;      /* chosen */
+    uint8_t compression; /* chosen */
+    bool agreed;         /* there was something to choose */
 } np_handshake;
 
 /* Starts one. The responder learns the pattern from Init; an initiator with XXPSK3 gives the key.

@@ -29,6 +29,8 @@ base_offer np_negotiate_offer(const np_negotiate_side *mine)
     offer.version_max = mine->version_max;
     offer.ciphers.items = mine->ciphers;
     offer.ciphers.count = mine->cipher_count;
+    offer.compressions.items = mine->compressions;
+    offer.compressions.count = mine->compression_count;
     return offer;
 }
 
@@ -39,29 +41,30 @@ static const uint8_t *np_negotiate_digest(const np_protocol *protocol, uint32_t 
 }
 
 void np_negotiate_choice(base_choice *out, const np_negotiate_side *mine, uint32_t version,
-                         uint8_t cipher)
+                         uint8_t cipher, uint8_t compression)
 {
     memset(out, 0, sizeof *out);
     out->version = version;
     out->cipher = cipher;
+    out->compression = compression;
     memcpy(out->digest, np_negotiate_digest(mine->protocol, version), 32);
 }
 
-/* The first of our ciphers that the offer has, too: who accepts knows the machine that does most of
- * the work. False: none. */
-static bool np_negotiate_cipher(uint8_t *out, const np_negotiate_side *mine,
-                                const np_list_u8 *offered)
+/* The first of ours that the offer has, too: who accepts knows the machine that does most of the
+ * work. False, and *out is 0: none. */
+static bool np_negotiate_first(uint8_t *out, const uint8_t *ours, size_t count,
+                               const np_list_u8 *offered)
 {
     *out = 0;
-    for (size_t i = 0; i < mine->cipher_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < offered->count; j++) {
-            if (np_list_u8_at(offered, j) == mine->ciphers[i]) {
-                *out = mine->ciphers[i];
+            if (np_list_u8_at(offered, j) == ours[i]) {
+                *out = ours[i];
                 return true;
             }
         }
     }
-    return mine->cipher_count == 0;
+    return false;
 }
 
 np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine, const base_offer *offer,
@@ -70,6 +73,7 @@ np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine, cons
     uint32_t version =
         offer->version_max < mine->version_max ? offer->version_max : mine->version_max;
     uint8_t cipher = 0;
+    uint8_t compression = 0;
 
     if (!np_str_equal(offer->protocol, np_str_from(mine->protocol->name))) {
         np_fault_set(fault, NP_ERR_VERSION, "base.Hello.offer.protocol", "the one spoken here", 4,
@@ -84,18 +88,30 @@ np_err np_negotiate_choose(base_choice *out, const np_negotiate_side *mine, cons
                             "a range that meets ours", 16 + offer->protocol.len,
                             offer->version_max);
     }
-    if (!np_negotiate_cipher(&cipher, mine, &offer->ciphers)) {
+    if (!np_negotiate_first(&cipher, mine->ciphers, mine->cipher_count, &offer->ciphers) &&
+        mine->cipher_count > 0) {
         return np_fault_at(fault, NP_ERR_VERSION, "base.Offer.ciphers", "one that is spoken here",
                            0);
     }
-    np_negotiate_choice(out, mine, version, cipher);
+    (void)np_negotiate_first(&compression, mine->compressions, mine->compression_count,
+                             &offer->compressions);
+    np_negotiate_choice(out, mine, version, cipher, compression);
     return NP_OK;
+}
+
+/* Whether `chosen` is one of ours. */
+static bool np_negotiate_is_ours(uint8_t chosen, const uint8_t *ours, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ours[i] == chosen) {
+            return true;
+        }
+    }
+    return false;
 }
 
 np_err np_negotiate_check(const np_negotiate_side *mine, const base_choice *choice, np_fault *fault)
 {
-    bool known = choice->cipher == 0 && mine->cipher_count == 0;
-
     if (choice->version < mine->version_min || choice->version > mine->version_max) {
         return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.version",
                             "within what was offered", 4, choice->version);
@@ -103,14 +119,13 @@ np_err np_negotiate_check(const np_negotiate_side *mine, const base_choice *choi
     if (memcmp(choice->digest, np_negotiate_digest(mine->protocol, choice->version), 32) != 0) {
         return np_fault_at(fault, NP_ERR_VERSION, NP_NEGOTIATE_DIGEST, NP_NEGOTIATE_DIGEST_RULE, 8);
     }
-    for (size_t i = 0; i < mine->cipher_count; i++) {
-        known = known || mine->ciphers[i] == choice->cipher;
-    }
-    if (!known) {
+    if (!np_negotiate_is_ours(choice->cipher, mine->ciphers, mine->cipher_count) &&
+        (choice->cipher != 0 || mine->cipher_count > 0)) {
         return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.cipher", "not offered", 40,
                             choice->cipher);
     }
-    if (choice->compression != 0) {
+    if (choice->compression != 0 &&
+        !np_negotiate_is_ours(choice->compression, mine->compressions, mine->compression_count)) {
         return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.compression", "not offered",
                             41, choice->compression);
     }

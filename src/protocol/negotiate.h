@@ -2,8 +2,9 @@
  *
  * The connecting side offers a range, the accepting side chooses the greatest version that lies in
  * both and says what the schema's digest is at that version, the connecting side checks that the
- * choice lies in what it offered and that the digest is its own. Ciphers, compressions and features
- * are chosen here too, once there are any.
+ * choice lies in what it offered and that the digest is its own. Ciphers and compressions are
+ * chosen here too, and features once there are any. A cipher there must be, of a secure session;
+ * where the sides have no compression in common, nothing is compressed.
  *
  * The digest is of what the schema means at a version (npgen digest), so schemas of different
  * versions have the same one at a version that both speak. Where it differs, one of them was
@@ -28,6 +29,8 @@ typedef struct np_negotiate_side {
     uint32_t version_max;
     const uint8_t *ciphers; /* of a secure session, the best first; NULL: plain */
     size_t cipher_count;
+    const uint8_t *compressions; /* the best first; NULL: none */
+    size_t compression_count;
 } np_negotiate_side;
 
 /* A side's range: the protocol's own, narrowed to version_min..version_max where those are not 0.
@@ -35,12 +38,12 @@ typedef struct np_negotiate_side {
 NP_MUST_CHECK np_err np_negotiate_side_make(np_negotiate_side *out, const np_protocol *protocol,
                                             uint32_t version_min, uint32_t version_max);
 
-/* What a side offers. Points to the protocol's constants. */
+/* What a side offers. Points to what the side points to. */
 base_offer np_negotiate_offer(const np_negotiate_side *mine);
 
-/* What the accepting side answers for a version and a cipher of its own. */
+/* What the accepting side answers for a version, a cipher and a compression of its own. */
 void np_negotiate_choice(base_choice *out, const np_negotiate_side *mine, uint32_t version,
-                         uint8_t cipher);
+                         uint8_t cipher, uint8_t compression);
 
 /* The accepting side chooses from an offer. Errors: NP_ERR_VERSION with *fault filled in: another
  * protocol, or no version or cipher in common. */

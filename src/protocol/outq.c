@@ -283,6 +283,32 @@ void np_outq_drop(np_outq *q, np_pool *pool, size_t n)
     assert(n == 0);
 }
 
+np_outq_mark np_outq_mark_end(const np_outq *q)
+{
+    const np_outq_mark mark = {q->tail, q->tail != NULL ? q->tail->end : 0, q->queued};
+
+    return mark;
+}
+
+void np_outq_cut(np_outq *q, np_pool *pool, const np_outq_mark *mark)
+{
+    np_outq_block *block = mark->tail != NULL ? mark->tail->next : q->head;
+
+    while (block != NULL) {
+        np_outq_block *next = block->next;
+        np_pool_give(pool, block, block->cap);
+        block = next;
+    }
+    q->tail = mark->tail;
+    if (q->tail != NULL) {
+        q->tail->next = NULL;
+        q->tail->end = mark->end;
+    } else {
+        q->head = NULL;
+    }
+    q->queued = mark->queued;
+}
+
 void np_outq_clear(np_outq *q, np_pool *pool)
 {
     while (q->head != NULL) {

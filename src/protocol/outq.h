@@ -108,6 +108,18 @@ size_t np_outq_unsealed(const np_outq *q, const np_outq_margins *margins, uint8_
 /* That record is sealed now; `added` bytes were added to its plain text. */
 void np_outq_seal(np_outq *q, const np_outq_margins *margins, size_t added);
 
+/* Where the queue ends, to go back to if not all of something can be added. */
+typedef struct np_outq_mark {
+    np_outq_block *tail;
+    size_t end; /* of it */
+    size_t queued;
+} np_outq_mark;
+
+np_outq_mark np_outq_mark_end(const np_outq *q);
+
+/* Takes out what was added since; none of it has been sealed or gathered yet. */
+void np_outq_cut(np_outq *q, np_pool *pool, const np_outq_mark *mark);
+
 /* Fills in at most max pieces of what is queued; returns how many. */
 size_t np_outq_gather(const np_outq *q, struct iovec *iov, size_t max);
 

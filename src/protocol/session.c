@@ -33,6 +33,18 @@ const char *np_session_stage_name(np_session_stage stage)
     return (unsigned)stage < sizeof names / sizeof names[0] ? names[stage] : "?";
 }
 
+np_err np__session_side_make(np_negotiate_side *out, const np_session_options *options)
+{
+    np_err err =
+        np_negotiate_side_make(out, options->protocol, options->version_min, options->version_max);
+
+    if (options->compression != NULL) {
+        out->compressions = options->compression->kinds;
+        out->compression_count = options->compression->kind_count;
+    }
+    return err;
+}
+
 np_err np_session_init(np_session *s, const np_session_options *options, np_pool *pool,
                        np_session_role role, np_time now)
 {
@@ -45,7 +57,7 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
                              protocol->messages[0].id < 256)) {
         return NP_ERR_ARG;
     }
-    err = np_negotiate_side_make(&mine, protocol, options->version_min, options->version_max);
+    err = np__session_side_make(&mine, options);
     if (err != NP_OK) {
         return err;
     }
@@ -277,9 +289,7 @@ static void np_session_tell(np_session *s, np_err err, np_session_stage stage,
             error.text = np_str_from(np_fault_format(fault, text, sizeof text));
         }
     }
-    if (error.reason == BASE_REASON_VERSION &&
-        np_negotiate_side_make(&mine, s->options->protocol, s->options->version_min,
-                               s->options->version_max) == NP_OK) {
+    if (error.reason == BASE_REASON_VERSION && np__session_side_make(&mine, s->options) == NP_OK) {
         error.offer.has = true;
         error.offer.value = np_negotiate_offer(&mine);
     }

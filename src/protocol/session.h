@@ -56,6 +56,7 @@
 #include "protocol/bodies.h"
 #include "protocol/calls.h"
 #include "protocol/outq.h"
+#include "util/compress.h"
 #include "util/crypto.h"
 #include "util/pool.h"
 
@@ -92,13 +93,24 @@ typedef struct np_session_security {
     np_rng rng;
 } np_session_security;
 
+/* What lets sessions compress. Messages and pieces of bodies go out compressed where the schema
+ * does not call them secret, and where it pays. */
+typedef struct np_session_compression {
+    uint8_t kinds[NP_COMPRESSION_KINDS]; /* np_compression, the best first */
+    uint8_t kind_count;
+    uint32_t threshold; /* bytes of payload, or of a fragment, below which it is not tried */
+    int zstd_level;
+    np_compress *contexts; /* of the sessions' thread */
+} np_session_compression;
+
 /* Shared by all sessions of a listener or client; must outlive them. Zero in a time switches that
  * deadline off. */
 typedef struct np_session_options {
-    const np_protocol *protocol;         /* ids from 256, or the base protocol itself */
-    const np_conversation *conversation; /* NULL: every message is allowed; see converse.h */
-    const np_session_security *security; /* NULL: plain text */
-    uint32_t version_min;                /* 0: the protocol's own range */
+    const np_protocol *protocol;               /* ids from 256, or the base protocol itself */
+    const np_conversation *conversation;       /* NULL: every message is allowed; see converse.h */
+    const np_session_security *security;       /* NULL: plain text */
+    const np_session_compression *compression; /* NULL: nothing is compressed */
+    uint32_t version_min;                      /* 0: the protocol's own range */
     uint32_t version_max;
     size_t queue_max;    /* bytes of output queued; default 1 MiB */
     size_t message_max;  /* greatest message received, where the schema allows more; 16 MiB */
@@ -235,6 +247,7 @@ typedef struct np_session {
     bool by_peer : 1;      /* of the cause */
     bool pinged : 1;       /* idle_ms has passed once */
     bool close_queued : 1; /* the last entry of our direction */
+    uint8_t compression;   /* np_compression agreed on */
 
     uint32_t body_stream; /* of the current piece; where body_given, of the last event */
     uint32_t body_left;   /* bytes that the current frame still brings */

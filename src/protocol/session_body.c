@@ -177,6 +177,7 @@ static np_err np_session_body_emit(np_session *s, np_body_entry *body, const uin
         .kind = NP_FRAMING_DATA,
         .urgent = true, /* there is room */
         .more = more,
+        .packable = !body->message->secret,
         .stream = body->stream,
         .encoded = body->bytes.data,
         .encoded_len = waiting,

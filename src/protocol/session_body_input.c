@@ -141,17 +141,36 @@ np__session_step np__session_body_frame(np_session *s, const np_framing_head *he
 
 /* Its bytes --------------------------------------------------------------------------------- */
 
-/* n bytes of the window have been dealt with. */
+/* What is there of the current piece, *n bytes: of the window, or of what it was unpacked to. */
+static const uint8_t *np_session_body_there(const np_session *s, size_t *n)
+{
+    const np_bodies *bodies = s->bodies;
+
+    if (bodies->piece.data != NULL) {
+        *n = bodies->piece.len - bodies->piece_at;
+        return bodies->piece.data + bodies->piece_at;
+    }
+    *n = (size_t)(s->in_end - s->in);
+    *n = *n < s->body_left ? *n : s->body_left;
+    return s->in;
+}
+
+/* n bytes of it have been dealt with. */
 static void np_session_body_took(np_session *s, np_body_entry *body, size_t n)
 {
-    s->in += n;
+    if (s->bodies->piece.data != NULL) {
+        s->bodies->piece_at += (uint32_t)n;
+    } else {
+        s->in += n;
+    }
     s->body_left -= (uint32_t)n;
     np_bodies_expect(s->bodies, body, np__session_after(s, s->options->frame_ms));
 }
 
-/* Keeps n bytes of the window. A head is bounded by the schema, since the parser has checked every
+/* Keeps n bytes. A head is bounded by the schema, since the parser has checked every
  * length on the way, and so is a whole message. */
-static np_err np_session_body_keep(np_session *s, np_body_entry *body, size_t n)
+static np_err np_session_body_keep(np_session *s, np_body_entry *body, const uint8_t *data,
+                                   size_t n)
 {
     np_err err = body->state == NP_BODY_HEAD
                      ? np_buf_reserve(s->pool, &body->bytes, body->bytes.len + n)
@@ -161,7 +180,7 @@ static np_err np_session_body_keep(np_session *s, np_body_entry *body, size_t n)
         np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL);
         return err;
     }
-    memcpy(body->bytes.data + body->bytes.len, s->in, n);
+    memcpy(body->bytes.data + body->bytes.len, data, n);
     body->bytes.len += (uint32_t)n;
     return NP_OK;
 }
@@ -189,16 +208,16 @@ static np__session_step np_session_body_begun(np_session *s, np_body_entry *body
 }
 
 /* n > 0 bytes, of which some belong to the head. */
-static np__session_step np_session_body_head(np_session *s, np_body_entry *body, size_t n,
-                                             np_session_event *event)
+static np__session_step np_session_body_head(np_session *s, np_body_entry *body,
+                                             const uint8_t *data, size_t n, np_session_event *event)
 {
     size_t taken = 0;
-    np_parse result = np__parser_head(body->parser, s->in, n, &taken, &body->total);
+    np_parse result = np__parser_head(body->parser, data, n, &taken, &body->total);
 
     if (result == NP_PARSE_BAD) {
         return np_session_body_failed(s, NP_SESSION_STAGE_DECODE, np_parser_fault(body->parser));
     }
-    if (np_session_body_keep(s, body, taken) != NP_OK) {
+    if (np_session_body_keep(s, body, data, taken) != NP_OK) {
         return NP_STEP_ENDED;
     }
     np_session_body_took(s, body, taken);
@@ -206,11 +225,10 @@ static np__session_step np_session_body_head(np_session *s, np_body_entry *body,
 }
 
 /* n > 0 bytes, all behind the head. */
-static np__session_step np_session_body_bytes(np_session *s, np_body_entry *body, size_t n,
+static np__session_step np_session_body_bytes(np_session *s, np_body_entry *body,
+                                              const uint8_t *data, size_t n,
                                               np_session_event *event)
 {
-    const uint8_t *data = s->in;
-
     n = n < body->left ? n : (size_t)body->left;
     if (n == 0) {
         np_fault fault = {NP_ERR_TRAILING,
@@ -221,7 +239,7 @@ static np__session_step np_session_body_bytes(np_session *s, np_body_entry *body
                           0};
         return np_session_body_failed(s, NP_SESSION_STAGE_DECODE, &fault);
     }
-    if (body->state == NP_BODY_WHOLE && np_session_body_keep(s, body, n) != NP_OK) {
+    if (body->state == NP_BODY_WHOLE && np_session_body_keep(s, body, data, n) != NP_OK) {
         return NP_STEP_ENDED;
     }
     body->left -= n;
@@ -287,17 +305,18 @@ static np__session_step np_session_body_ended(np_session *s, np_body_entry *body
 np__session_step np__session_step_body(np_session *s, np_session_event *event)
 {
     np_body_entry *body = np_bodies_find(s->bodies, s->body_stream);
-    size_t n = (size_t)(s->in_end - s->in);
+    size_t n = 0;
+    const uint8_t *data = np_session_body_there(s, &n);
 
-    n = n < s->body_left ? n : s->body_left;
     if (n > 0) {
-        return body->state == NP_BODY_HEAD ? np_session_body_head(s, body, n, event)
-                                           : np_session_body_bytes(s, body, n, event);
+        return body->state == NP_BODY_HEAD ? np_session_body_head(s, body, data, n, event)
+                                           : np_session_body_bytes(s, body, data, n, event);
     }
     if (s->body_left > 0) {
         return np__session_starve(s, 0);
     }
     s->body_frame = false;
+    np_buf_release(s->pool, &s->bodies->piece);
     if (!s->whole_busy) {
         s->frame_deadline = NP_TIME_NEVER; /* else it is that of a message between fragments */
     }
@@ -342,6 +361,9 @@ void np__session_body_release(np_session *s)
 
 void np__session_body_drop(np_session *s)
 {
+    if (s->bodies != NULL) {
+        np_buf_release(s->pool, &s->bodies->piece);
+    }
     for (uint32_t i = 0; s->bodies != NULL && i < s->bodies->count; i++) {
         np_bodies_drop(s->pool, &s->bodies->entries[i]);
     }

@@ -131,9 +131,11 @@ static np__session_step np_session_failed(np_session *s, np_err err, np_session_
     return NP_STEP_ENDED;
 }
 
-np__session_step np__session_opened(np_session *s, uint32_t version, np_session_event *event)
+np__session_step np__session_opened(np_session *s, uint32_t version, uint8_t compression,
+                                    np_session_event *event)
 {
     s->version = version;
+    s->compression = compression;
     s->phase = NP_PHASE_OPEN;
     s->phase_deadline = NP_TIME_NEVER;
     np__session_converse_start(s);
@@ -146,8 +148,7 @@ np__session_step np__session_opened(np_session *s, uint32_t version, np_session_
 static np_negotiate_side np_session_side(const np_session *s)
 {
     np_negotiate_side mine;
-    np_err err = np_negotiate_side_make(&mine, s->options->protocol, s->options->version_min,
-                                        s->options->version_max);
+    np_err err = np__session_side_make(&mine, s->options);
     (void)err; /* np_session_init has checked it */
     return mine;
 }
@@ -172,7 +173,22 @@ static np__session_step np_session_take_hello(np_session *s, const uint8_t *payl
     if (err != NP_OK) {
         return np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
     }
-    return np__session_opened(s, welcome.choice.version, event);
+    return np__session_opened(s, welcome.choice.version, welcome.choice.compression, event);
+}
+
+/* Whether the Welcome of a secure session chooses what the handshake has chosen. */
+static np_err np_session_judge_welcome(const np_handshake *handshake, const base_choice *choice,
+                                       np_fault *fault)
+{
+    if (choice->version != handshake->version) {
+        return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.version",
+                            "that of the handshake", 4, choice->version);
+    }
+    if (choice->compression != handshake->compression) {
+        return np_fault_set(fault, NP_ERR_VERSION, "base.Welcome.choice.compression",
+                            "that of the handshake", 41, choice->compression);
+    }
+    return NP_OK;
 }
 
 static np__session_step np_session_take_welcome(np_session *s, const uint8_t *payload, size_t len,
@@ -187,15 +203,13 @@ static np__session_step np_session_take_welcome(np_session *s, const uint8_t *pa
         err = np_negotiate_check(s->secure != NULL ? &s->secure->side.speaks : &mine,
                                  &welcome.choice, &fault);
     }
-    if (err == NP_OK && s->secure != NULL &&
-        welcome.choice.version != s->secure->handshake.version) {
-        err = np_fault_set(&fault, NP_ERR_VERSION, "base.Welcome.choice.version",
-                           "that of the handshake", 4, welcome.choice.version);
+    if (err == NP_OK && s->secure != NULL) {
+        err = np_session_judge_welcome(&s->secure->handshake, &welcome.choice, &fault);
     }
     if (err != NP_OK) {
         return np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
     }
-    return np__session_opened(s, welcome.choice.version, event);
+    return np__session_opened(s, welcome.choice.version, welcome.choice.compression, event);
 }
 
 /* Whether an offer has a version in common with ours, so that something else was wrong. */

@@ -293,12 +293,11 @@ static np_err np_session_judge_next(const np_session *s, const np_framing_head *
 }
 
 /* The first frame of a message: what can be told before its body is there. */
-static np_err np_session_judge_first(np_session *s, const np_framing_head *head,
-                                     const uint8_t *body, size_t there, np_fault *fault)
+static np_err np_session_judge_first(np_session *s, const np_framing_head *head, const uint8_t *id,
+                                     np_fault *fault)
 {
     uint32_t bound = 0;
-    bool id_there = there >= 4 && head->body_len >= 4; /* what lies behind is the next frame's */
-    np_err err = np__session_judge(s, head, id_there ? body : NULL, &bound, fault);
+    np_err err = np__session_judge(s, head, id, &bound, fault);
 
     if (err != NP_OK) {
         return err;
@@ -311,19 +310,39 @@ static np_err np_session_judge_first(np_session *s, const np_framing_head *head,
     return NP_OK;
 }
 
+np_err np__session_judge_frame(np_session *s, const np_framing_head *head, const uint8_t *id,
+                               np_fault *fault)
+{
+    return np_unlikely(s->whole_busy) ? np_session_judge_next(s, head, fault)
+                                      : np_session_judge_first(s, head, id, fault);
+}
+
+void np__session_begin_whole(np_session *s, const np_framing_head *head, uint32_t left)
+{
+    s->whole_busy = true;
+    s->whole_body = true;
+    s->whole_more = head->more;
+    s->whole_kind = head->kind;
+    s->whole_stream = head->stream;
+    s->whole_left = left;
+    s->in += head->head_len;
+}
+
 np__session_step np__session_step_head(np_session *s, const np_framing_head *head, size_t there,
                                        np_session_event *event)
 {
+    bool id_there = there >= 4 && head->body_len >= 4; /* what lies behind is the next frame's */
+    const uint8_t *id = id_there ? s->in + head->head_len : NULL;
     np_fault fault;
     np_err err;
 
-    if (np_unlikely(head->kind == NP_FRAMING_DATA)) {
-        return np__session_body_frame(
-            s, head, there >= 4 && head->body_len >= 4 ? s->in + head->head_len : NULL);
+    if (np_unlikely(head->compression != 0)) {
+        return np__session_step_packed(s, head, there);
     }
-    err = np_unlikely(s->whole_busy)
-              ? np_session_judge_next(s, head, &fault)
-              : np_session_judge_first(s, head, s->in + head->head_len, there, &fault);
+    if (np_unlikely(head->kind == NP_FRAMING_DATA)) {
+        return np__session_body_frame(s, head, id);
+    }
+    err = np__session_judge_frame(s, head, id, &fault);
     if (np_unlikely(err != NP_OK)) {
         return np__session_refused(s, err, &fault);
     }
@@ -344,13 +363,7 @@ np__session_step np__session_step_head(np_session *s, const np_framing_head *hea
     if (!s->whole_busy && there < 4) {
         return np__session_starve(s, head->head_len + 4); /* a first fragment: its id decides */
     }
-    s->whole_busy = true;
-    s->whole_body = true;
-    s->whole_more = head->more;
-    s->whole_kind = head->kind;
-    s->whole_stream = head->stream;
-    s->whole_left = head->body_len;
-    s->in += head->head_len;
+    np__session_begin_whole(s, head, head->body_len);
     return NP_STEP_AGAIN;
 }
 
@@ -358,7 +371,7 @@ np__session_step np__session_step_frame(np_session *s, np_session_event *event)
 {
     np_framing_rules rules = {
         .payload_max = s->phase == NP_PHASE_HELLO ? BASE_ERROR_MAX_LEN : NP_FRAMING_PAYLOAD_MAX,
-        .compressions = 1,
+        .compressions = np__session_compressions(s),
         .bare = s->phase == NP_PHASE_HELLO,
     };
     size_t n = (size_t)(s->in_end - s->in);

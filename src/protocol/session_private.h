@@ -4,6 +4,7 @@
  *   session_input.c       bytes to frames to whole payloads
  *   session_event.c       a whole payload to an event
  *   session_send.c        messages, requests and replies to bytes
+ *   session_pack.c        compressed payloads, in both directions
  *   session_body.c        bodies of ours to bytes
  *   session_body_input.c  pieces of the peer's bodies to events
  *   session_secure.c      the handshake, and trust
@@ -27,6 +28,9 @@ enum { NP_PHASE_HELLO, NP_PHASE_OPEN, NP_PHASE_CLOSING, NP_PHASE_CLOSED };
 
 /* The keepalive's token. */
 #define NP_SESSION_IDLE_TOKEN UINT64_MAX
+
+/* The least that a peer is waited for in the middle of something. */
+#define NP_SESSION_NEED_STEP ((size_t)4096)
 
 /* Encoded size of base.Failure: reason, code, length and text. */
 #define NP_SESSION_FAILURE_MAX ((uint32_t)(4 + 4 + 8 + NP_SESSION_TEXT_MAX))
@@ -169,6 +173,10 @@ void np__session_settle(np_session *s);
 /* np_session_fail with the time as last told. */
 void np__session_fail(np_session *s, np_err err, np_session_stage stage, const np_fault *fault);
 
+/* What this side speaks, by its options. Errors: NP_ERR_ARG. */
+NP_MUST_CHECK np_err np__session_side_make(np_negotiate_side *out,
+                                           const np_session_options *options);
+
 /* The number of base.Reason for an error. */
 base_reason np__session_reason(np_err err);
 
@@ -189,10 +197,12 @@ typedef enum np__session_step {
 
 /* Something to be queued: codec and value, or encoded bytes. */
 typedef struct np__session_outgoing {
-    uint8_t kind; /* np_framing_kind */
-    bool urgent;  /* the session's own: the queue's bound does not count */
-    bool has_id;  /* false for failures and cancels */
-    bool more;    /* a piece of a body that is not the last */
+    uint8_t kind;        /* np_framing_kind */
+    bool urgent;         /* the session's own: the queue's bound does not count */
+    bool has_id;         /* false for failures and cancels */
+    bool more;           /* a piece of a body that is not the last */
+    bool packable;       /* may be compressed */
+    uint8_t compression; /* of `encoded`: it has been */
     uint32_t stream;
     uint32_t id;
     uint32_t version;
@@ -204,6 +214,21 @@ typedef struct np__session_outgoing {
     size_t rest_len;
 } np__session_outgoing;
 
+/* The compressions that a payload may have now, as np_framing_rules counts them. */
+static inline uint8_t np__session_compressions(const np_session *s)
+{
+    return (uint8_t)(1u | 1u << s->compression);
+}
+
+/* The bytes behind which something of `total` that is not all there is looked at again: room for it
+ * grows as they come, and not with a header's word. */
+static inline size_t np__session_need(size_t there, size_t total)
+{
+    size_t need = there + (there > NP_SESSION_NEED_STEP ? there : NP_SESSION_NEED_STEP);
+
+    return need < total ? need : total;
+}
+
 /* session_event.c: an offer in words, cut to cap. */
 np_str np__session_offer_text(const np_session *s, const base_offer *offer, char *line, size_t cap);
 
@@ -214,6 +239,14 @@ void np__session_drop_input(np_session *s);
 
 /* Room in buf for `more` bytes and then some, within twice what has come and within `most`. */
 NP_MUST_CHECK np_err np__session_grow(np_session *s, np_buf *buf, size_t more, size_t most);
+
+/* Judges the head of a message's first or next frame, and of a first one its id (NULL: not there
+ * yet). Errors: with *fault. */
+NP_MUST_CHECK np_err np__session_judge_frame(np_session *s, const np_framing_head *head,
+                                             const uint8_t *id, np_fault *fault);
+
+/* From its head on such a frame is the current one: `left` bytes of its body go to `whole`. */
+void np__session_begin_whole(np_session *s, const np_framing_head *head, uint32_t left);
 
 /* A message, fragment or piece whose head is known: of a frame, or of an entry. `there` bytes of
  * its body lie behind it in the window. */
@@ -274,8 +307,9 @@ NP_MUST_CHECK np_err np__session_judge(const np_session *s, const np_framing_hea
 np__session_step np__session_take(np_session *s, uint8_t kind, uint32_t stream,
                                   const uint8_t *payload, size_t len, np_session_event *event);
 
-/* The session is open at this version. */
-np__session_step np__session_opened(np_session *s, uint32_t version, np_session_event *event);
+/* The session is open at the version and with the compression that were chosen. */
+np__session_step np__session_opened(np_session *s, uint32_t version, uint8_t compression,
+                                    np_session_event *event);
 
 /* session_secure.c -------------------------------------------------------------------------- */
 
@@ -318,6 +352,10 @@ void np__session_write(uint8_t *p, const np__session_outgoing *out);
 NP_MUST_CHECK np_err np__session_emit(np_session *s, const np__session_outgoing *out,
                                       np_fault *fault);
 
+/* Queues a payload of at most 64 KiB in one frame or entry. */
+NP_MUST_CHECK np_err np__session_emit_frame(np_session *s, const np__session_outgoing *out,
+                                            size_t len);
+
 /* What every send asks first; also tells the version that the message is encoded at. */
 static inline NP_MUST_CHECK np_err np__session_may_send(const np_session *s,
                                                         const np_message *message, bool request,
@@ -349,6 +387,23 @@ NP_MUST_CHECK np_err np__session_emit_failure(np_session *s, uint32_t stream, ui
 
 /* Tells the peer that the answer is not wanted any more. */
 void np__session_emit_cancel(np_session *s, uint32_t stream);
+
+/* session_pack.c ---------------------------------------------------------------------------- */
+
+/* Whether a payload of `len` bytes is one to compress, if that pays. */
+static inline bool np__session_packs(const np_session *s, const np__session_outgoing *out,
+                                     size_t len)
+{
+    return s->compression != 0 && out->packable && len > 0 &&
+           len >= s->options->compression->threshold;
+}
+
+/* Queues such a payload of any length: each fragment compressed, or not. */
+NP_MUST_CHECK np_err np__session_emit_packed(np_session *s, const np__session_outgoing *out,
+                                             size_t len);
+
+/* A compressed payload whose head is known; `there` bytes of it lie behind it in the window. */
+np__session_step np__session_step_packed(np_session *s, const np_framing_head *head, size_t there);
 
 /* session_body_input.c ---------------------------------------------------------------------- */
 

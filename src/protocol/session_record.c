@@ -18,9 +18,6 @@
 /* Where a frame's flags are. */
 #define NP_SESSION_FLAGS_AT 5
 
-/* The least that a peer is waited for in the middle of a record. */
-#define NP_SESSION_RECORD_STEP ((size_t)4096)
-
 static const np_outq_margins np_session_margins = {
     .before = NP_FRAMING_HEADER_LEN,
     .after = NP_CRYPTO_TAG_LEN,
@@ -53,7 +50,8 @@ static np__session_step np_session_step_entry(np_session *s, np_session_event *e
     np_entry entry;
     np_fault fault;
     size_t len;
-    np_err err = np_entry_read(&entry, s->in, secure->plain_left, 1, &fault);
+    np_err err =
+        np_entry_read(&entry, s->in, secure->plain_left, np__session_compressions(s), &fault);
 
     if (np_unlikely(err != NP_OK)) {
         return np__session_refused(s, err, &fault);
@@ -80,15 +78,6 @@ static np__session_step np_session_step_entry(np_session *s, np_session_event *e
         secure->plain_left -= (uint32_t)len; /* its body may still be on its way to `whole` */
     }
     return step;
-}
-
-/* The bytes behind which a record that is not whole is looked at again: it grows as they come, and
- * not with its header's word. */
-static size_t np_session_record_need(size_t there, size_t total)
-{
-    size_t need = there + (there > NP_SESSION_RECORD_STEP ? there : NP_SESSION_RECORD_STEP);
-
-    return need < total ? need : total;
 }
 
 np__session_step np__session_step_record(np_session *s, np_session_event *event)
@@ -130,8 +119,8 @@ np__session_step np__session_step_record(np_session *s, np_session_event *event)
         return np__session_starve(s, need);
     }
     if (there - head.head_len < head.body_len) {
-        return np__session_starve(
-            s, np_session_record_need(there, (size_t)head.head_len + head.body_len));
+        return np__session_starve(s,
+                                  np__session_need(there, (size_t)head.head_len + head.body_len));
     }
     err = np_record_open(&secure->receives, s->in, (size_t)head.head_len + head.body_len, &len);
     if (np_unlikely(err != NP_OK)) {
@@ -149,11 +138,12 @@ np__session_step np__session_step_record(np_session *s, np_session_event *event)
 
 np_err np__session_emit_entry(np_session *s, const np__session_outgoing *out, size_t len)
 {
-    const np_entry entry = np_entry_make(NP_ENTRY_MESSAGE, out->kind, out->stream, len, out->more);
+    np_entry entry = np_entry_make(NP_ENTRY_MESSAGE, out->kind, out->stream, len, out->more);
     uint8_t *p = NULL;
     np_err err = np_outq_reserve_record(&s->out, s->pool, &np_session_margins,
                                         entry.head.head_len + len, &p);
 
+    entry.head.compression = out->compression;
     if (err == NP_OK) {
         np__session_write(np_entry_put(p, &entry), out);
         np_outq_commit_record(&s->out, &np_session_margins, entry.head.head_len + len);

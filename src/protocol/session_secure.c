@@ -37,8 +37,7 @@ np_err np__session_secure_init(np_session *s, np_time now)
     s->secure->step = client ? NP_SECURE_RESPONSE : NP_SECURE_INIT;
     s->secure->side.identity = security->identity;
     s->secure->side.skew_ms = security->skew_ms;
-    err = np_negotiate_side_make(&s->secure->side.speaks, s->options->protocol,
-                                 s->options->version_min, s->options->version_max);
+    err = np__session_side_make(&s->secure->side.speaks, s->options);
     s->secure->side.speaks.ciphers = np_session_ciphers;
     s->secure->side.speaks.cipher_count = sizeof np_session_ciphers;
     if (err == NP_OK) {
@@ -249,13 +248,13 @@ np__session_step np__session_secure_resume(np_session *s, np_session_event *even
         return NP_STEP_AGAIN;
     }
     np_negotiate_choice(&welcome.choice, &secure->side.speaks, secure->handshake.version,
-                        secure->handshake.cipher);
+                        secure->handshake.cipher, secure->handshake.compression);
     err = np__session_emit_base(s, BASE_WELCOME_ID, &welcome);
     if (err != NP_OK) {
         np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL);
         return NP_STEP_ENDED;
     }
-    return np__session_opened(s, secure->handshake.version, event);
+    return np__session_opened(s, secure->handshake.version, secure->handshake.compression, event);
 }
 
 const uint8_t *np_session_peer_key(const np_session *s)

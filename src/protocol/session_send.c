@@ -19,7 +19,7 @@ void np__session_write(uint8_t *p, const np__session_outgoing *out)
 /* One frame. */
 static np_err np_session_emit_whole(np_session *s, const np__session_outgoing *out, size_t len)
 {
-    bool plain = out->kind == NP_FRAMING_NO_STREAM && !out->more;
+    bool plain = out->kind == NP_FRAMING_NO_STREAM && !out->more && out->compression == 0;
     size_t wire = len + (out->kind == NP_FRAMING_NO_STREAM ? (size_t)NP_FRAMING_HEADER_LEN
                                                            : (size_t)NP_FRAMING_HEAD_MAX);
     uint8_t *p = NULL;
@@ -32,6 +32,7 @@ static np_err np_session_emit_whole(np_session *s, const np__session_outgoing *o
         p = np_framing_put_plain(p, (uint32_t)len);
     } else {
         np_framing_head head = np_framing_make(out->kind, out->stream, len, out->more);
+        head.compression = out->compression;
         p = np_framing_put(p, &head);
     }
     np__session_write(p, out);
@@ -62,6 +63,12 @@ static np_err np_session_emit_pieces(np_session *s, const np__session_outgoing *
     return NP_OK;
 }
 
+np_err np__session_emit_frame(np_session *s, const np__session_outgoing *out, size_t len)
+{
+    return np__session_is_keyed(s) ? np__session_emit_entry(s, out, len)
+                                   : np_session_emit_whole(s, out, len);
+}
+
 np_err np__session_emit(np_session *s, const np__session_outgoing *out, np_fault *fault)
 {
     size_t len = out->encoded_len + out->rest_len;
@@ -85,12 +92,14 @@ np_err np__session_emit(np_session *s, const np__session_outgoing *out, np_fault
         s->writable_wanted = true;
         return NP_ERR_FULL;
     }
-    if (np__session_is_keyed(s)) {
-        return len > NP_FRAMING_FRAGMENT_MAX ? np__session_emit_entries(s, out, len)
-                                             : np__session_emit_entry(s, out, len);
+    if (np_unlikely(np__session_packs(s, out, len))) {
+        return np__session_emit_packed(s, out, len);
     }
-    return len > NP_FRAMING_FRAGMENT_MAX ? np_session_emit_pieces(s, out, len)
-                                         : np_session_emit_whole(s, out, len);
+    if (np_likely(len <= NP_FRAMING_FRAGMENT_MAX)) {
+        return np__session_emit_frame(s, out, len);
+    }
+    return np__session_is_keyed(s) ? np__session_emit_entries(s, out, len)
+                                   : np_session_emit_pieces(s, out, len);
 }
 
 np_err np__session_emit_base(np_session *s, uint32_t id, const void *value)
@@ -148,6 +157,7 @@ static np_err np_session_send_any(np_session *s, const np_message *message,
     }
     out->kind = NP_FRAMING_NO_STREAM;
     out->has_id = true;
+    out->packable = !message->secret;
     out->id = message->id;
     err = np__session_emit(s, out, fault);
     if (np_likely(err == NP_OK)) {
@@ -213,6 +223,7 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
     if (err == NP_OK) {
         out->kind = NP_FRAMING_REQUEST;
         out->has_id = true;
+        out->packable = !message->secret;
         out->id = message->id;
         out->stream = np__session_next_stream(s);
         err = np__session_emit(s, out, fault);
@@ -291,6 +302,7 @@ static np_err np_session_reply_any(np_session *s, uint32_t stream, const void *a
     }
     out->kind = NP_FRAMING_RESPONSE;
     out->has_id = true;
+    out->packable = !entry->message->secret;
     out->id = entry->message->id;
     out->stream = stream;
     out->version = s->version;

@@ -265,7 +265,10 @@ np_err np_client_new(np_client **out, np_loop *loop, const np_client_options *op
         return np__failure_set(failure, NP_STAGE_CONNECT, err, 0, options->address,
                                "no protocol, or no queue");
     }
-    err = np__group_secure(&client->group, &options->security, options->address, failure);
+    err = np__group_compress(&client->group, &options->conn.compression, options->address, failure);
+    if (err == NP_OK) {
+        err = np__group_secure(&client->group, &options->security, options->address, failure);
+    }
     if (err != NP_OK) {
         np__group_fini(&client->group);
         free(client);

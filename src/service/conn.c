@@ -265,6 +265,7 @@ np_conn_options np_conn_options_default(void)
         .call_timeout_ms = 30000,
     };
 
+    options.compression = np_compression_options_default();
     return options;
 }
 
@@ -305,6 +306,45 @@ np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
         group->poison = np__poison_new();
         return group->poison != NULL ? NP_OK : NP_ERR_MEMORY;
     }
+    return NP_OK;
+}
+
+/* What is wrong with the options, in words; NULL: nothing. */
+static const char *wrong_compression(const np_compression_options *options)
+{
+    const np_compression first = options->preferred[0];
+    const np_compression second = options->preferred[1];
+
+    if ((unsigned)first > NP_COMPRESSION_ZSTD || (unsigned)second > NP_COMPRESSION_ZSTD) {
+        return "compression: preferred holds a kind that there is not";
+    }
+    if (second != NP_COMPRESSION_NONE && (first == second || first == NP_COMPRESSION_NONE)) {
+        return "compression: preferred names each kind once, and NONE only behind them";
+    }
+    return first != NP_COMPRESSION_NONE &&
+                   (options->zstd_level < 1 || options->zstd_level > NP_COMPRESSION_LEVEL_MAX)
+               ? "compression: zstd_level is 1 to 19"
+               : NULL;
+}
+
+np_err np__group_compress(np_group *group, const np_compression_options *options,
+                          const char *address, np_failure *failure)
+{
+    np_session_compression *compression = &group->compression;
+    const char *why = wrong_compression(options);
+
+    if (why != NULL) {
+        return np__failure_set(failure, address != NULL ? NP_STAGE_CONNECT : NP_STAGE_LISTEN,
+                               NP_ERR_ARG, 0, address, why);
+    }
+    for (size_t i = 0; i < NP_COMPRESSION_KINDS && options->preferred[i] != NP_COMPRESSION_NONE;
+         i++) {
+        compression->kinds[compression->kind_count++] = (uint8_t)options->preferred[i];
+    }
+    compression->threshold = options->threshold;
+    compression->zstd_level = options->zstd_level;
+    compression->contexts = np__loop_compress(group->loop);
+    group->session.compression = compression->kind_count > 0 ? compression : NULL;
     return NP_OK;
 }
 

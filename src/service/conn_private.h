@@ -46,6 +46,7 @@ struct np_group {
     np_service service;
     np_service base;
     np_session_options session;
+    np_session_compression compression; /* pointed to by `session`, unless it is off */
     np_guard guard;
     np_conn_handlers handlers;
     uint32_t call_timeout_ms;
@@ -100,6 +101,10 @@ NP_MUST_CHECK np_err np__group_init(np_group *group, np_loop *loop, const np_ser
  * up. */
 NP_MUST_CHECK np_err np__group_secure(np_group *group, const np_security *security,
                                       const char *address, np_failure *failure);
+
+/* What it compresses with; address and failure as in np__group_secure. Errors: NP_ERR_ARG. */
+NP_MUST_CHECK np_err np__group_compress(np_group *group, const np_compression_options *options,
+                                        const char *address, np_failure *failure);
 
 /* Ends all connections at once and frees what the group holds. */
 void np__group_fini(np_group *group);

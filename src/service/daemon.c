@@ -309,7 +309,10 @@ static np_err set_up(np_daemon *daemon, np_loop *loop, const np_daemon_options *
     if (err != NP_OK) {
         return np__failure_set(failure, NP_STAGE_LISTEN, err, 0, NULL, "no protocol, or no queue");
     }
-    err = np__group_secure(&daemon->group, &options->security, NULL, failure);
+    err = np__group_compress(&daemon->group, &options->conn.compression, NULL, failure);
+    if (err == NP_OK) {
+        err = np__group_secure(&daemon->group, &options->security, NULL, failure);
+    }
     if (err != NP_OK) {
         return err;
     }

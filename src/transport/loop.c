@@ -22,6 +22,7 @@ static np_err set_up(np_loop *loop, const np_loop_options *options)
 
     pool_options.live_max = options->memory_max;
     np_pool_init(&loop->pool, &pool_options);
+    np_compress_init(&loop->compress);
     np__loop_tasks_init(&loop->deferred);
     np__loop_tasks_init(&loop->flushes);
     loop->posts.fd = -1;
@@ -48,6 +49,7 @@ static void release(np_loop *loop)
     np__loop_ev_close(loop);
     np__loop_registry_fini(loop);
     np_pool_fini(&loop->pool);
+    np_compress_fini(&loop->compress);
     free(loop->dns_server);
     free(loop->buffer);
     free(loop);
@@ -226,6 +228,11 @@ const char *np__loop_dns_server(const np_loop *loop)
 np_pool *np__loop_pool(np_loop *loop)
 {
     return &loop->pool;
+}
+
+np_compress *np__loop_compress(np_loop *loop)
+{
+    return &loop->compress;
 }
 
 np_log *np__loop_log(const np_loop *loop)

@@ -11,6 +11,7 @@
 
 #include <netproto/loop.h>
 
+#include "util/compress.h"
 #include "util/pool.h"
 
 enum { NP_WATCH_NONE = 0, NP_WATCH_READ = 1, NP_WATCH_WRITE = 2 };
@@ -67,6 +68,9 @@ uint8_t *np__loop_buffer(np_loop *loop);
 
 /* Where the sessions of this loop take their buffers from. */
 np_pool *np__loop_pool(np_loop *loop);
+
+/* What they compress with. */
+np_compress *np__loop_compress(np_loop *loop);
 
 /* Its log, or NULL. */
 np_log *np__loop_log(const np_loop *loop);

@@ -83,6 +83,7 @@ struct np_loop {
     char *dns_server;
     uint8_t *buffer;
     np_pool pool;
+    np_compress compress;
     np_log *log;
 };
 

@@ -179,6 +179,7 @@ static int set_up(void **state)
     const char *addresses[] = {w->address};
 
     options.security.plaintext = true;
+    options.conn.compression.preferred[0] = NP_COMPRESSION_LZ4;
     (void)snprintf(w->name, sizeof w->name, "netproto-wire-format-%d", (int)getpid());
     (void)snprintf(w->address, sizeof w->address, "unix://@%s", w->name);
     options.addresses = addresses;
@@ -354,6 +355,31 @@ static void test_fragments(void **state)
     free(frame);
 }
 
+/* The page's Hello with LZ4 in its offer, and its Welcome with LZ4 chosen. */
+static void test_compressed(void **state)
+{
+    enum { COMPRESSIONS_AT = 42, COMPRESSION_AT = 51 };
+    world *w = *state;
+    example hello = read_example("hello");
+    example welcome = read_example("welcome");
+    uint8_t frame[1024];
+    size_t len = 0;
+
+    hello.bytes[9]++; /* the frame is a byte longer */
+    hello.bytes[COMPRESSIONS_AT] = 1;
+    memmove(&hello.bytes[COMPRESSIONS_AT + 9], &hello.bytes[COMPRESSIONS_AT + 8],
+            hello.len - COMPRESSIONS_AT - 8);
+    hello.bytes[COMPRESSIONS_AT + 8] = NP_COMPRESSION_LZ4;
+    send_bytes(w, hello.bytes, hello.len + 1);
+    len = receive_frame(w, frame, sizeof frame);
+    assert_int_equal(len, welcome.len);
+    assert_int_equal(frame[COMPRESSION_AT], NP_COMPRESSION_LZ4);
+    assert_int_equal(welcome.bytes[COMPRESSION_AT], NP_COMPRESSION_NONE);
+    send_example(w, "join");
+    send_example(w, "say-lz4");
+    expect(w, "say-lz4");
+}
+
 static void test_error(void **state)
 {
     static const char http[] = "GET / HTTP/1.1\r\n\r\n";
@@ -370,6 +396,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_messages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_requests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fragments, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_compressed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_error, set_up, tear_down),
     };
 

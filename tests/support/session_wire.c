@@ -42,6 +42,18 @@ void wire_secure(wire *w)
     end_secure(&w->server, 2);
 }
 
+void wire_compress(wire_end *end, np_compression first, np_compression second, uint32_t threshold)
+{
+    end->compression = (np_session_compression){
+        .kinds = {(uint8_t)first, (uint8_t)second},
+        .kind_count = second != NP_COMPRESSION_NONE ? 2 : 1,
+        .threshold = threshold,
+        .zstd_level = 1,
+        .contexts = &end->contexts,
+    };
+    end->options.compression = &end->compression;
+}
+
 bool wire_is_secure(void)
 {
     return getenv(WIRE_SECURE) != NULL;
@@ -81,6 +93,7 @@ static void end_fini(wire_end *end)
     }
     assert_int_equal(end->pool.live, 0);
     np_pool_fini(&end->pool);
+    np_compress_fini(&end->contexts);
     for (size_t i = 0; i < end->event_count; i++) {
         free(end->events[i].payload);
     }

@@ -37,7 +37,9 @@ struct wire_end {
     void (*on_event)(wire_end *end, const np_session_event *event); /* as it comes; or NULL */
     np_session_security security;
     np_keypair identity;
-    uint64_t seed;    /* of its randomness */
+    uint64_t seed; /* of its randomness */
+    np_session_compression compression;
+    np_compress contexts;
     bool show_key;    /* PEER_KEY is an event as any other, for on_event to answer */
     bool distrusting; /* the answer where it is not shown */
 };
@@ -65,6 +67,11 @@ size_t wire_idle_len(const wire_end *end);
 
 /* Makes them secure, whatever the environment says. */
 void wire_secure(wire *w);
+
+/* Makes an end compress with these kinds, the best first, payloads of `threshold` bytes and more.
+ * Before it starts. */
+void wire_compress(wire_end *end, np_compression first, np_compression second, uint32_t threshold);
+
 void wire_start(wire *w);
 
 /* Frees everything and checks that the pools got every block back. */

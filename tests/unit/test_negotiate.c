@@ -141,6 +141,40 @@ static void test_choices_that_were_not_offered(void **state)
     assert_int_equal(np_negotiate_check(&mine, &good, NULL), NP_OK);
 }
 
+/* The accepting side's first that is offered; none in common is no reason to part. */
+static void test_compressions(void **state)
+{
+    static const uint8_t lists[][3] = {{1, 2}, {2, 1}, {1}, {2}, {9, 2}, {0}};
+    static const size_t counts[] = {2, 2, 1, 1, 2, 0};
+    static const uint8_t chosen[][6] = {
+        /* of each offer, in the order of the lists, by what the accepting side has */
+        {1, 1, 1, 2, 2, 0}, {2, 2, 1, 2, 2, 0}, {1, 1, 1, 0, 0, 0},
+        {2, 2, 0, 2, 2, 0}, {2, 2, 0, 2, 9, 0}, {0, 0, 0, 0, 0, 0},
+    };
+    (void)state;
+
+    for (size_t a = 0; a < 6; a++) {
+        for (size_t b = 0; b < 6; b++) {
+            np_negotiate_side accepts = side(&demo_protocol, 1, 2);
+            np_negotiate_side offers = side(&demo_protocol, 1, 2);
+            base_offer offer;
+            base_choice choice;
+            np_fault fault;
+            accepts.compressions = lists[a];
+            accepts.compression_count = counts[a];
+            offers.compressions = lists[b];
+            offers.compression_count = counts[b];
+            offer = np_negotiate_offer(&offers);
+            assert_int_equal(np_negotiate_choose(&choice, &accepts, &offer, &fault), NP_OK);
+            assert_int_equal(choice.compression, chosen[a][b]);
+            assert_int_equal(np_negotiate_check(&offers, &choice, &fault), NP_OK);
+            choice.compression = 3;
+            assert_int_equal(np_negotiate_check(&offers, &choice, &fault), NP_ERR_VERSION);
+            assert_string_equal(fault.where, "base.Welcome.choice.compression");
+        }
+    }
+}
+
 static void test_another_protocol(void **state)
 {
     np_negotiate_side mine = side(&demo_protocol, 1, 2);
@@ -162,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_own_range),
         cmocka_unit_test(test_digests),
         cmocka_unit_test(test_choices_that_were_not_offered),
+        cmocka_unit_test(test_compressions),
         cmocka_unit_test(test_another_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
