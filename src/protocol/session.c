@@ -22,6 +22,7 @@ np_session_options np_session_options_default(const np_protocol *protocol)
         .frame_ms = 30000,
         .stall_ms = 30000,
         .close_ms = 5000,
+        .fail_ms = 5000,
     };
     return options;
 }
@@ -186,7 +187,8 @@ void np__session_cause(np_session *s, np_err err, np_session_stage stage, bool b
 void np__session_closing(np_session *s)
 {
     s->phase = NP_PHASE_CLOSING;
-    s->phase_deadline = np__session_after(s, s->options->close_ms);
+    s->phase_deadline =
+        np__session_after(s, s->end_err == NP_OK ? s->options->close_ms : s->options->fail_ms);
     s->frame_deadline = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;
     s->writable_wanted = false;

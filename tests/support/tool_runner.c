@@ -91,6 +91,7 @@ static pid_t start(const char *const *args, const char *out, const char *err)
     }
     pid = fork();
     if (pid == 0) {
+        (void)setsid(); /* no terminal, so that nobody is asked anything */
         redirect(in_path, O_RDONLY, 0);
         redirect(out, O_WRONLY | O_CREAT | O_TRUNC, 1);
         redirect(err, O_WRONLY | O_CREAT | O_TRUNC, 2);
