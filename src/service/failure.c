@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "service/conn_private.h"
 
+#include <base.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -194,6 +196,10 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
             return secure ? NULL : "perhaps it takes secure connections only";
         }
         return NULL;
+    case NP_ERR_FAILED: /* a secure peer gives other reasons to strangers */
+        return secure && event->reason == BASE_REASON_UNEXPECTED
+                   ? "the peer does not speak the secure handshake; is it set to plaintext?"
+                   : NULL;
     case NP_ERR_UNEXPECTED:
         return secure ? "the peer does not speak the secure handshake; is it set to plaintext?"
                       : "the peer wants a secure connection, and this side is set to plaintext";

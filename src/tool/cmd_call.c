@@ -304,11 +304,12 @@ const tool_command tool_call = {
         "  -v, --verbose        log to standard error\n" TOOL_SECURITY_CLIENT_HELP "\n"
         "Examples:\n\n"
         "  netproto call tcp://127.0.0.1:7000 Echo '{\"text\":\"hello\"}'\n"
+        "  netproto call --peer \"$(cat server.pub)\" tcp://host:7000 Ping '{\"token\":1}'\n"
         "  netproto call unix:///run/x.sock '{\"Ping\":{\"token\":1}}'\n"
         "  netproto call tcp://localhost:7000 Echo - < texts.ndjson\n\n"
-        "With examples/chat, whose conversation begins with Join:\n\n"
+        "With examples/chat, whose conversation begins with Join, and which is plain:\n\n"
         "  printf '%s\\n' '{\"Join\":{\"name\":\"ann\",\"room\":\"garden\"}}' \\\n"
         "                '{\"Find\":{\"name\":\"ann\"}}' |\n"
-        "      netproto --protocol ./chat.so call tcp://127.0.0.1:7000 -\n",
+        "      netproto --protocol ./chat.so call --plaintext tcp://127.0.0.1:7000 -\n",
     .run = run,
 };

@@ -382,7 +382,7 @@ const tool_command tool_serve = {
         "  netproto serve tcp://127.0.0.1:7000\n"
         "  netproto serve --anyone tcp://:7000\n"
         "  netproto serve tcp://[::1]:0 unix:///tmp/echo.sock\n"
-        "  netproto --protocol ./hello.so serve tcp://127.0.0.1:7000 \\\n"
+        "  netproto --protocol ./hello.so serve --anyone tcp://127.0.0.1:7000 \\\n"
         "      --answer 'Greet={\"text\":\"hello, world\",\"number\":1}'\n",
     .run = run,
 };

@@ -112,7 +112,7 @@ static np_err try_once(tool_dial *d, np_client **client, const np_client_options
     options.address = d->options.address;
     options.security = tool_trust_begin(&d->trust);
     options.connect_timeout_ms = left_ms;
-    options.conn.hello_timeout_ms = d->options.timeout_ms;
+    options.conn.hello_timeout_ms = 0; /* ours says it better */
     options.conn.close_timeout_ms = d->options.timeout_ms;
     options.conn.fail_timeout_ms = LAST_WORDS_MS;
     options.on_step = on_step;
@@ -182,6 +182,9 @@ tool_exit tool_dial_connect(tool_dial *d, np_client **client, const np_client_op
 
 tool_exit tool_dial_goodbye(tool_dial *d, np_client *const *clients, size_t count, tool_exit code)
 {
+    if (d->loop == NULL) { /* it came to nothing before there was anybody */
+        return code;
+    }
     if (code != EXIT_CODE_OK) {
         grant(d, LAST_WORDS_MS);
     }
