@@ -1,6 +1,8 @@
 /* exits.c - exit codes, so that scripts can tell what failed. */
 #include "tool/tool.h"
 
+#include <base.h>
+
 static const struct {
     tool_exit code;
     const char *text;
@@ -79,8 +81,9 @@ tool_exit tool_exit_of(np_err err)
 /* Before the connection is open there is no conversation yet, and nothing is ours to decode. */
 static tool_exit exit_of_hello(const np_failure *failure)
 {
-    if (failure->err ==
-        NP_ERR_UNEXPECTED) { /* plain words to secure ears, or the other way round */
+    bool plain_peer = failure->err == NP_ERR_FAILED && failure->reason == BASE_REASON_UNEXPECTED;
+
+    if (failure->err == NP_ERR_UNEXPECTED || plain_peer) { /* one is plain, the other secure */
         return EXIT_CODE_NEGOTIATE;
     }
     if (failure->err == NP_ERR_REFUSED && !failure->by_peer) {

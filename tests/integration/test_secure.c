@@ -263,6 +263,7 @@ static void test_plain_and_secure_do_not_meet(void **state)
     w.daemon_options.security = (np_security){.plaintext = true};
     assert_int_not_equal(world_start(&w), NP_OK);
     assert_null(np_client_conn(w.client));
+    assert_non_null(strstr(w.failure.text, "is it set to plaintext?"));
     world_fini(&w);
 }
 
