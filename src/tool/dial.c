@@ -129,6 +129,10 @@ static np_err try_once(tool_dial *d, np_client **client, const np_client_options
 /* Our deadline stopped the loop: what the peer did until then tells the stage. */
 static tool_exit late_at(const tool_dial *d)
 {
+    if (d->moments.resolved == 0) {
+        (void)tool_dial_late(d, "resolve");
+        return EXIT_CODE_RESOLVE;
+    }
     if (d->moments.connected == 0) {
         (void)tool_dial_late(d, "connect");
         return EXIT_CODE_CONNECT;

@@ -26,9 +26,12 @@
 
 #define ECHO "Echo", "{\"text\":\"hello\"}"
 
-/* Runs that are given 300 ms end within this, on a busy machine; 5 s more would be a close that was
- * waited for. */
-#define SOON_MS 2500
+/* Runs end within this, on a busy machine too; 5 s would be a close that was waited for. */
+#define SOON_MS 4000
+
+/* What a run is given that waits for all of it, and one that meets an end of its own. */
+#define SHORT_MS "300"
+#define ENOUGH_MS "3000"
 
 static char server_key[NP_KEY_TEXT_LEN], address[128];
 
@@ -75,26 +78,25 @@ static void expect_soon(const tool_result *r, int code, const char *words)
     started_ms = now_ms();
 }
 
-/* The commands that talk, each given 300 ms, meet the same peer. mode: two options, or one twice.
- */
-static void expect_all(np_loop *loop, int code, const char *words, const char *mode,
+/* The commands that talk meet the same peer. mode: an option and its value, or an option twice. */
+static void expect_all(np_loop *loop, const char *ms, int code, const char *words, const char *mode,
                        const char *value)
 {
     started_ms = now_ms();
-    expect_soon(RUN_LOOP(loop, "", "call", "-t", "300", mode, value, address, ECHO), code, words);
-    expect_soon(RUN_LOOP(loop, "", "ping", "-t", "300", mode, value, address), code, words);
-    expect_soon(RUN_LOOP(loop, "", "bench", "-t", "300", mode, value, address), code, words);
+    expect_soon(RUN_LOOP(loop, "", "call", "-t", ms, mode, value, address, ECHO), code, words);
+    expect_soon(RUN_LOOP(loop, "", "ping", "-t", ms, mode, value, address), code, words);
+    expect_soon(RUN_LOOP(loop, "", "bench", "-t", ms, mode, value, address), code, words);
 }
 
-static void expect_of_peer(bad_peer_kind kind, int code, const char *words)
+static void expect_of_peer(bad_peer_kind kind, const char *ms, int code, const char *words)
 {
     pid_t pid = bad_peer_start(kind, NULL, address, sizeof address);
 
     for (int secure = 0; secure <= 1; secure++) {
         const char *mode = secure ? "--peer" : "--plaintext";
         const char *value = secure ? server_key : "--plaintext";
-        expect_all(NULL, code, words, mode, value);
-        expect_soon(RUN("handshake", "-t", "300", mode, value, address), code, words);
+        expect_all(NULL, ms, code, words, mode, value);
+        expect_soon(RUN("handshake", "-t", ms, mode, value, address), code, words);
     }
     bad_peer_stop(pid);
 }
@@ -124,11 +126,11 @@ static void test_resolve(void **state)
 {
     (void)state;
     started_ms = now_ms();
-    expect_soon(RUN("ping", "-t", "300", "--plaintext", "tcp://no-such-host.invalid:7000"), 3,
+    expect_soon(RUN("ping", "-t", SHORT_MS, "--plaintext", "tcp://no-such-host.invalid:7000"), 3,
                 "resolve");
     expect_soon(
-        RUN("handshake", "-t", "300", "--peer", server_key, "tcp://no-such-host.invalid:7000"), 3,
-        "resolve");
+        RUN("handshake", "-t", SHORT_MS, "--peer", server_key, "tcp://no-such-host.invalid:7000"),
+        3, "resolve");
 }
 
 /* A unix socket whose queue of connections is full makes everybody wait. */
@@ -148,12 +150,12 @@ static void test_connect(void **state)
         fds[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     } while (connect(fds[count], (const struct sockaddr *)&name, sizeof name) == 0 &&
              ++count < sizeof fds / sizeof fds[0] - 1);
-    expect_all(NULL, 4, "no address answered in time", "--plaintext", "--plaintext");
+    expect_all(NULL, SHORT_MS, 4, "connect", "--plaintext", "--plaintext");
     for (size_t i = 0; i <= count; i++) {
         assert_int_equal(close(fds[i]), 0);
     }
     assert_int_equal(close(listener), 0);
-    expect_all(NULL, 4, "nobody listens there", "--plaintext", "--plaintext");
+    expect_all(NULL, ENOUGH_MS, 4, "nobody listens there", "--plaintext", "--plaintext");
 }
 
 /* Peers that are no servers ----------------------------------------------------------------------
@@ -162,19 +164,19 @@ static void test_connect(void **state)
 static void test_silent(void **state)
 {
     (void)state;
-    expect_of_peer(BAD_PEER_SILENT, 8, "within 300 ms");
+    expect_of_peer(BAD_PEER_SILENT, SHORT_MS, 8, "within 300 ms");
 }
 
 static void test_dripping(void **state)
 {
     (void)state;
-    expect_of_peer(BAD_PEER_DRIPPING, 8, "within 300 ms");
+    expect_of_peer(BAD_PEER_DRIPPING, SHORT_MS, 8, "within 300 ms");
 }
 
 static void test_garbage(void **state)
 {
     (void)state;
-    expect_of_peer(BAD_PEER_GARBAGE, 6, "base.frame.magic");
+    expect_of_peer(BAD_PEER_GARBAGE, ENOUGH_MS, 6, "base.frame.magic");
     /* Without a short deadline, too, nobody waits for who talks nonsense to say goodbye. */
     pid_t pid = bad_peer_start(BAD_PEER_GARBAGE, NULL, address, sizeof address);
     started_ms = now_ms();
@@ -186,7 +188,7 @@ static void test_garbage(void **state)
 static void test_closing(void **state)
 {
     (void)state;
-    expect_of_peer(BAD_PEER_CLOSING, 10, "the connection");
+    expect_of_peer(BAD_PEER_CLOSING, ENOUGH_MS, 10, "the connection");
 }
 
 static void test_flipping(void **state)
@@ -280,9 +282,10 @@ static void test_deaf(void **state)
 
     assert_int_equal(np_loop_new(&loop, NULL), NP_OK);
     np_daemon *daemon = start_daemon(loop, base_service(&handlers), hold);
-    expect_all(loop, 8, "no answer within 300 ms", "--plaintext", "--plaintext");
+    expect_all(loop, SHORT_MS, 8, "no answer within 300 ms", "--plaintext", "--plaintext");
     /* What it asks for it gets, but for the goodbye. */
-    expect_soon(RUN_LOOP(loop, "", "handshake", "-t", "300", "--plaintext", address), 8, "close: ");
+    expect_soon(RUN_LOOP(loop, "", "handshake", "-t", "1000", "--plaintext", address), 8,
+                "close: ");
     np_daemon_free(daemon);
     np_loop_free(loop);
 }
@@ -295,9 +298,9 @@ static void test_deadline_starts_anew(void **state)
                           (const char *const[]){"serve", "--plaintext", "tcp://127.0.0.1:0", NULL});
     (void)state;
 
-    expect(RUN("ping", "--plaintext", "-t", "400", "-c", "3", "-i", "500", address), 0, NULL);
-    expect(RUN("call", "--plaintext", "-t", "400", "-l", "900", address, ECHO), 0, NULL);
-    expect(RUN("bench", "--plaintext", "-t", "400", "-n", "1", address), 0, NULL);
+    expect(RUN("ping", "--plaintext", "-t", "1000", "-c", "3", "-i", "600", address), 0, NULL);
+    expect(RUN("call", "--plaintext", "-t", "1000", "-l", "1200", address, ECHO), 0, NULL);
+    expect(RUN("bench", "--plaintext", "-t", "1000", "-n", "1", address), 0, NULL);
     assert_int_equal(kill(pid, SIGTERM), 0);
     assert_int_equal(tool_wait(pid, NULL), 0);
 }
