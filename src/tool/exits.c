@@ -23,7 +23,7 @@ static const struct {
     {EXIT_CODE_PLUGIN, "the protocol's plugin cannot be loaded"},
     {EXIT_CODE_KEYS, "our key, or whom we trust: missing, unsafe or malformed"},
     {EXIT_CODE_TRUST, "the server's key is not the expected one, or not known"},
-    {EXIT_CODE_SEAL, "bytes were changed, or the two sides' secrets differ"},
+    {EXIT_CODE_SEAL, "the peer's bytes are not authentic: somebody changed them"},
 };
 
 void tool_print_exits(FILE *out)

@@ -45,7 +45,7 @@ typedef enum tool_exit {
     EXIT_CODE_PLUGIN = 13,      /* a protocol cannot be loaded */
     EXIT_CODE_KEYS = 14,        /* our own key, or whom we trust: missing, unsafe, malformed */
     EXIT_CODE_TRUST = 15,       /* the server's key is not the one expected, or is not known */
-    EXIT_CODE_SEAL = 16         /* bytes were changed, or the two sides' secrets differ */
+    EXIT_CODE_SEAL = 16         /* the peer's bytes are not authentic: somebody changed them */
 } tool_exit;
 
 /* The table of them, for --help. */
