@@ -83,10 +83,11 @@ typedef struct np_conn_options {
                                 * next byte of a body that comes in pieces */
     uint32_t stall_timeout_ms; /* [30,000] while the peer takes nothing of what is queued */
     uint32_t close_timeout_ms; /* [5,000] from np_conn_close to the end, absolute */
-    uint32_t fail_timeout_ms; /* [5,000] from an error to the end, absolute: so long the peer has to
-                               * take what we say about it */
-    uint32_t idle_timeout_ms; /* [0: never] nothing came: a Ping; again nothing: the end */
-    uint32_t call_timeout_ms; /* [30,000] for requests whose schema says no timeout */
+    uint32_t fail_timeout_ms;  /* [5,000] from an error to the end, absolute, and
+                                * close_timeout_ms at most: so long the peer has to take what we say
+                                * about it */
+    uint32_t idle_timeout_ms;  /* [0: never] nothing came: a Ping; again nothing: the end */
+    uint32_t call_timeout_ms;  /* [30,000] for requests whose schema says no timeout */
 } np_conn_options;
 
 NP_API np_conn_options np_conn_options_default(void);

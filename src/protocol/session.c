@@ -187,8 +187,11 @@ void np__session_cause(np_session *s, np_err err, np_session_stage stage, bool b
 void np__session_closing(np_session *s)
 {
     s->phase = NP_PHASE_CLOSING;
-    s->phase_deadline =
-        np__session_after(s, s->end_err == NP_OK ? s->options->close_ms : s->options->fail_ms);
+    s->phase_deadline = np__session_after(s, s->options->close_ms);
+    if (s->end_err != NP_OK) {
+        s->phase_deadline =
+            np_time_earlier(s->phase_deadline, np__session_after(s, s->options->fail_ms));
+    }
     s->frame_deadline = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;
     s->writable_wanted = false;

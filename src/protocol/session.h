@@ -110,8 +110,8 @@ typedef struct np_session_options {
                           * the peer's; default 30,000 */
     uint32_t stall_ms;   /* the peer takes nothing of what is queued; default 30,000 */
     uint32_t close_ms;   /* from the close to the end, absolute; default 5,000 */
-    uint32_t fail_ms;    /* the same after an error, while the peer may take what was said about it;
-                          * default 5,000 */
+    uint32_t fail_ms;    /* after an error, so long the peer may take what was said about it, and
+                          * close_ms at most; default 5,000 */
     uint32_t idle_ms;    /* nothing came: send a Ping; nothing again: the end; default 0, off */
 } np_session_options;
 

@@ -194,16 +194,9 @@ static uint32_t patience_ms(uint64_t deadlines_ms)
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-/* The longest way to an end: in order, or after an error. */
-static uint64_t ending_ms(const np_client *client)
-{
-    const np_session_options *session = &client->group.session;
-
-    return session->close_ms > session->fail_ms ? session->close_ms : session->fail_ms;
-}
-
 static np_err wait_for_open(np_client *client)
 {
+    const np_session_options *session = &client->group.session;
     np_err err = NP_OK;
 
     if (np_client_conn(client) != NULL) {
@@ -211,7 +204,7 @@ static np_err wait_for_open(np_client *client)
     }
     if (!client->idle && client->settled) {
         /* The last connection is on its way out. */
-        err = np_loop_run_until(client->group.loop, &client->idle, patience_ms(ending_ms(client)));
+        err = np_loop_run_until(client->group.loop, &client->idle, patience_ms(session->close_ms));
     }
     if (err == NP_OK && client->idle) {
         err = np_client_connect(client);
@@ -222,7 +215,7 @@ static np_err wait_for_open(np_client *client)
     if (err == NP_OK) {
         err = np_loop_run_until(client->group.loop, &client->settled,
                                 patience_ms((uint64_t)client->connect_timeout_ms +
-                                            client->group.session.hello_ms + ending_ms(client)));
+                                            session->hello_ms + session->close_ms));
     }
     if (err != NP_OK) {
         return np__failure_set(&client->failure, NP_STAGE_CONNECT, err, 0, client->text, NULL);
@@ -492,7 +485,7 @@ void np_client_close(np_client *client)
 
 np_err np_client_close_wait(np_client *client)
 {
-    uint32_t wait_ms = patience_ms(ending_ms(client));
+    uint32_t wait_ms = patience_ms(client->group.session.close_ms);
     np_err err = NP_OK;
 
     if (must_not_wait(client, NP_STAGE_CLOSE,

@@ -295,9 +295,11 @@ static tool_exit run_bench(bench *b, const base_handlers *handlers)
     if (code == EXIT_CODE_OK) {
         code = measure(b);
     }
-    /* On all connections at once, so that the daemon's log shows no lost ones. */
     b->finished = true;
-    tool_dial_again(&b->dial);
+    if (code == EXIT_CODE_OK) {
+        tool_dial_again(&b->dial);
+    }
+    /* On all connections at once, so that the daemon's log shows no lost ones. */
     return tool_dial_goodbye(&b->dial, b->clients, (size_t)o->connections, code);
 }
 

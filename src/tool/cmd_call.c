@@ -227,10 +227,12 @@ static tool_exit exchange_lines(exchange *x, const np_message *message)
         x->count++; /* however long the line takes to come */
         code = tool_read_line(stdin, &line, &end);
         if (code != EXIT_CODE_OK || end) {
-            tool_dial_again(&x->link->dial); /* for the goodbye */
             break;
         }
         code = exchange_one(x, message, (np_str){(const char *)line.data, line.len});
+    }
+    if (code == EXIT_CODE_OK) {
+        tool_dial_again(&x->link->dial); /* for the goodbye, however long the end was in coming */
     }
     tool_bytes_free(&line);
     return code;

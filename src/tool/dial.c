@@ -20,10 +20,9 @@ static void on_late(np_loop *loop, np_timer *timer)
 
 static void grant(tool_dial *d, uint64_t ms)
 {
-    if (!d->late) {
-        d->until_ns = tool_now_ns() + ms * 1000000u;
-        np_timer_start(d->loop, &d->timer, ms + SLACK_MS);
-    }
+    d->late = false;
+    d->until_ns = tool_now_ns() + ms * 1000000u;
+    np_timer_start(d->loop, &d->timer, ms + SLACK_MS);
 }
 
 void tool_dial_again(tool_dial *d)
@@ -189,7 +188,7 @@ tool_exit tool_dial_goodbye(tool_dial *d, np_client *const *clients, size_t coun
     if (d->loop == NULL) { /* it came to nothing before there was anybody */
         return code;
     }
-    if (code != EXIT_CODE_OK) {
+    if (code != EXIT_CODE_OK && !d->late) {
         grant(d, LAST_WORDS_MS);
     }
     for (size_t i = 0; i < count && !d->late; i++) {

@@ -170,8 +170,8 @@ static void test_decode_failure_is_told(void **state)
 }
 
 /* A payload stays readable for the handler that closes its connection. */
-/* After an error the peer has fail_ms to take what was said about it, and an end in order close_ms:
- * neither deadline stands in for the other. */
+/* After an error the peer has fail_ms to take what was said about it; an end in order has close_ms,
+ * however short the other is. */
 static void test_deadline_of_a_failure(void **state)
 {
     const wire_event *event;
@@ -189,6 +189,14 @@ static void test_deadline_of_a_failure(void **state)
     wire_drain(&w, &w.client);
     event = wire_expect(&w.client, NP_SESSION_EVENT_CLOSED);
     assert_int_equal(event->event.err, NP_ERR_UTF8); /* the cause stays what it was */
+    wire_fini(&w);
+
+    wire_init(&w);
+    w.client.options.close_ms = 100; /* which bounds every end */
+    wire_open(&w);
+    np_session_fail(&w.client.s, NP_ERR_UTF8, NP_SESSION_STAGE_DECODE, NULL, w.now);
+    wire_write(&w, &w.client);
+    assert_int_equal(np_session_deadline(&w.client.s), w.now.mono_ms + 100);
     wire_fini(&w);
 
     wire_init(&w);
