@@ -457,7 +457,7 @@ static void test_pre_shared_keys(void **state)
  */
 
 #define AT_TERMINAL(kind, typed, shown, ...)                                                       \
-    tool_run_at_terminal((kind), (typed), (shown), (const char *const[]){__VA_ARGS__, NULL})
+    tool_run_at_terminal((kind), (typed), 0, (shown), (const char *const[]){__VA_ARGS__, NULL})
 
 static void expect_hosts(const char *expected)
 {
@@ -494,6 +494,20 @@ static void test_question_yes(void **state)
         stop(pid);
     }
     forget_hosts();
+}
+
+/* A person takes longer than the deadline, which is for the peer. */
+static void test_question_takes_its_time(void **state)
+{
+    static const char *const args[] = {"call", "-t", "1000", address, ECHO, NULL};
+    const char *shown = NULL;
+    (void)state;
+
+    pid_t pid = SERVE(place(0));
+    expect(tool_run_at_terminal(TOOL_TERMINAL_OWN, "yes\n", 1200, &shown, args), 0, ECHO_JSON);
+    expect_in(shown, server_key);
+    forget_hosts();
+    stop(pid);
 }
 
 static void test_question_pasted(void **state)
@@ -563,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_server_is_plain),
         cmocka_unit_test(test_pre_shared_keys),
         cmocka_unit_test(test_question_yes),
+        cmocka_unit_test(test_question_takes_its_time),
         cmocka_unit_test(test_question_pasted),
         cmocka_unit_test(test_question_no),
         cmocka_unit_test(test_no_question_about_a_changed_key),

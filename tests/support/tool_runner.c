@@ -159,26 +159,39 @@ const tool_result *tool_run_with(np_loop *loop, const void *input, size_t len,
     return read_result(tool_wait(start(args, out_path, err_path), loop));
 }
 
-const tool_result *tool_run_at_terminal(tool_terminal kind, const char *typed, const char **shown,
-                                        const char *const *args)
+/* What the terminal's other end has to show by now. */
+static void read_screen(int master, char *screen, size_t cap)
 {
-    static char screen[16384];
-    int master = -1, slave = -1;
+    struct pollfd ready = {.fd = master, .events = POLLIN};
     size_t len = 0;
 
-    write_file(in_path, "", 0);
-    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
-    assert_int_equal(write(master, typed, strlen(typed)), strlen(typed));
-    int code = tool_wait(start_at(slave, kind, args, out_path, err_path), NULL);
-    struct pollfd ready = {.fd = master, .events = POLLIN};
-    while (len < sizeof screen - 1 && poll(&ready, 1, 0) == 1) {
-        ssize_t n = read(master, screen + len, sizeof screen - 1 - len);
+    while (len < cap - 1 && poll(&ready, 1, 0) == 1) {
+        ssize_t n = read(master, screen + len, cap - 1 - len);
         if (n <= 0) {
             break;
         }
         len += (size_t)n;
     }
     screen[len] = '\0';
+}
+
+const tool_result *tool_run_at_terminal(tool_terminal kind, const char *typed, unsigned delay_ms,
+                                        const char **shown, const char *const *args)
+{
+    static char screen[16384];
+    int master = -1, slave = -1;
+
+    write_file(in_path, "", 0);
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    pid_t pid = start_at(slave, kind, args, out_path, err_path);
+    if (delay_ms > 0) {
+        struct pollfd asked = {.fd = master, .events = POLLIN};
+        assert_int_equal(poll(&asked, 1, 10000), 1);
+        usleep(delay_ms * 1000);
+    }
+    assert_int_equal(write(master, typed, strlen(typed)), strlen(typed));
+    int code = tool_wait(pid, NULL);
+    read_screen(master, screen, sizeof screen);
     *shown = screen;
     assert_int_equal(close(slave), 0);
     assert_int_equal(close(master), 0);

@@ -38,10 +38,11 @@ typedef enum tool_terminal {
     TOOL_TERMINAL_STDIN /* as standard input, and there is no controlling one */
 } tool_terminal;
 
-/* Runs it at a terminal where this is typed. *shown is what stands on the screen, the echo
- * included; until the next run. All other runs have no terminal. */
-const tool_result *tool_run_at_terminal(tool_terminal kind, const char *typed, const char **shown,
-                                        const char *const *args);
+/* Runs it at a terminal where this is typed: at once, or where delay_ms is not 0, so long after
+ * something has been asked. *shown is what stands on the screen, the echo included; until the next
+ * run. All other runs have no terminal. */
+const tool_result *tool_run_at_terminal(tool_terminal kind, const char *typed, unsigned delay_ms,
+                                        const char **shown, const char *const *args);
 
 /* Fails the test unless that was the exit code, and that the whole output (NULL: any), or words of
  * standard error. */
