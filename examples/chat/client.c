@@ -3,8 +3,11 @@
  *     client [--old] ADDRESS NAME ROOM        e.g. client tcp://127.0.0.1:7000 ann garden
  *
  * Lines from standard input are said; those that begin with a slash are commands, see help().
- * --old speaks version 1 of the protocol, which knows no moods. */
+ * --old speaks version 1 of the protocol, which knows no moods.
+ *
+ * Our key is the default one, from `netproto keygen`; the server is one of the known hosts. */
 #include "chat_service.h"
+#include "keys.h"
 
 #include <ev.h>
 #include <stdarg.h>
@@ -23,6 +26,8 @@ typedef struct talker {
     np_loop *loop;
     np_client *client;
     const char *name, *room;
+    np_keypair keys;
+    chat_host host;
     ev_io input;
     char line[LINE_MAX_LEN + 1]; /* of input, as far as it has come */
     size_t len;
@@ -403,7 +408,7 @@ static np_err talk(talker *t, const char *address, bool old, np_failure *failure
     np_client_options options = np_client_options_default();
     np_err err = NP_OK;
 
-    options.security.plaintext = true;
+    options.security = chat_host_security(&t->host, &t->keys);
     options.address = address;
     options.service = chat_service(&handlers);
     options.handlers = (np_conn_handlers){
@@ -441,6 +446,9 @@ int main(int argc, char **argv)
     argv += old;
     t.name = argv[2];
     t.room = argv[3];
+    if (!chat_keys_load(&t.keys, NP_KEY_PLACE_CLIENT) || !chat_host_find(&t.host, argv[1])) {
+        return 1;
+    }
     /* A libev loop of our own, to have the input on it; netproto's loop runs on it too. */
     ev_io_init(&t.input, on_input, STDIN_FILENO, EV_READ);
     t.input.data = &t;
@@ -450,6 +458,7 @@ int main(int argc, char **argv)
         err = talk(&t, argv[1], old, &failure);
     }
     np_loop_free(t.loop);
+    np_keypair_wipe(&t.keys);
     ev_loop_destroy(t.ev);
     if (err != NP_OK) {
         (void)fprintf(stderr, "client: %s\n",

@@ -2,9 +2,12 @@
  *
  *     server ADDRESS...        e.g. server tcp://127.0.0.1:7000 unix:///tmp/chat.sock
  *
+ * Its key is the default one, from `netproto keygen --server`; every client may come in.
+ *
  * Everything runs on one loop and one thread, so there is no lock anywhere. SIGINT and SIGTERM end
  * it in order: everybody gets what is queued for them, and a goodbye. */
 #include "chat_service.h"
+#include "keys.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +36,7 @@ typedef struct server {
     np_loop *loop;
     np_daemon *daemon;
     member *members;
+    np_keypair keys;
     np_log log;
     bool stopping;
 } server;
@@ -252,9 +256,11 @@ static np_err serve(server *s, const char *const *addresses, size_t count, np_fa
                                     .on_news = on_news,
                                     .user = s};
     np_daemon_options options = np_daemon_options_default();
+    char key[NP_KEY_TEXT_LEN];
     np_err err = NP_OK;
 
-    options.security.plaintext = true;
+    options.security.identity = &s->keys;
+    options.security.anyone = true; /* names are given to who comes first, not to keys */
     options.addresses = addresses;
     options.address_count = count;
     options.service = chat_service(&handlers);
@@ -266,6 +272,9 @@ static np_err serve(server *s, const char *const *addresses, size_t count, np_fa
     err = np_daemon_start(&s->daemon, s->loop, &options, failure);
     for (size_t i = 0; i < count && err == NP_OK; i++) {
         printf("listening on %s\n", np_daemon_address(s->daemon, i));
+    }
+    if (err == NP_OK) {
+        printf("key %s\n", np_key_format(s->keys.public_key, key));
     }
     (void)fflush(stdout);
     if (err == NP_OK) {
@@ -293,6 +302,9 @@ int main(int argc, char **argv)
                               "e.g.   server tcp://127.0.0.1:7000 unix:///tmp/chat.sock\n");
         return 2;
     }
+    if (!chat_keys_load(&s.keys, NP_KEY_PLACE_SERVER)) {
+        return 1;
+    }
     np_log_init(&s.log, &(np_log_sink){write_line, stderr}, NULL);
     options.memory_max = MEMORY_MAX;
     options.log = &s.log;
@@ -301,6 +313,7 @@ int main(int argc, char **argv)
         err = serve(&s, (const char *const *)argv + 1, (size_t)argc - 1, &failure);
     }
     np_loop_free(s.loop);
+    np_keypair_wipe(&s.keys);
     if (err != NP_OK) {
         (void)fprintf(stderr, "server: %s\n",
                       failure.err != NP_OK ? failure.text : np_err_text(err));

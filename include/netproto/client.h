@@ -26,6 +26,15 @@
 extern "C" {
 #endif
 
+/* How far an attempt to connect has come; on_open is the last step. For who measures, or tells a
+ * person what takes so long. */
+typedef enum np_client_step {
+    NP_CLIENT_STEP_RESOLVED,  /* there is an address to try; at once where no name was looked up */
+    NP_CLIENT_STEP_CONNECTED, /* the transport stands; the hello or the handshake begins */
+    NP_CLIENT_STEP_PEER_KEY   /* secure: the server has proved its key. Whether it is trusted is
+                               * judged next, and only then does it see ours */
+} np_client_step;
+
 /* The defaults are in brackets. */
 typedef struct np_client_options {
     const char *address;  /* "tcp://name:7000", "tcp://[::1]:7000", "unix:///run/x.sock" */
@@ -37,7 +46,9 @@ typedef struct np_client_options {
     uint32_t connect_timeout_ms; /* [10,000] for look-up and connection together */
     /* [none] The connection ended before on_open. */
     void (*on_failed)(np_client *client, const np_failure *failure, void *user);
-    void *user; /* of on_failed */
+    /* [none] A step of an attempt is done, in the order above. It must not use the client. */
+    void (*on_step)(np_client *client, np_client_step step, void *user);
+    void *user; /* of on_failed and on_step */
 } np_client_options;
 
 NP_API np_client_options np_client_options_default(void);

@@ -84,6 +84,9 @@ typedef struct np_conn_options {
                                 * next byte of a body that comes in pieces */
     uint32_t stall_timeout_ms; /* [30,000] while the peer takes nothing of what is queued */
     uint32_t close_timeout_ms; /* [5,000] from np_conn_close to the end, absolute */
+    uint32_t fail_timeout_ms;  /* [5,000] from an error to the end, absolute, and
+                                * close_timeout_ms at most: so long the peer has to take what we say
+                                * about it */
     uint32_t idle_timeout_ms;  /* [0: never] nothing came: a Ping; again nothing: the end */
     uint32_t call_timeout_ms;  /* [30,000] for requests whose schema says no timeout */
     np_compression_options compression; /* [off] see compression.h */
@@ -240,6 +243,19 @@ NP_API size_t np_conn_queued(const np_conn *conn);
 
 /* Protocol version agreed on; 0 before on_open. */
 NP_API uint32_t np_conn_version(const np_conn *conn);
+
+/* What the two sides have agreed on. The pointers are static text and the generated code's. */
+typedef struct np_agreed {
+    const char *protocol;  /* the schema's name */
+    uint32_t version;      /* of the protocol */
+    const uint8_t *digest; /* 32 bytes: what the schema means at that version (npgen digest) */
+    const char *cipher;    /* "XChaCha20-Poly1305"; NULL: the connection is plain */
+    uint8_t compression;   /* as in base.Choice: 0 none */
+    uint64_t features;     /* one bit each; none is defined yet */
+} np_agreed;
+
+/* Tells it; false, and all zero, before on_open. */
+NP_API bool np_conn_agreed(const np_conn *conn, np_agreed *out);
 
 /* Whether sends are possible: on_open has run (or runs) and nobody has closed. */
 NP_API bool np_conn_is_open(const np_conn *conn);

@@ -22,6 +22,7 @@ np_session_options np_session_options_default(const np_protocol *protocol)
         .frame_ms = 30000,
         .stall_ms = 30000,
         .close_ms = 5000,
+        .fail_ms = 5000,
     };
     return options;
 }
@@ -199,6 +200,10 @@ void np__session_closing(np_session *s)
 {
     s->phase = NP_PHASE_CLOSING;
     s->phase_deadline = np__session_after(s, s->options->close_ms);
+    if (s->end_err != NP_OK) {
+        s->phase_deadline =
+            np_time_earlier(s->phase_deadline, np__session_after(s, s->options->fail_ms));
+    }
     s->frame_deadline = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;
     s->writable_wanted = false;

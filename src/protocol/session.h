@@ -122,6 +122,8 @@ typedef struct np_session_options {
                           * the peer's; default 30,000 */
     uint32_t stall_ms;   /* the peer takes nothing of what is queued; default 30,000 */
     uint32_t close_ms;   /* from the close to the end, absolute; default 5,000 */
+    uint32_t fail_ms;    /* after an error, so long the peer may take what was said about it, and
+                          * close_ms at most; default 5,000 */
     uint32_t idle_ms;    /* nothing came: send a Ping; nothing again: the end; default 0, off */
 } np_session_options;
 
@@ -291,6 +293,9 @@ static inline bool np_session_is_secure(const np_session *s)
  * are known, and of a plain session. Valid until np_session_fini. */
 const uint8_t *np_session_peer_key(const np_session *s);
 const uint8_t *np_session_peer_nonce(const np_session *s);
+
+/* The cipher of a secure session, as in an offer; once there are keys. */
+uint8_t np_session_cipher(const np_session *s);
 
 /* Input ------------------------------------------------------------------------------------- */
 

@@ -267,3 +267,8 @@ const uint8_t *np_session_peer_nonce(const np_session *s)
 {
     return s->secure != NULL && s->secure->key_known ? s->secure->handshake.nonce : NULL;
 }
+
+uint8_t np_session_cipher(const np_session *s)
+{
+    return s->secure->handshake.cipher;
+}

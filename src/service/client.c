@@ -14,6 +14,7 @@ struct np_client {
     char text[NP_ADDRESS_TEXT_LEN];
     uint32_t connect_timeout_ms;
     void (*on_failed)(np_client *client, const np_failure *failure, void *user);
+    void (*on_step)(np_client *client, np_client_step step, void *user);
     void *user;
     np_connector *connector;
     np_conn *conn; /* from the connection's making until it is freed */
@@ -74,6 +75,23 @@ static void on_end(np_group *group, np_conn *conn, const np_failure *failure)
     client->failure = *failure;
 }
 
+static void tell_step(np_client *client, np_client_step step)
+{
+    if (client->on_step != NULL) {
+        client->on_step(client, step, client->user);
+    }
+}
+
+static void on_peer_key(np_group *group)
+{
+    tell_step(np_container_of(group, np_client, group), NP_CLIENT_STEP_PEER_KEY);
+}
+
+static void on_resolved(void *user)
+{
+    tell_step(user, NP_CLIENT_STEP_RESOLVED);
+}
+
 /* There is neither connection nor attempt any more; the user may start the next. */
 static void on_idle(np_client *client, bool opened)
 {
@@ -106,6 +124,7 @@ static np_err start_talking(np_client *client, const np_stream *stream, const st
     np_err err = np__conn_new(&client->conn, &client->group, stream, NP_SESSION_CLIENT, sa);
 
     if (err == NP_OK) {
+        tell_step(client, NP_CLIENT_STEP_CONNECTED);
         client->idle = false;
         client->settled = false;
     }
@@ -163,6 +182,7 @@ np_err np_client_connect(np_client *client)
     }
     client->idle = false;
     client->settled = false;
+    np_connector_when_resolved(client->connector, on_resolved);
     return NP_OK;
 }
 
@@ -278,12 +298,14 @@ np_err np_client_new(np_client **out, np_loop *loop, const np_client_options *op
     client->group.client = client;
     client->group.on_end = on_end;
     client->group.on_gone = on_gone;
+    client->group.on_peer_key = on_peer_key;
     client->on_open = given->on_open;
     client->on_close = given->on_close;
     client->on_writable = given->on_writable;
     client->handlers_user = given->user;
     client->connect_timeout_ms = options->connect_timeout_ms;
     client->on_failed = options->on_failed;
+    client->on_step = options->on_step;
     client->user = options->user;
     client->idle = true;
     client->settled = true;

@@ -173,6 +173,9 @@ static void on_event(np_link *link, const np_session_event *event)
 
     switch (event->kind) {
     case NP_SESSION_EVENT_PEER_KEY:
+        if (conn->group->on_peer_key != NULL) {
+            conn->group->on_peer_key(conn->group);
+        }
         np__guard_judge(&conn->group->guard, &link->session, event->payload);
         break;
     case NP_SESSION_EVENT_OPEN:
@@ -262,6 +265,7 @@ np_conn_options np_conn_options_default(void)
         .frame_timeout_ms = 30000,
         .stall_timeout_ms = 30000,
         .close_timeout_ms = 5000,
+        .fail_timeout_ms = 5000,
         .call_timeout_ms = 30000,
     };
 
@@ -299,6 +303,7 @@ np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
     group->session.frame_ms = options->frame_timeout_ms;
     group->session.stall_ms = options->stall_timeout_ms;
     group->session.close_ms = options->close_timeout_ms;
+    group->session.fail_ms = options->fail_timeout_ms;
     group->session.idle_ms = options->idle_timeout_ms;
     list_init(&group->half_open);
     list_init(&group->open);

@@ -64,6 +64,8 @@ struct np_group {
     void (*on_end)(np_group *group, np_conn *conn, const np_failure *failure);
     /* It is about to be freed and in no list any more. */
     void (*on_gone)(np_group *group, np_conn *conn);
+    /* NULL, or: the peer has proved its key, which is judged next. */
+    void (*on_peer_key)(np_group *group);
 };
 
 struct np_conn {

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "service/conn_private.h"
 
+#include <base.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -194,6 +196,10 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
             return secure ? NULL : "perhaps it takes secure connections only";
         }
         return NULL;
+    case NP_ERR_FAILED: /* a secure peer gives other reasons to strangers */
+        return secure && event->reason == BASE_REASON_UNEXPECTED
+                   ? "the peer does not speak the secure handshake; is it set to plaintext?"
+                   : NULL;
     case NP_ERR_UNEXPECTED:
         return secure ? "the peer does not speak the secure handshake; is it set to plaintext?"
                       : "the peer wants a secure connection, and this side is set to plaintext";
@@ -217,6 +223,14 @@ static bool is_distrust(const np_conn *conn, const np_session_event *event)
            np_session_peer_key(&conn->link.session) != NULL;
 }
 
+/* Whether a client met its own key, the only one that it refuses by itself. */
+static bool is_reflection(const np_conn *conn, const np_session_event *event)
+{
+    return event->err == NP_ERR_REFUSED && !event->by_peer && !conn->opened &&
+           conn->group->client != NULL && np_session_is_secure(&conn->link.session) &&
+           np_session_peer_key(&conn->link.session) == NULL;
+}
+
 /* Stage, error, and the fault's words, which have the error's text or say it better. */
 static void say_error(np_failure *failure, const np_conn *conn, const np_session_event *event)
 {
@@ -233,6 +247,11 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
         char key[NP_KEY_TEXT_LEN];
         say(failure, ": the peer's key is not trusted: %s",
             np_key_format(np_session_peer_key(&conn->link.session), key));
+        return;
+    }
+    if (is_reflection(conn, event)) {
+        say(failure, ": the peer has our own key: each side needs a key file of its own, or "
+                     "somebody sends back what we say");
         return;
     }
     if (event->fault == NULL || event->fault->err != event->err) {

@@ -1,10 +1,9 @@
 /* cmd_bench.c - echo round trips: how many a second, and how long they take. */
+#include "tool/dial.h"
 #include "tool/histogram.h"
-#include "tool/tool.h"
 
 #include <base_service.h>
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +13,9 @@
 #define SIZE_MAX_BYTES 65536u
 
 typedef struct bench_options {
-    const char *address;
-    uint64_t connections, depth, size, seconds, timeout_ms;
-    bool json, verbose;
+    tool_dial_options dial;
+    uint64_t connections, depth, size, seconds;
+    bool json;
 } bench_options;
 
 typedef struct bench bench;
@@ -24,17 +23,18 @@ typedef struct bench bench;
 /* One connection. Echoes come back in the order they were sent, so the times form a ring. */
 typedef struct lane {
     bench *owner;
-    np_client *client;
     uint64_t *sent_ns; /* [depth] */
     uint64_t next, oldest;
 } lane;
 
 struct bench {
     const bench_options *options;
-    np_loop *loop;
+    tool_dial dial;
     lane *lanes;
+    np_client **clients; /* of the lanes */
     char *text;
     tool_histogram histogram;
+    bool answered; /* an Echo has come back */
     bool counting;
     bool finished; /* nothing more is sent */
     bool ended;    /* a connection is gone */
@@ -53,8 +53,10 @@ static int read_options(const tool_command *self, int argc, char **argv, bench_o
         {"json", no_argument, NULL, 'j'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
+        TOOL_SECURITY_CLIENT,
         {NULL, 0, NULL, 0},
     };
+    uint64_t timeout_ms = TOOL_TIMEOUT_MS;
     bool good = true;
     int c;
 
@@ -74,23 +76,26 @@ static int read_options(const tool_command *self, int argc, char **argv, bench_o
             good = tool_number(self, "--seconds", optarg, 1, 3600, &options->seconds);
             break;
         case 't':
-            good = tool_number(self, "--timeout", optarg, 1, UINT32_MAX, &options->timeout_ms);
+            good = tool_number(self, "--timeout", optarg, 1, UINT32_MAX, &timeout_ms);
             break;
         case 'j':
             options->json = true;
             break;
         case 'v':
-            options->verbose = true;
+            options->dial.verbose = true;
             break;
         case 'h':
             tool_print_help(self, stdout);
             return 0;
         default:
-            (void)tool_usage(self, "see above");
-            return -1;
+            good = tool_security_take(&options->dial.security, c, optarg);
+            if (!good) {
+                (void)tool_usage(self, "see above");
+            }
         }
     }
-    return good ? 1 : -1;
+    options->dial.timeout_ms = (uint32_t)timeout_ms;
+    return good && tool_security_check(self, &options->dial.security) ? 1 : -1;
 }
 
 /* One echo
@@ -118,6 +123,7 @@ static np_err on_echo(np_conn *conn, const base_echo *msg, void *user)
         memcmp(msg->text.data, b->text, msg->text.len) != 0) {
         return NP_ERR_UNEXPECTED;
     }
+    b->answered = true;
     uint64_t took_ns = tool_now_ns() - l->sent_ns[l->oldest++ % b->options->depth];
     if (b->counting) {
         tool_histogram_add(&b->histogram, took_ns);
@@ -139,45 +145,36 @@ static void on_close(np_conn *conn, const np_failure *failure, void *user)
 /* Running
  * ------------------------------------------------------------------------------------------ */
 
-static tool_exit connect_lane(bench *b, lane *l, const base_handlers *handlers)
+static tool_exit connect_lane(bench *b, uint64_t i, const base_handlers *handlers)
 {
     const bench_options *o = b->options;
     np_client_options options = np_client_options_default();
-    np_failure failure;
+    lane *l = &b->lanes[i];
 
-    options.security.plaintext = true;
     l->owner = b;
     l->sent_ns = calloc(o->depth, sizeof *l->sent_ns);
     if (l->sent_ns == NULL) {
         tool_complain("%s", np_err_text(NP_ERR_MEMORY));
         return EXIT_CODE_GENERIC;
     }
-    options.address = o->address;
     options.service = base_service(handlers);
     options.handlers.on_close = on_close;
     options.handlers.user = b;
-    options.connect_timeout_ms = (uint32_t)o->timeout_ms;
-    options.conn.hello_timeout_ms = (uint32_t)o->timeout_ms;
     /* All that is under way fits twice: half of the queue is for sends from handlers. */
     options.conn.queue_max = (size_t)(4 * o->depth * (o->size + 64)) + (1 << 20);
-    np_err err = np_client_new(&l->client, b->loop, &options, &failure);
-    if (err == NP_OK) {
-        err = np_client_connect_wait(l->client, &failure);
+    tool_exit code = tool_dial_connect(&b->dial, &b->clients[i], &options);
+    if (code == EXIT_CODE_OK) {
+        np_conn_set_user(np_client_conn(b->clients[i]), l);
     }
-    if (err != NP_OK) {
-        return tool_link_failed(&failure);
-    }
-    np_conn_set_user(np_client_conn(l->client), l);
-    return EXIT_CODE_OK;
+    return code;
 }
 
 static tool_exit fill(bench *b)
 {
     for (uint64_t i = 0; i < b->options->connections; i++) {
-        lane *l = &b->lanes[i];
         for (uint64_t k = 0; k < b->options->depth; k++) {
-            np_conn *conn = np_client_conn(l->client);
-            np_err err = conn != NULL ? send_one(l, conn) : NP_ERR_CLOSED;
+            np_conn *conn = np_client_conn(b->clients[i]);
+            np_err err = conn != NULL ? send_one(&b->lanes[i], conn) : NP_ERR_CLOSED;
             if (err != NP_OK) {
                 tool_complain("%s", np_err_text(err));
                 return tool_exit_of(err);
@@ -190,7 +187,7 @@ static tool_exit fill(bench *b)
 /* Runs the loop for a time; false if a connection ended meanwhile. */
 static bool run_for(bench *b, uint32_t ms)
 {
-    np_err err = np_loop_run_until(b->loop, &b->ended, ms);
+    np_err err = np_loop_run_until(b->dial.loop, &b->ended, ms);
     return err == NP_ERR_DEADLINE && !b->ended;
 }
 
@@ -228,10 +225,31 @@ static void print_result(const bench *b, uint64_t took_ns)
     }
 }
 
+/* The first Echo belongs to the time that --timeout allows; measuring takes as long as was asked.
+ */
+static tool_exit wait_for_first(bench *b)
+{
+    while (!b->answered && !b->ended && !b->dial.late) {
+        np_err err = np_loop_run_until(b->dial.loop, &b->answered, 20);
+        if (err != NP_OK && err != NP_ERR_DEADLINE && err != NP_ERR_CANCELED) {
+            tool_complain("%s", np_err_text(err));
+            return tool_exit_of(err);
+        }
+    }
+    if (b->answered) {
+        tool_dial_rest(&b->dial);
+        return EXIT_CODE_OK;
+    }
+    return b->ended ? tool_failed(&b->failure) : tool_dial_late(&b->dial, "bench: no Echo came");
+}
+
 static tool_exit measure(bench *b)
 {
     tool_exit code = fill(b);
 
+    if (code == EXIT_CODE_OK) {
+        code = wait_for_first(b);
+    }
     if (code != EXIT_CODE_OK) {
         return code;
     }
@@ -244,70 +262,66 @@ static tool_exit measure(bench *b)
     uint64_t took_ns = tool_now_ns() - start;
     b->counting = false;
     if (!good) {
-        return tool_link_failed(&b->failure);
+        return tool_failed(&b->failure);
+    }
+    if (b->histogram.count == 0) {
+        tool_complain("bench: not one Echo came back within the %" PRIu64 " s measured",
+                      b->options->seconds);
+        return EXIT_CODE_DEADLINE;
     }
     print_result(b, took_ns);
     return EXIT_CODE_OK;
 }
 
-/* Says goodbye on all connections at once, so that the daemon's log shows no lost ones. */
-static void say_goodbye(bench *b)
-{
-    b->finished = true;
-    for (uint64_t i = 0; i < b->options->connections; i++) {
-        np_client *client = b->lanes[i].client;
-        if (client != NULL && np_client_conn(client) != NULL) {
-            np_client_close(client);
-        }
-    }
-    for (uint64_t i = 0; i < b->options->connections; i++) {
-        if (b->lanes[i].client != NULL) {
-            (void)!np_client_close_wait(b->lanes[i].client);
-        }
-    }
-}
-
 static tool_exit run_bench(bench *b, const base_handlers *handlers)
 {
     const bench_options *o = b->options;
-    tool_exit code = EXIT_CODE_OK;
 
     b->lanes = calloc(o->connections, sizeof *b->lanes);
+    b->clients = calloc(o->connections, sizeof(np_client *));
     b->text = malloc((size_t)o->size + 1);
-    if (b->lanes == NULL || b->text == NULL) {
+    if (b->lanes == NULL || b->clients == NULL || b->text == NULL) {
         tool_complain("%s", np_err_text(NP_ERR_MEMORY));
         return EXIT_CODE_GENERIC;
     }
     memset(b->text, 'x', (size_t)o->size + 1);
+    tool_exit code = tool_dial_open(&b->dial, &o->dial);
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
     for (uint64_t i = 0; i < o->connections && code == EXIT_CODE_OK; i++) {
-        code = connect_lane(b, &b->lanes[i], handlers);
+        code = connect_lane(b, i, handlers);
     }
     if (code == EXIT_CODE_OK) {
         code = measure(b);
-        say_goodbye(b);
     }
-    return code;
+    b->finished = true;
+    if (code == EXIT_CODE_OK) {
+        tool_dial_again(&b->dial);
+    }
+    /* On all connections at once, so that the daemon's log shows no lost ones. */
+    return tool_dial_goodbye(&b->dial, b->clients, (size_t)o->connections, code);
 }
 
 static void free_bench(bench *b)
 {
+    for (uint64_t i = 0; b->clients != NULL && i < b->options->connections; i++) {
+        np_client_free(b->clients[i]);
+    }
     for (uint64_t i = 0; b->lanes != NULL && i < b->options->connections; i++) {
-        np_client_free(b->lanes[i].client);
         free(b->lanes[i].sent_ns);
     }
+    free(b->clients);
     free(b->lanes);
     free(b->text);
-    np_loop_free(b->loop);
+    tool_dial_close(&b->dial);
     free(b);
 }
 
 static tool_exit run(const tool_command *self, int argc, char **argv)
 {
     static const base_handlers handlers = {.on_echo = on_echo};
-    bench_options options = {
-        .connections = 1, .depth = 1, .size = 64, .seconds = 3, .timeout_ms = TOOL_TIMEOUT_MS};
-    np_loop_options loop_options = np_loop_options_default();
-    np_log log;
+    bench_options options = {.connections = 1, .depth = 1, .size = 64, .seconds = 3};
     int go = read_options(self, argc, argv, &options);
 
     if (go <= 0) {
@@ -316,12 +330,9 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
     if (argc - optind != 1) {
         return tool_usage(self, "it takes one address");
     }
-    options.address = argv[optind];
+    options.dial.address = argv[optind];
     bench *b = calloc(1, sizeof *b);
-    tool_log_init(&log, options.verbose);
-    loop_options.log = &log;
-    if (b == NULL || np_loop_new(&b->loop, &loop_options) != NP_OK) {
-        free(b);
+    if (b == NULL) {
         tool_complain("%s", np_err_text(NP_ERR_MEMORY));
         return EXIT_CODE_GENERIC;
     }
@@ -342,9 +353,10 @@ const tool_command tool_bench = {
         "  -d, --depth N        Echoes under way on each; without: 1\n"
         "  -s, --size BYTES     of text in each; without: 64\n"
         "  -n, --seconds N      how long; without: 3\n"
-        "  -t, --timeout MS     to connect; without: 10000\n"
+        "  -t, --timeout MS     for all but the measuring: to connect, for the first Echo, and\n"
+        "                       for the goodbye; without: 10000\n"
         "  -j, --json           the result as one line of JSON\n"
-        "  -v, --verbose        log to standard error\n\n"
+        "  -v, --verbose        log to standard error\n" TOOL_SECURITY_CLIENT_HELP "\n"
         "Examples:\n\n"
         "  netproto bench tcp://127.0.0.1:7000\n"
         "  netproto bench -c 16 -d 64 -n 10 --json unix:///tmp/echo.sock\n",

@@ -1,15 +1,15 @@
 /* cmd_call.c - sends messages and requests, prints what comes back. */
-#include "tool/tool.h"
+#include "tool/link.h"
 
 #include <base.h>
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct call_options {
-    tool_link_options link;
+    tool_dial_options dial;
+    const char *protocol; /* plugin, or NULL */
     uint64_t linger_ms;
 } call_options;
 
@@ -21,15 +21,20 @@ typedef struct exchange {
     bool done;
     tool_exit code;
     const np_message *message;
+    uint64_t count; /* of messages before this one */
 } exchange;
 
 /* 1: go on; 0: done (--help); -1: wrong. */
 static int read_options(const tool_command *self, int argc, char **argv, call_options *options)
 {
     static const struct option longs[] = {
-        {"protocol", required_argument, NULL, 'p'}, {"timeout", required_argument, NULL, 't'},
-        {"linger", required_argument, NULL, 'l'},   {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+        {"protocol", required_argument, NULL, 'p'},
+        {"timeout", required_argument, NULL, 't'},
+        {"linger", required_argument, NULL, 'l'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        TOOL_SECURITY_CLIENT,
+        {NULL, 0, NULL, 0},
     };
     uint64_t timeout_ms = TOOL_TIMEOUT_MS;
     int c;
@@ -37,7 +42,7 @@ static int read_options(const tool_command *self, int argc, char **argv, call_op
     while ((c = getopt_long(argc, argv, "p:t:l:vh", longs, NULL)) != -1) {
         switch (c) {
         case 'p':
-            options->link.protocol = optarg;
+            options->protocol = optarg;
             break;
         case 't':
             if (!tool_number(self, "--timeout", optarg, 1, UINT32_MAX, &timeout_ms)) {
@@ -50,18 +55,20 @@ static int read_options(const tool_command *self, int argc, char **argv, call_op
             }
             break;
         case 'v':
-            options->link.verbose = true;
+            options->dial.verbose = true;
             break;
         case 'h':
             tool_print_help(self, stdout);
             return 0;
         default:
-            (void)tool_usage(self, "see above");
-            return -1;
+            if (!tool_security_take(&options->dial.security, c, optarg)) {
+                (void)tool_usage(self, "see above");
+                return -1;
+            }
         }
     }
-    options->link.timeout_ms = (uint32_t)timeout_ms;
-    return 1;
+    options->dial.timeout_ms = (uint32_t)timeout_ms;
+    return tool_security_check(self, &options->dial.security) ? 1 : -1;
 }
 
 /* Coming in
@@ -149,7 +156,7 @@ static tool_exit send_failed(np_err err, const np_fault *fault)
 }
 
 /* Reads the payload back into the C struct that sending takes. */
-static tool_exit send_payload(exchange *x, const call_options *options, np_bytes payload)
+static tool_exit send_payload(exchange *x, np_bytes payload)
 {
     tool_link *link = x->link;
     uint32_t id = np_get_u32(payload.data);
@@ -170,7 +177,7 @@ static tool_exit send_payload(exchange *x, const call_options *options, np_bytes
     np_err err = x->message->codec->read(&r, value);
     if (err == NP_OK && x->message->kind == NP_MESSAGE_REQUEST) {
         x->waiting = true;
-        err = np_client_call_within(link->client, x->message, value, options->link.timeout_ms,
+        err = np_client_call_within(link->client, x->message, value, tool_dial_left_ms(&link->dial),
                                     on_answer, x, &fault);
     } else if (err == NP_OK) {
         x->expects = protocol == &base_protocol ? answer_of(id) : 0;
@@ -181,74 +188,67 @@ static tool_exit send_payload(exchange *x, const call_options *options, np_bytes
     return err == NP_OK ? EXIT_CODE_OK : send_failed(err, &fault);
 }
 
-/* The connection ended while something was waited for. */
-static tool_exit ended(const tool_link *link)
-{
-    return tool_link_failed(&link->failure);
-}
-
-/* Waits for the answer. A request has its deadline in the runtime, which comes first. */
-static tool_exit wait_for_answer(exchange *x, const call_options *options)
+/* Each message after the first has the deadline to itself. */
+static tool_exit exchange_one(exchange *x, const np_message *message, np_str json)
 {
     tool_link *link = x->link;
-    uint64_t until = tool_now_ns() + ((uint64_t)options->link.timeout_ms + 1000) * 1000000u;
-
-    while (x->waiting && !x->done && !link->ended) {
-        np_err err = np_loop_run_until(link->loop, &x->done, 20);
-        if (err != NP_OK && err != NP_ERR_DEADLINE) {
-            return tool_exit_of(err);
-        }
-        if (!x->done && tool_now_ns() > until) {
-            tool_complain("%s: no answer within %" PRIu32 " ms", x->message->name,
-                          options->link.timeout_ms);
-            return EXIT_CODE_DEADLINE;
-        }
-    }
-    if (x->waiting && !x->done) {
-        return ended(link);
-    }
-    return x->code;
-}
-
-static tool_exit exchange_one(exchange *x, const call_options *options, const np_message *message,
-                              np_str json)
-{
     np_bytes payload = {NULL, 0};
-    np_conn *conn = np_client_conn(x->link->client);
+    np_conn *conn = np_client_conn(link->client);
 
     if (conn == NULL) {
-        return ended(x->link);
+        return tool_failed(&link->failure);
+    }
+    if (x->count++ > 0) {
+        tool_dial_again(&link->dial);
     }
     x->expects = 0;
     x->waiting = x->done = false;
     x->code = EXIT_CODE_OK;
-    tool_exit code =
-        tool_build_payload(&x->link->p, np_conn_version(conn), message, json, &payload);
+    tool_exit code = tool_build_payload(&link->p, np_conn_version(conn), message, json, &payload);
     if (code == EXIT_CODE_OK) {
-        code = send_payload(x, options, payload);
+        code = send_payload(x, payload);
     }
-    if (code == EXIT_CODE_OK) {
-        code = wait_for_answer(x, options);
+    if (code == EXIT_CODE_OK && x->waiting) {
+        code = tool_link_wait(link, &x->done, x->message->name);
+        code = code == EXIT_CODE_OK ? x->code : code;
     }
     x->waiting = false;
     return code;
 }
 
 /* Every line of standard input is one message, sent when the one before it has been answered. */
-static tool_exit exchange_lines(exchange *x, const call_options *options, const np_message *message)
+static tool_exit exchange_lines(exchange *x, const np_message *message)
 {
     tool_bytes line = {0};
     tool_exit code = EXIT_CODE_OK;
     bool end = false;
 
     while (code == EXIT_CODE_OK) {
+        x->count++; /* however long the line takes to come */
         code = tool_read_line(stdin, &line, &end);
         if (code != EXIT_CODE_OK || end) {
             break;
         }
-        code = exchange_one(x, options, message, (np_str){(const char *)line.data, line.len});
+        code = exchange_one(x, message, (np_str){(const char *)line.data, line.len});
+    }
+    if (code == EXIT_CODE_OK) {
+        tool_dial_again(&x->link->dial); /* for the goodbye, however long the end was in coming */
     }
     tool_bytes_free(&line);
+    return code;
+}
+
+/* Stays a while; what comes is printed as it comes. */
+static tool_exit linger(tool_link *link, uint64_t ms)
+{
+    tool_exit code = EXIT_CODE_OK;
+
+    tool_dial_rest(&link->dial);
+    if (np_loop_run_until(link->dial.loop, &link->ended, (uint32_t)ms) == NP_OK &&
+        link->failure.err != NP_OK) {
+        code = tool_failed(&link->failure);
+    }
+    tool_dial_again(&link->dial);
     return code;
 }
 
@@ -272,20 +272,19 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
         return tool_usage(self, "the fields are missing: call %s %s '{...}'", argv[optind],
                           argv[optind + 1]);
     }
-    options.link.address = argv[optind];
-    tool_exit code = tool_link_open(&link, &options.link, on_incoming, &user);
+    options.dial.address = argv[optind];
+    tool_exit code = tool_link_open(&link, &options.dial, options.protocol, on_incoming, &user);
     if (code == EXIT_CODE_OK && count == 3) {
         message = tool_protocol_message(&link.p, argv[optind + 1]);
         code = message == NULL ? EXIT_CODE_JSON : EXIT_CODE_OK;
     }
     if (code == EXIT_CODE_OK) {
         code = strcmp(argv[argc - 1], "-") == 0
-                   ? exchange_lines(&x, &options, message)
-                   : exchange_one(&x, &options, message, np_str_from(argv[argc - 1]));
+                   ? exchange_lines(&x, message)
+                   : exchange_one(&x, message, np_str_from(argv[argc - 1]));
     }
     if (code == EXIT_CODE_OK && options.linger_ms > 0) {
-        np_err err = np_loop_run_until(link.loop, &link.ended, (uint32_t)options.linger_ms);
-        code = err == NP_OK && link.failure.err != NP_OK ? ended(&link) : EXIT_CODE_OK;
+        code = linger(&link, options.linger_ms);
     }
     return tool_link_close(&link, code);
 }
@@ -301,11 +300,13 @@ const tool_command tool_call = {
         "input is one message, sent when the one before it was answered.\n\n"
         "ADDRESS is tcp://host:port, tcp://[::1]:port, unix:///path or unix://@name.\n\n"
         "  -p, --protocol FILE  plugin of the protocol; without: the base protocol\n"
-        "  -t, --timeout MS     to connect, and for each answer; without: 10000\n"
+        "  -t, --timeout MS     for the whole run; each message after the first has as much\n"
+        "                       again; without: 10000\n"
         "  -l, --linger MS      stay so long after the last one and print what comes\n"
-        "  -v, --verbose        log to standard error\n\n"
+        "  -v, --verbose        log to standard error\n" TOOL_SECURITY_CLIENT_HELP "\n"
         "Examples:\n\n"
         "  netproto call tcp://127.0.0.1:7000 Echo '{\"text\":\"hello\"}'\n"
+        "  netproto call --peer \"$(cat server.pub)\" tcp://host:7000 Ping '{\"token\":1}'\n"
         "  netproto call unix:///run/x.sock '{\"Ping\":{\"token\":1}}'\n"
         "  netproto call tcp://localhost:7000 Echo - < texts.ndjson\n\n"
         "With examples/chat, whose conversation begins with Join:\n\n"

@@ -1,13 +1,13 @@
 /* cmd_ping.c - how long a Ping takes to come back as a Pong. */
-#include "tool/tool.h"
+#include "tool/link.h"
 
 #include <base.h>
 
-#include <getopt.h>
 #include <inttypes.h>
 
 typedef struct ping_options {
-    tool_link_options link;
+    tool_dial_options dial;
+    const char *protocol; /* plugin, or NULL */
     uint64_t count;
     uint64_t interval_ms;
 } ping_options;
@@ -29,6 +29,7 @@ static int read_options(const tool_command *self, int argc, char **argv, ping_op
         {"interval", required_argument, NULL, 'i'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
+        TOOL_SECURITY_CLIENT,
         {NULL, 0, NULL, 0},
     };
     uint64_t timeout_ms = TOOL_TIMEOUT_MS;
@@ -38,7 +39,7 @@ static int read_options(const tool_command *self, int argc, char **argv, ping_op
     while (good && (c = getopt_long(argc, argv, "p:t:c:i:vh", longs, NULL)) != -1) {
         switch (c) {
         case 'p':
-            options->link.protocol = optarg;
+            options->protocol = optarg;
             break;
         case 't':
             good = tool_number(self, "--timeout", optarg, 1, UINT32_MAX, &timeout_ms);
@@ -50,18 +51,20 @@ static int read_options(const tool_command *self, int argc, char **argv, ping_op
             good = tool_number(self, "--interval", optarg, 0, UINT32_MAX, &options->interval_ms);
             break;
         case 'v':
-            options->link.verbose = true;
+            options->dial.verbose = true;
             break;
         case 'h':
             tool_print_help(self, stdout);
             return 0;
         default:
-            (void)tool_usage(self, "see above");
-            return -1;
+            good = tool_security_take(&options->dial.security, c, optarg);
+            if (!good) {
+                (void)tool_usage(self, "see above");
+            }
         }
     }
-    options->link.timeout_ms = (uint32_t)timeout_ms;
-    return good ? 1 : -1;
+    options->dial.timeout_ms = (uint32_t)timeout_ms;
+    return good && tool_security_check(self, &options->dial.security) ? 1 : -1;
 }
 
 /* Anything but our Pong is none of our business. */
@@ -85,7 +88,7 @@ static np_err on_incoming(const void *user, np_conn *conn, const np_incoming *in
     return err;
 }
 
-static tool_exit ping_one(tool_link *link, const ping_options *options, ping_state *state)
+static tool_exit ping_one(tool_link *link, ping_state *state)
 {
     const np_message *message = np_protocol_message(&base_protocol, BASE_PING_ID);
     base_ping ping = {++state->token};
@@ -93,28 +96,26 @@ static tool_exit ping_one(tool_link *link, const ping_options *options, ping_sta
     state->done = false;
     state->sent_ns = tool_now_ns();
     np_err err = np_client_send(link->client, message, &ping, NULL);
-    uint64_t until = state->sent_ns + (uint64_t)options->link.timeout_ms * 1000000u;
-    while (err == NP_OK && !state->done && !link->ended && tool_now_ns() < until) {
-        err = np_loop_run_until(link->loop, &state->done, 20);
-        err = err == NP_ERR_DEADLINE ? NP_OK : err;
-    }
-    if (link->ended) {
-        return tool_link_failed(&link->failure);
-    }
-    if (err != NP_OK) {
+    if (err != NP_OK && !link->ended) {
         tool_complain("%s", np_err_text(err));
         return tool_exit_of(err);
     }
-    if (!state->done) {
-        tool_complain("no answer within %" PRIu32 " ms", options->link.timeout_ms);
-        return EXIT_CODE_DEADLINE;
-    }
-    return EXIT_CODE_OK;
+    return tool_link_wait(link, &state->done, "ping");
 }
 
 static void print_time(const char *name, uint64_t ns)
 {
     printf("%s%" PRIu64 ".%03" PRIu64 " ms", name, ns / 1000000, ns / 1000 % 1000);
+}
+
+/* Our own time, not the peer's. */
+static void pause_between(tool_link *link, uint64_t ms)
+{
+    tool_dial_rest(&link->dial);
+    if (ms > 0) {
+        (void)!np_loop_run_until(link->dial.loop, &link->ended, (uint32_t)ms);
+    }
+    tool_dial_again(&link->dial);
 }
 
 static tool_exit ping_all(tool_link *link, const ping_options *options, ping_state *state)
@@ -123,14 +124,14 @@ static tool_exit ping_all(tool_link *link, const ping_options *options, ping_sta
     tool_exit code = EXIT_CODE_OK;
 
     for (uint64_t i = 0; i < options->count && code == EXIT_CODE_OK; i++) {
-        if (i > 0 && options->interval_ms > 0) {
-            (void)!np_loop_run_until(link->loop, &link->ended, (uint32_t)options->interval_ms);
+        if (i > 0) {
+            pause_between(link, options->interval_ms);
         }
-        code = ping_one(link, options, state);
+        code = ping_one(link, state);
         if (code != EXIT_CODE_OK) {
             break;
         }
-        printf("pong from %s: seq=%" PRIu64 " ", options->link.address, i + 1);
+        printf("pong from %s: seq=%" PRIu64 " ", options->dial.address, i + 1);
         print_time("time=", state->took_ns);
         printf("\n");
         (void)fflush(stdout);
@@ -163,8 +164,8 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
     if (argc - optind != 1) {
         return tool_usage(self, "it takes one address");
     }
-    options.link.address = argv[optind];
-    tool_exit code = tool_link_open(&link, &options.link, on_incoming, &user);
+    options.dial.address = argv[optind];
+    tool_exit code = tool_link_open(&link, &options.dial, options.protocol, on_incoming, &user);
     if (code == EXIT_CODE_OK) {
         code = ping_all(&link, &options, &state);
     }
@@ -178,9 +179,10 @@ const tool_command tool_ping = {
     .help = "Connects, agrees on the protocol, and sends Pings.\n\n"
             "  -c, --count N        how many; without: 4\n"
             "  -i, --interval MS    pause between them; without: 1000\n"
-            "  -t, --timeout MS     to connect, and for each answer; without: 10000\n"
+            "  -t, --timeout MS     for the whole run with one Ping; each further one has as much\n"
+            "                       again; without: 10000\n"
             "  -p, --protocol FILE  plugin of the protocol that the daemon speaks\n"
-            "  -v, --verbose        log to standard error\n\n"
+            "  -v, --verbose        log to standard error\n" TOOL_SECURITY_CLIENT_HELP "\n"
             "Examples:\n\n"
             "  netproto ping tcp://127.0.0.1:7000\n"
             "  netproto ping -c 1 -t 500 unix:///run/x.sock || echo dead\n",

@@ -1,13 +1,12 @@
 /* cmd_serve.c - a daemon that shows what comes: an echo of the base protocol, and of a plugin's
  * protocol every message as JSON. */
+#include "tool/admit.h"
 #include "tool/answers.h"
-#include "tool/tool.h"
 
 #include <netproto/daemon.h>
 
 #include <base_service.h>
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -22,12 +21,14 @@ typedef struct serve_options {
     const char **answers; /* room for one an argument */
     size_t answer_count;
     bool verbose;
+    tool_security security;
 } serve_options;
 
 typedef struct server {
     struct server *self; /* what the dispatcher's handlers point to */
     np_loop *loop;
     np_daemon *daemon;
+    tool_admit admit;
     tool_protocol p; /* with --protocol */
     tool_answers answers;
     bool stopped;
@@ -44,6 +45,7 @@ static int read_options(const tool_command *self, int argc, char **argv, serve_o
         {"help", no_argument, NULL, 'h'},
         {"protocol", required_argument, NULL, 'p'},
         {"answer", required_argument, NULL, 'a'},
+        TOOL_SECURITY_SERVER,
         {NULL, 0, NULL, 0},
     };
     bool good = true;
@@ -71,15 +73,17 @@ static int read_options(const tool_command *self, int argc, char **argv, serve_o
             options->answers[options->answer_count++] = optarg;
             break;
         default:
-            (void)tool_usage(self, "see above");
-            return -1;
+            good = tool_security_take(&options->security, c, optarg);
+            if (!good) {
+                (void)tool_usage(self, "see above");
+            }
         }
     }
     if (good && options->answer_count > 0 && options->protocol == NULL) {
         (void)tool_usage(self, "--answer goes with --protocol: base has no requests");
         return -1;
     }
-    return good ? 1 : -1;
+    return good && tool_security_check(self, &options->security) ? 1 : -1;
 }
 
 /* Handlers of base
@@ -218,10 +222,10 @@ static bool start_watching(server *s)
 /* Running ----------------------------------------------------------------------------------------
  */
 
-/* With --protocol every line of standard output is JSON. */
-static void say_where(const server *s)
+/* Where, and which key clients will be shown. With --protocol every line is JSON. */
+static void say_where(const server *s, bool secure)
 {
-    char text[256];
+    char text[256], key[NP_KEY_TEXT_LEN];
 
     for (size_t i = 0; np_daemon_address(s->daemon, i) != NULL; i++) {
         const char *address = np_daemon_address(s->daemon, i);
@@ -232,15 +236,20 @@ static void say_where(const server *s)
             printf("listening on %s\n", address);
         }
     }
+    if (secure) {
+        printf(s->p.protocol != NULL ? "{\"key\":\"%s\"}\n" : "key %s\n",
+               np_key_format(s->admit.identity.public_key, key));
+    }
     (void)fflush(stdout);
 }
 
-static tool_exit listen_on(server *s, const serve_options *options, int argc, char **argv)
+static tool_exit listen_on(server *s, const serve_options *options, const np_security *security,
+                           int argc, char **argv)
 {
     np_daemon_options daemon_options = np_daemon_options_default();
     np_failure failure;
 
-    daemon_options.security.plaintext = true;
+    daemon_options.security = *security;
     daemon_options.addresses = (const char *const *)argv;
     daemon_options.address_count = (size_t)argc;
     daemon_options.service = base_service(&handlers);
@@ -253,9 +262,9 @@ static tool_exit listen_on(server *s, const serve_options *options, int argc, ch
     daemon_options.on_stopped = on_stopped;
     daemon_options.user = s;
     if (np_daemon_start(&s->daemon, s->loop, &daemon_options, &failure) != NP_OK) {
-        return tool_link_failed(&failure);
+        return tool_failed(&failure);
     }
-    say_where(s);
+    say_where(s, !security->plaintext);
     return EXIT_CODE_OK;
 }
 
@@ -287,11 +296,12 @@ static void block_signals(server *s)
 static tool_exit run_server(server *s, const serve_options *options, int argc, char **argv)
 {
     np_loop_options loop_options = np_loop_options_default();
-    tool_exit code = EXIT_CODE_OK;
+    np_security security;
     np_log log;
 
     s->self = s;
-    if (options->protocol != NULL) {
+    tool_exit code = tool_admit_open(&s->admit, &options->security, &security);
+    if (code == EXIT_CODE_OK && options->protocol != NULL) {
         code = tool_protocol_open(&s->p, options->protocol, 0);
     }
     if (code == EXIT_CODE_OK) {
@@ -309,7 +319,7 @@ static tool_exit run_server(server *s, const serve_options *options, int argc, c
         tool_complain("%s", np_err_text(err));
         return EXIT_CODE_GENERIC;
     }
-    code = listen_on(s, options, argc, argv);
+    code = listen_on(s, options, &security, argc, argv);
     if (code == EXIT_CODE_OK) {
         code = serve(s);
     }
@@ -338,6 +348,7 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
     } else if (go > 0) {
         code = run_server(&s, &options, argc - optind, argv + optind);
     }
+    tool_admit_close(&s.admit);
     tool_answers_free(&s.answers);
     tool_protocol_close(&s.p);
     free(options.answers);
@@ -352,6 +363,9 @@ const tool_command tool_serve = {
         "Without --protocol it speaks the base protocol: Echo and Data come back, Pings are\n"
         "answered, Custom is dropped. It says on standard output where it listens; port 0 lets\n"
         "the system choose. SIGINT or SIGTERM ends it in order, a second one at once.\n\n"
+        "Sessions are secure: it needs a key of its own (netproto keygen --server) and has to "
+        "know\n"
+        "who may come in, by --authorized or --anyone; the key is printed behind the addresses.\n\n"
         "With --protocol it stands in for a server of your protocol. Every message that comes is\n"
         "a line of JSON, {\"connection\":\"1\",\"message\":{\"Say\":{...}}}; the first lines tell\n"
         "where it listens, {\"listening\":\"tcp://...\"}. A request gets the answer that --answer\n"
@@ -363,11 +377,12 @@ const tool_command tool_serve = {
         "                       answer that request so; checked at the start; once for each\n"
         "  -c, --connections N  at most so many; without: 10000\n"
         "  -m, --memory MIB     in the buffers of all connections; without: 1024\n"
-        "  -v, --verbose        log to standard error\n\n"
+        "  -v, --verbose        log to standard error\n" TOOL_SECURITY_SERVER_HELP "\n"
         "Examples:\n\n"
         "  netproto serve tcp://127.0.0.1:7000\n"
+        "  netproto serve --anyone tcp://:7000\n"
         "  netproto serve tcp://[::1]:0 unix:///tmp/echo.sock\n"
-        "  netproto --protocol ./hello.so serve tcp://127.0.0.1:7000 \\\n"
+        "  netproto --protocol ./hello.so serve --anyone tcp://127.0.0.1:7000 \\\n"
         "      --answer 'Greet={\"text\":\"hello, world\",\"number\":1}'\n",
     .run = run,
 };

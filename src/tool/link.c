@@ -1,35 +1,7 @@
-/* link.c - a client on a loop, for the subcommands that talk. */
-#include "tool/tool.h"
+/* link.c - see link.h. */
+#include "tool/link.h"
 
 #include <base.h>
-
-#include <time.h>
-
-uint64_t tool_now_ns(void)
-{
-    struct timespec now = {0, 0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void write_event(void *user, const np_log_event *event)
-{
-    char line[NP_LOG_LINE_MAX];
-
-    (void)user;
-    (void)np_log_format(event, NP_LOG_LOGFMT, line, sizeof line);
-    (void)fprintf(stderr, "%s\n", line);
-}
-
-void tool_log_init(np_log *log, bool verbose)
-{
-    np_log_options options = np_log_options_default();
-    np_log_sink sink = {write_event, NULL};
-
-    options.level = verbose ? NP_LOG_DEBUG : NP_LOG_WARN;
-    np_log_init(log, &sink, &options);
-}
 
 static void on_close(np_conn *conn, const np_failure *failure, void *user)
 {
@@ -40,64 +12,51 @@ static void on_close(np_conn *conn, const np_failure *failure, void *user)
     link->ended = true;
 }
 
-tool_exit tool_link_failed(const np_failure *failure)
-{
-    tool_complain("%s", failure->text);
-    return tool_exit_of_failure(failure);
-}
-
-tool_exit tool_link_open(tool_link *link, const tool_link_options *options,
+tool_exit tool_link_open(tool_link *link, const tool_dial_options *options, const char *protocol,
                          np_dispatch_fn *incoming, const void *user)
 {
-    np_loop_options loop_options = np_loop_options_default();
     np_client_options client_options = np_client_options_default();
-    np_failure failure;
 
-    client_options.security.plaintext = true;
-    *link = (tool_link){0};
-    tool_exit code = tool_protocol_open(&link->p, options->protocol, 0);
+    *link = (tool_link){.client = NULL};
+    tool_exit code = tool_protocol_open(&link->p, protocol, 0);
+    if (code == EXIT_CODE_OK) {
+        code = tool_dial_open(&link->dial, options);
+    }
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    tool_log_init(&link->log, options->verbose);
-    loop_options.log = &link->log;
-    np_err err = np_loop_new(&link->loop, &loop_options);
-    if (err != NP_OK) {
-        tool_complain("%s", np_err_text(err));
-        return EXIT_CODE_GENERIC;
-    }
-    client_options.address = options->address;
     client_options.service = (np_service){link->p.protocol, incoming, user};
     client_options.base = (np_service){&base_protocol, incoming, user};
     client_options.handlers.on_close = on_close;
     client_options.handlers.user = link;
-    client_options.connect_timeout_ms = options->timeout_ms;
-    client_options.conn.hello_timeout_ms = options->timeout_ms;
     client_options.conn.queue_max = (size_t)40 << 20; /* twice the greatest message, and more */
-    err = np_client_new(&link->client, link->loop, &client_options, &failure);
-    if (err == NP_OK) {
-        err = np_client_connect_wait(link->client, &failure);
-    }
-    if (err == NP_OK) {
-        return EXIT_CODE_OK;
-    }
-    code = tool_link_failed(&failure);
-    if (failure.err == NP_ERR_VERSION && options->protocol == NULL) {
+    code = tool_dial_connect(&link->dial, &link->client, &client_options);
+    if (link->dial.err == NP_ERR_VERSION && protocol == NULL) {
         tool_complain("give --protocol, the plugin of the protocol that is spoken there");
     }
     return code;
 }
 
-tool_exit tool_link_close(tool_link *link, tool_exit code)
+tool_exit tool_link_wait(tool_link *link, const bool *done, const char *what)
 {
-    if (link->client != NULL && np_client_conn(link->client) != NULL) {
-        np_err err = np_client_close_wait(link->client);
-        if (err != NP_OK && code == EXIT_CODE_OK) {
-            code = tool_link_failed(np_client_failure(link->client));
+    while (!*done && !link->ended && !link->dial.late) {
+        np_err err = np_loop_run_until(link->dial.loop, done, 20);
+        if (err != NP_OK && err != NP_ERR_DEADLINE && err != NP_ERR_CANCELED) {
+            tool_complain("%s", np_err_text(err));
+            return tool_exit_of(err);
         }
     }
+    if (*done) {
+        return EXIT_CODE_OK;
+    }
+    return link->ended ? tool_failed(&link->failure) : tool_dial_late(&link->dial, what);
+}
+
+tool_exit tool_link_close(tool_link *link, tool_exit code)
+{
+    code = tool_dial_goodbye(&link->dial, &link->client, 1, code);
     np_client_free(link->client);
-    np_loop_free(link->loop);
+    tool_dial_close(&link->dial);
     tool_protocol_close(&link->p);
     return code;
 }

@@ -1,4 +1,5 @@
-/* main.c - the command `netproto`: encode, decode, serve, call, ping, bench, keygen and key. */
+/* main.c - the command `netproto`: encode, decode, serve, call, ping, bench, handshake, keygen
+ * and key. */
 #include "tool/tool.h"
 
 #include <base.h>
@@ -13,8 +14,8 @@
 #endif
 
 static const tool_command *const commands[] = {
-    &tool_encode, &tool_decode, &tool_serve,  &tool_call,
-    &tool_ping,   &tool_bench,  &tool_keygen, &tool_key,
+    &tool_encode, &tool_decode,    &tool_serve,  &tool_call, &tool_ping,
+    &tool_bench,  &tool_handshake, &tool_keygen, &tool_key,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -74,10 +75,11 @@ static void print_usage(FILE *out)
         "or with --protocol ./chat.so your own.\n\n",
         out);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
     }
     fputs("\nA first try, in two terminals:\n\n"
-          "  netproto serve tcp://127.0.0.1:7000\n"
+          "  netproto keygen; netproto keygen --server\n"
+          "  netproto serve --anyone tcp://127.0.0.1:7000\n"
           "  netproto call tcp://127.0.0.1:7000 Echo '{\"text\":\"hello\"}'\n\n"
           "And without a network:\n\n"
           "  netproto encode Echo '{\"text\":\"hello\"}' | netproto decode\n\n"

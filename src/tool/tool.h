@@ -5,9 +5,19 @@
  *   input.c     arguments, standard input, hexadecimal
  *   protocol.c  the protocol spoken: base, or a plugin's
  *   show.c      messages for people: errors with the bytes around them
- *   link.c      a client on a loop, for the subcommands that talk
+ *   log.c       time, and logs on standard error
  *   answers.c   the answers that `serve` gives; answers.h
  *   cmd_X.c     one subcommand each
+ *
+ * and for those that talk:
+ *
+ *   security.c  the options of secure sessions, and the files that both sides load; security.h
+ *   trust.c     a client's side: which server it trusts; trust.h
+ *   known.c     what a client says and asks about a server's key
+ *   ask.c       a question to the person at the terminal; ask.h
+ *   admit.c     a server's side: whom it lets in; admit.h
+ *   dial.c      connecting, within a deadline for the whole run; dial.h
+ *   link.c      one client whose messages all go to one function; link.h
  */
 #ifndef NP_TOOL_TOOL_H
 #define NP_TOOL_TOOL_H
@@ -24,15 +34,18 @@ typedef enum tool_exit {
     EXIT_CODE_USAGE = 2,        /* options, arguments, addresses */
     EXIT_CODE_RESOLVE = 3,      /* the name has no address */
     EXIT_CODE_CONNECT = 4,      /* nobody answers there */
-    EXIT_CODE_NEGOTIATE = 5,    /* no protocol or version in common */
+    EXIT_CODE_NEGOTIATE = 5,    /* no protocol or version in common, or one side is plain */
     EXIT_CODE_DECODE = 6,       /* a frame or message breaks its rules */
     EXIT_CODE_CONVERSATION = 7, /* a message at the wrong point of the conversation */
-    EXIT_CODE_DEADLINE = 8,     /* it took too long */
+    EXIT_CODE_DEADLINE = 8,     /* connected, and then it took too long */
     EXIT_CODE_REFUSED = 9,      /* the peer refused, is busy, or answered with a failure */
     EXIT_CODE_CLOSED = 10,      /* the connection ended too early */
     EXIT_CODE_LISTEN = 11,      /* an address cannot be listened on */
     EXIT_CODE_JSON = 12,        /* JSON that is none, or no such message */
-    EXIT_CODE_PLUGIN = 13       /* a protocol cannot be loaded */
+    EXIT_CODE_PLUGIN = 13,      /* a protocol cannot be loaded */
+    EXIT_CODE_KEYS = 14,        /* our own key, or whom we trust: missing, unsafe, malformed */
+    EXIT_CODE_TRUST = 15,       /* the server's key is not the one expected, or is not known */
+    EXIT_CODE_SEAL = 16         /* the peer's bytes are not authentic: somebody changed them */
 } tool_exit;
 
 /* The table of them, for --help. */
@@ -41,6 +54,9 @@ void tool_print_exits(FILE *out);
 /* The code for an error, or for a failure with its stage. */
 tool_exit tool_exit_of(np_err err);
 tool_exit tool_exit_of_failure(const np_failure *failure);
+
+/* Complains about a failure, and gives its exit code. */
+tool_exit tool_failed(const np_failure *failure);
 
 /* One subcommand. argv[0] is its name; the return value is the exit code. */
 typedef struct tool_command {
@@ -52,7 +68,7 @@ typedef struct tool_command {
 } tool_command;
 
 extern const tool_command tool_encode, tool_decode, tool_serve, tool_call, tool_ping, tool_bench,
-    tool_keygen, tool_key;
+    tool_handshake, tool_keygen, tool_key;
 
 /* Prints a subcommand's help. */
 void tool_print_help(const tool_command *command, FILE *out);
@@ -142,39 +158,8 @@ tool_exit tool_build_payload(const tool_protocol *p, uint32_t version, const np_
 /* Some lines of a hex dump around the byte at `offset`, with a caret under it. */
 void tool_show_bytes(FILE *out, const uint8_t *data, size_t len, uint64_t offset);
 
-/* Talking ---------------------------------------------------------------------------------------
+/* Time and logs ---------------------------------------------------------------------------------
  */
-
-/* Options that call, ping and bench share. */
-typedef struct tool_link_options {
-    const char *address;
-    const char *protocol; /* plugin, or NULL */
-    uint32_t timeout_ms;  /* to connect, and for each answer */
-    bool verbose;
-} tool_link_options;
-
-#define TOOL_TIMEOUT_MS 10000u
-
-/* A client whose messages all go to one dispatch function. */
-typedef struct tool_link {
-    tool_protocol p;
-    np_loop *loop;
-    np_client *client;
-    np_failure failure; /* why it ended; stage NONE and NP_OK before */
-    bool ended;
-    np_log log;
-} tool_link;
-
-/* Connects and waits until the connection is open. incoming gets every message, undecoded, with
- * `user` as its handlers; may be NULL. Complains on failure; tool_link_close in any case. */
-tool_exit tool_link_open(tool_link *link, const tool_link_options *options,
-                         np_dispatch_fn *incoming, const void *user);
-
-/* Says goodbye and frees everything. Returns `code`, or the failure to say goodbye if it was OK. */
-tool_exit tool_link_close(tool_link *link, tool_exit code);
-
-/* Complains about a connection's end, and gives its exit code. */
-tool_exit tool_link_failed(const np_failure *failure);
 
 /* The log on standard error; verbose: everything. */
 void tool_log_init(np_log *log, bool verbose);

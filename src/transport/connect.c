@@ -34,6 +34,7 @@ typedef struct candidates {
 struct np_connector {
     np_loop *loop;
     np_connector_fn *fn;
+    np_connector_resolved_fn *resolved; /* NULL: nobody wants to know, or it was told */
     void *user;
     np_address address;
     np_resolve *resolve;
@@ -222,10 +223,21 @@ static void give_up(np_connector *c)
     }
 }
 
+static void tell_resolved(np_connector *c)
+{
+    np_connector_resolved_fn *fn = c->resolved;
+
+    if (fn != NULL && (c->single_len > 0 || c->result.tried > 0 || c->v6.count + c->v4.count > 0)) {
+        c->resolved = NULL;
+        fn(c->user);
+    }
+}
+
 /* Starts attempts until one is under way, or there is nothing left to try. */
 static void next_attempt(np_connector *c)
 {
     c->started = true;
+    tell_resolved(c);
     np_timer_stop(c->loop, &c->delay);
     while (c->attempt_count < ATTEMPTS_MAX) {
         attempt *a = &c->attempts[c->attempt_count];
@@ -353,6 +365,12 @@ np_err np_connector_start(np_connector **out, np_loop *loop, const np_address *a
     }
     *out = c;
     return NP_OK;
+}
+
+void np_connector_when_resolved(np_connector *connector, np_connector_resolved_fn *fn)
+{
+    connector->resolved = fn;
+    tell_resolved(connector);
 }
 
 void np_connector_cancel(np_connector *connector)

@@ -39,6 +39,10 @@ NP_MUST_CHECK np_err np_connector_start(np_connector **out, np_loop *loop,
                                         const np_address *address, uint32_t timeout_ms,
                                         np_connector_fn *fn, void *user);
 
+/* Has fn run when there is an address to try: at once if there is one already. */
+typedef void np_connector_resolved_fn(void *user);
+void np_connector_when_resolved(np_connector *connector, np_connector_resolved_fn *fn);
+
 /* Gives up; fn will not run. */
 void np_connector_cancel(np_connector *connector);
 

@@ -1,11 +1,14 @@
 #!/bin/sh
-# usage: check_chat.sh <folder with server and client>
+# usage: check_chat.sh <folder with server and client> <the command netproto>
 #
 # Runs examples/chat over a unix socket and over TCP at once: who is in a room hears what is said in
 # it, wherever they connected; finding, files, an older version, refusals, and an orderly end.
 set -eu
 programs=$1
+netproto=$2
 work=$(mktemp -d)
+XDG_CONFIG_HOME=$work/config # where keys and known hosts lie
+export XDG_CONFIG_HOME
 server_pid=
 trap 'test -z "$server_pid" || kill -KILL "$server_pid" 2>/dev/null || true; rm -rf "$work"' EXIT
 
@@ -28,11 +31,38 @@ expect() {
     done
 }
 
+# Without keys nothing starts, and the words say what to do.
+if "$programs/server" "unix://$work/chat.sock" >"$work/nokey.out" 2>&1; then
+    fail "a server without a key"
+fi
+expect nokey.out "run netproto keygen --server"
+if "$programs/client" "unix://$work/chat.sock" ann garden >"$work/nokey.out" 2>&1; then
+    fail "a client without a key"
+fi
+expect nokey.out "run netproto keygen"
+"$netproto" keygen >"$work/keygen.out"
+"$netproto" keygen --server >>"$work/keygen.out"
+
 # The server, on a port that the system chooses.
 "$programs/server" tcp://127.0.0.1:0 "unix://$work/chat.sock" >"$work/server.out" 2>"$work/server.err" &
 server_pid=$!
 expect server.out "listening on unix://"
+expect server.out "key np1:"
 tcp=$(sed -n 's/^listening on \(tcp:.*\)/\1/p' "$work/server.out")
+key=$(sed -n 's/^key //p' "$work/server.out")
+[ "$key" = "$("$netproto" key --server)" ] || fail "the server shows another key"
+
+# A server that is not known is not talked to, nor one that has another key than it had.
+if "$programs/client" "$tcp" ann garden </dev/null >"$work/unknown.out" 2>&1; then
+    fail "an unknown server is trusted"
+fi
+expect unknown.out "$tcp is not known; it shows the key $key"
+echo "$tcp $("$netproto" key)" >"$XDG_CONFIG_HOME/netproto/known_hosts"
+if "$programs/client" "$tcp" ann garden </dev/null >"$work/changed.out" 2>&1; then
+    fail "a changed key is trusted"
+fi
+expect changed.out "HAS ANOTHER KEY THAN IT HAD"
+printf '%s\n' "$tcp $key" "unix://$work/chat.sock $key" >"$XDG_CONFIG_HOME/netproto/known_hosts"
 
 # Two people, whose input are pipes that stay open; a third who speaks version 1.
 start() { # name, address, options
@@ -110,5 +140,8 @@ expect ann.out "closed by the peer"
 test ! -e "$work/chat.sock" || fail "the socket file is still there"
 expect server.err 'event=chat.joined conn='
 expect server.err 'name=bob room=garden'
-! grep -E 'level=(warn|error)' "$work/server.err" || fail "the server complains"
+# It complains of the two clients that did not trust it, and of nothing else.
+grep -E 'level=(warn|error)' "$work/server.err" >"$work/complaints.err"
+[ "$(grep -c 'stage=hello err=NP_ERR_REFUSED' "$work/complaints.err")" = 2 ] &&
+    [ "$(wc -l <"$work/complaints.err")" = 2 ] || fail "the server complains"
 echo "chat over unix and TCP: as it should be"

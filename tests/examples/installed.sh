@@ -31,7 +31,7 @@ for example in chat demo; do
     quietly cmake --build "$work/$example"
     quietly ctest --test-dir "$work/$example" --no-tests=error --output-on-failure
 done
-"$tree/tests/examples/check_chat.sh" "$work/chat"
+"$tree/tests/examples/check_chat.sh" "$work/chat" "$prefix/bin/netproto"
 test -f "$work/chat/chat.so"
 quietly "$work/demo/demo" --quick
 
@@ -61,7 +61,7 @@ cd "$work/examples/chat"
 rm -r generated
 quietly make gen NPGEN="$prefix/bin/npgen"
 quietly make CC="$compiler" CFLAGS="-O2 -Wall -Wextra -Wpedantic -Werror"
-"$tree/tests/examples/check_chat.sh" "$work/examples/chat"
+"$tree/tests/examples/check_chat.sh" "$work/examples/chat" "$prefix/bin/netproto"
 
 # Tests and a fuzz target by hand; its inputs are the examples. It must build as a replayer, too.
 quietly "$prefix/bin/npgen" tests chat.np --out tests

@@ -263,7 +263,78 @@ static void test_plain_and_secure_do_not_meet(void **state)
     w.daemon_options.security = (np_security){.plaintext = true};
     assert_int_not_equal(world_start(&w), NP_OK);
     assert_null(np_client_conn(w.client));
+    assert_non_null(strstr(w.failure.text, "is it set to plaintext?"));
     world_fini(&w);
+}
+
+/* What can be seen of it ---------------------------------------------------------------------- */
+
+typedef struct steps {
+    char text[64]; /* one letter a step */
+} steps;
+
+static void on_step(np_client *client, np_client_step step, void *user)
+{
+    steps *s = user;
+    size_t len = strlen(s->text);
+
+    (void)client;
+    assert_true(len + 1 < sizeof s->text);
+    s->text[len] = step == NP_CLIENT_STEP_RESOLVED    ? 'r'
+                   : step == NP_CLIENT_STEP_CONNECTED ? 'c'
+                   : step == NP_CLIENT_STEP_PEER_KEY  ? 'k'
+                                                      : '?';
+}
+
+static void expect_steps(world *w, steps *s, const char *expected, const char *cipher)
+{
+    np_agreed agreed;
+
+    memset(s, 0, sizeof *s);
+    w->client_options.on_step = on_step;
+    w->client_options.user = s;
+    np_err err = world_start(w);
+    assert_string_equal(s->text, expected);
+    if (err == NP_OK) {
+        assert_true(np_conn_agreed(np_client_conn(w->client), &agreed));
+        assert_string_equal(agreed.protocol, "demo");
+        assert_int_equal(agreed.version, np_conn_version(np_client_conn(w->client)));
+        assert_memory_equal(agreed.digest,
+                            demo_protocol.digests[agreed.version - demo_protocol.min_version], 32);
+        assert_true((agreed.cipher != NULL) == (cipher != NULL));
+        assert_true(cipher == NULL || strcmp(agreed.cipher, cipher) == 0);
+    }
+    world_fini(w);
+}
+
+static void test_steps_and_agreement(void **state)
+{
+    char at[64];
+    steps s;
+    world w;
+    (void)state;
+
+    world_init(&w);
+    expect_steps(&w, &s, "rck", "XChaCha20-Poly1305");
+    world_init(&w);
+    w.client_options.security = w.daemon_options.security = (np_security){.plaintext = true};
+    expect_steps(&w, &s, "rc", NULL);
+    /* A server that is not trusted has shown its key, too. */
+    world_init(&w);
+    w.client_options.security.keys = w.user.public_key;
+    expect_steps(&w, &s, "rck", NULL);
+    /* Nobody listens; and a name that has no address. */
+    world_init(&w);
+    w.client_options.address = "tcp://127.0.0.1:1";
+    expect_steps(&w, &s, "r", NULL);
+    world_init(&w);
+    w.client_options.address = "tcp://no-such-host.invalid:7000";
+    w.client_options.connect_timeout_ms = 500;
+    expect_steps(&w, &s, "", NULL);
+    (void)snprintf(at, sizeof at, "unix://@netproto-steps-%d", (int)getpid());
+    world_init(&w);
+    w.daemon_options.addresses = (const char *const[]){at};
+    expect_steps(&w, &s, "rck", "XChaCha20-Poly1305");
 }
 
 /* Options ----------------------------------------------------------------------------------- */
@@ -410,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_a_server_that_is_not_the_one),
         cmocka_unit_test(test_a_client_that_nobody_knows),
         cmocka_unit_test(test_plain_and_secure_do_not_meet),
+        cmocka_unit_test(test_steps_and_agreement),
         cmocka_unit_test(test_no_option_is_no_security),
         cmocka_unit_test(test_nobody_listens_in),
     };

@@ -20,11 +20,11 @@ static char at[128];
 
 static pid_t serve(const char *answer)
 {
-    const char *args[] = {"--protocol", tool_plugin, "serve", "tcp://127.0.0.1:0",
-                          "--answer",   answer,      NULL};
+    const char *args[] = {"--protocol",        tool_plugin, "serve", "--plaintext",
+                          "tcp://127.0.0.1:0", "--answer",  answer,  NULL};
 
     if (answer == NULL) {
-        args[4] = NULL;
+        args[5] = NULL;
     }
     return tool_start_server(at, sizeof at, args);
 }
@@ -35,7 +35,7 @@ static void stop(pid_t pid)
     assert_int_equal(tool_wait(pid, NULL), 0);
 }
 
-#define CALL(text, ...) RUN_IN(text, "-p", tool_plugin, "call", __VA_ARGS__, at, "-")
+#define CALL(text, ...) RUN_IN(text, "-p", tool_plugin, "call", "--plaintext", __VA_ARGS__, at, "-")
 
 static void test_shows_what_comes(void **state)
 {
@@ -76,9 +76,9 @@ static void test_answers(void **state)
            "{\"Find\":{\"name\":\"bob\",\"age\":7,\"note\":null}}\n");
     tool_server_expect("\"message\":{\"Find\":{\"name\":\"y\"}}}\n");
     /* The base protocol is spoken beside it. */
-    expect(RUN("-p", tool_plugin, "call", at, "Echo", "{\"text\":\"hello\"}"), 0,
+    expect(RUN("-p", tool_plugin, "call", "--plaintext", at, "Echo", "{\"text\":\"hello\"}"), 0,
            "{\"Echo\":{\"text\":\"hello\"}}\n");
-    expect(RUN("-p", tool_plugin, "call", at, "Ping", "{\"token\":\"5\"}"), 0,
+    expect(RUN("-p", tool_plugin, "call", "--plaintext", at, "Ping", "{\"token\":\"5\"}"), 0,
            "{\"Pong\":{\"token\":\"5\"}}\n");
     stop(pid);
 }
@@ -134,7 +134,7 @@ static void test_conversation_is_kept(void **state)
     assert_non_null(strstr(e.failure.text, "the peer says: \"talk.Say is not allowed from the "
                                            "client in state greet; allowed: Join\""));
     assert_null(strstr(tool_server_out(), "Say"));
-    expect_words(RUN("ping", "-c", "1", at), 5, "hello");
+    expect_words(RUN("ping", "--plaintext", "-c", "1", at), 5, "hello");
     np_client_free(client);
     np_loop_free(loop);
     stop(pid);
@@ -142,9 +142,9 @@ static void test_conversation_is_kept(void **state)
 
 static void expect_usage(int code, const char *words, const char *answer, const char *second)
 {
-    expect_words(
-        RUN("-p", tool_plugin, "serve", "tcp://127.0.0.1:0", "--answer", answer, "-a", second),
-        code, words);
+    expect_words(RUN("-p", tool_plugin, "serve", "--plaintext", "tcp://127.0.0.1:0", "--answer",
+                     answer, "-a", second),
+                 code, words);
 }
 
 static void test_answers_are_checked_at_the_start(void **state)
@@ -159,11 +159,12 @@ static void test_answers_are_checked_at_the_start(void **state)
                  "Find={\"name\":\"bob\",\"age\":200}", FIND_BOB);
     expect_usage(12, "--answer talk.Find: JSON line 1", "Find={\"name\":", FIND_BOB);
     expect_usage(12, "talk.Person.name: is missing", "Find={\"age\":7}", FIND_BOB);
-    expect_words(RUN("serve", "-a", FIND_BOB, "tcp://127.0.0.1:0"), 2,
+    expect_words(RUN("serve", "--plaintext", "-a", FIND_BOB, "tcp://127.0.0.1:0"), 2,
                  "--answer goes with --protocol");
-    expect_words(RUN("-p", "/nonexistent.so", "serve", "tcp://127.0.0.1:0"), 13, "cannot load");
+    expect_words(RUN("-p", "/nonexistent.so", "serve", "--plaintext", "tcp://127.0.0.1:0"), 13,
+                 "cannot load");
     expect_words(RUN("-p", tool_plugin, "serve"), 2, "at least one address");
-    expect_words(RUN("-p", tool_plugin, "serve", "x"), 2, "address x");
+    expect_words(RUN("-p", tool_plugin, "serve", "--plaintext", "x"), 2, "address x");
 }
 
 int main(void)

@@ -95,7 +95,12 @@ echo "README.md: the example works"
 extract "$tree/docs/tutorial.md" "$work/echo"
 compile "$work/echo"
 serve "$work/echo" "$work/echo.sock"
-expect "the server says: hi there" "$work/echo/build/client" "unix://$work/echo.sock" "hi there"
+say() { # text [times]
+    "$work/echo/build/client" "unix://$work/echo.sock" "$key" "$@"
+}
+expect "the server says: hi there" say "hi there"
+! "$work/echo/build/client" "unix://$work/echo.sock" "$other" "hi there" >"$work/log" 2>&1 || fail "any key does"
+grep -q "key is not trusted: $key" "$work/log" || fail "no cause"
 stop
 for patch in "$work/echo"/*.patch; do
     quietly patch --directory "$work/echo" --strip 1 --fuzz 0 --input "$patch"
@@ -104,9 +109,9 @@ done
 compile "$work/echo"
 rm -f "$work/echo.sock"
 serve "$work/echo" "$work/echo.sock"
-expect "the server says: hi there" "$work/echo/build/client" "unix://$work/echo.sock" "hi there"
-expect "HI THERE! HI THERE! HI THERE!" "$work/echo/build/client" "unix://$work/echo.sock" "hi there" 3
-! "$work/echo/build/client" "unix://$work/echo.sock" "hi there" 4 >"$work/log" 2>&1 ||
+expect "the server says: hi there" say "hi there"
+expect "HI THERE! HI THERE! HI THERE!" say "hi there" 3
+! say "hi there" 4 >"$work/log" 2>&1 ||
     fail "four times is more than the schema allows"
 grep -qF "echo.Shout.times: 4 is not in range 1..3 at byte" "$work/log" || fail "no words about the range"
 stop

@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,8 +82,23 @@ static void redirect(const char *path, int flags, int to)
     }
 }
 
+/* In the child. terminal: -1 for none. */
+static void choose_input(int terminal, tool_terminal kind)
+{
+    (void)setsid(); /* without a terminal nobody is asked anything */
+    if (terminal < 0 || kind == TOOL_TERMINAL_OWN) {
+        redirect(in_path, O_RDONLY, 0);
+    } else if (dup2(terminal, 0) < 0) {
+        _exit(126);
+    }
+    if (terminal >= 0 && kind == TOOL_TERMINAL_OWN && ioctl(terminal, TIOCSCTTY, 0) != 0) {
+        _exit(126);
+    }
+}
+
 /* Starts the command on files of this test's. */
-static pid_t start(const char *const *args, const char *out, const char *err)
+static pid_t start_at(int terminal, tool_terminal kind, const char *const *args, const char *out,
+                      const char *err)
 {
     char *argv[24] = {tool};
     pid_t pid;
@@ -91,7 +109,7 @@ static pid_t start(const char *const *args, const char *out, const char *err)
     }
     pid = fork();
     if (pid == 0) {
-        redirect(in_path, O_RDONLY, 0);
+        choose_input(terminal, kind);
         redirect(out, O_WRONLY | O_CREAT | O_TRUNC, 1);
         redirect(err, O_WRONLY | O_CREAT | O_TRUNC, 2);
         execv(tool, argv);
@@ -99,6 +117,11 @@ static pid_t start(const char *const *args, const char *out, const char *err)
     }
     assert_true(pid > 0);
     return pid;
+}
+
+static pid_t start(const char *const *args, const char *out, const char *err)
+{
+    return start_at(-1, TOOL_TERMINAL_OWN, args, out, err);
 }
 
 int tool_wait(pid_t pid, np_loop *loop)
@@ -119,16 +142,60 @@ int tool_wait(pid_t pid, np_loop *loop)
     return WEXITSTATUS(status);
 }
 
+static tool_result result;
+
+static const tool_result *read_result(int code)
+{
+    result.code = code;
+    result.out_len = tool_read_file(out_path, result.out, sizeof result.out);
+    (void)tool_read_file(err_path, result.err, sizeof result.err);
+    return &result;
+}
+
 const tool_result *tool_run_with(np_loop *loop, const void *input, size_t len,
                                  const char *const *args)
 {
-    static tool_result r;
-
     write_file(in_path, input, len);
-    r.code = tool_wait(start(args, out_path, err_path), loop);
-    r.out_len = tool_read_file(out_path, r.out, sizeof r.out);
-    (void)tool_read_file(err_path, r.err, sizeof r.err);
-    return &r;
+    return read_result(tool_wait(start(args, out_path, err_path), loop));
+}
+
+/* What the terminal's other end has to show by now. */
+static void read_screen(int master, char *screen, size_t cap)
+{
+    struct pollfd ready = {.fd = master, .events = POLLIN};
+    size_t len = 0;
+
+    while (len < cap - 1 && poll(&ready, 1, 0) == 1) {
+        ssize_t n = read(master, screen + len, cap - 1 - len);
+        if (n <= 0) {
+            break;
+        }
+        len += (size_t)n;
+    }
+    screen[len] = '\0';
+}
+
+const tool_result *tool_run_at_terminal(tool_terminal kind, const char *typed, unsigned delay_ms,
+                                        const char **shown, const char *const *args)
+{
+    static char screen[16384];
+    int master = -1, slave = -1;
+
+    write_file(in_path, "", 0);
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    pid_t pid = start_at(slave, kind, args, out_path, err_path);
+    if (delay_ms > 0) {
+        struct pollfd asked = {.fd = master, .events = POLLIN};
+        assert_int_equal(poll(&asked, 1, 10000), 1);
+        usleep(delay_ms * 1000);
+    }
+    assert_int_equal(write(master, typed, strlen(typed)), strlen(typed));
+    int code = tool_wait(pid, NULL);
+    read_screen(master, screen, sizeof screen);
+    *shown = screen;
+    assert_int_equal(close(slave), 0);
+    assert_int_equal(close(master), 0);
+    return read_result(code);
 }
 
 void expect(const tool_result *r, int code, const char *out)

@@ -32,6 +32,18 @@ const tool_result *tool_run_with(np_loop *loop, const void *input, size_t len,
 #define RUN_LOOP(loop, text, ...)                                                                  \
     tool_run_with((loop), (text), strlen(text), (const char *const[]){__VA_ARGS__, NULL})
 
+/* How the command meets its terminal. */
+typedef enum tool_terminal {
+    TOOL_TERMINAL_OWN,  /* as its controlling one; standard input is an empty file */
+    TOOL_TERMINAL_STDIN /* as standard input, and there is no controlling one */
+} tool_terminal;
+
+/* Runs it at a terminal where this is typed: at once, or where delay_ms is not 0, so long after
+ * something has been asked. *shown is what stands on the screen, the echo included; until the next
+ * run. All other runs have no terminal. */
+const tool_result *tool_run_at_terminal(tool_terminal kind, const char *typed, unsigned delay_ms,
+                                        const char **shown, const char *const *args);
+
 /* Fails the test unless that was the exit code, and that the whole output (NULL: any), or words of
  * standard error. */
 void expect(const tool_result *r, int code, const char *out);

@@ -170,6 +170,44 @@ static void test_decode_failure_is_told(void **state)
 }
 
 /* A payload stays readable for the handler that closes its connection. */
+/* After an error the peer has fail_ms to take what was said about it; an end in order has close_ms,
+ * however short the other is. */
+static void test_deadline_of_a_failure(void **state)
+{
+    const wire_event *event;
+    wire w;
+    (void)state;
+
+    wire_init(&w);
+    w.client.options.fail_ms = 200;
+    wire_open(&w);
+    np_session_fail(&w.client.s, NP_ERR_UTF8, NP_SESSION_STAGE_DECODE, NULL, w.now);
+    wire_write(&w, &w.client);
+    assert_int_equal(np_session_deadline(&w.client.s), w.now.mono_ms + 200);
+    w.now.mono_ms += 200;
+    np_session_tick(&w.client.s, w.now);
+    wire_drain(&w, &w.client);
+    event = wire_expect(&w.client, NP_SESSION_EVENT_CLOSED);
+    assert_int_equal(event->event.err, NP_ERR_UTF8); /* the cause stays what it was */
+    wire_fini(&w);
+
+    wire_init(&w);
+    w.client.options.close_ms = 100; /* which bounds every end */
+    wire_open(&w);
+    np_session_fail(&w.client.s, NP_ERR_UTF8, NP_SESSION_STAGE_DECODE, NULL, w.now);
+    wire_write(&w, &w.client);
+    assert_int_equal(np_session_deadline(&w.client.s), w.now.mono_ms + 100);
+    wire_fini(&w);
+
+    wire_init(&w);
+    w.client.options.fail_ms = 200;
+    wire_open(&w);
+    np_session_close(&w.client.s, NP_SESSION_NO_REASON, np_str_from(NULL), w.now);
+    wire_write(&w, &w.client);
+    assert_int_equal(np_session_deadline(&w.client.s), w.now.mono_ms + 5000);
+    wire_fini(&w);
+}
+
 static void test_close_while_handling(void **state)
 {
     uint8_t *bytes = wire_pattern(200000, 7);
@@ -209,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_end_in_a_frame),
         cmocka_unit_test(test_lost),
         cmocka_unit_test(test_decode_failure_is_told),
+        cmocka_unit_test(test_deadline_of_a_failure),
         cmocka_unit_test(test_close_while_handling),
     };
 

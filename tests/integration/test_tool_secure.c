@@ -1,0 +1,587 @@
+/* `netproto serve`, `call`, `ping`, `bench` and `handshake` over secure sessions, as a user runs
+ * them: keys from `netproto keygen`, TCP and unix sockets, and every way to be refused. */
+#include "support/key_folder.h"
+#include "support/tool_runner.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <base.h>
+
+#define ECHO "Echo", "{\"text\":\"hello\"}"
+#define ECHO_JSON "{\"Echo\":{\"text\":\"hello\"}}\n"
+#define CONFIG "home/.config/netproto/"
+
+/* Public keys, as `netproto key` prints them. */
+static char server_key[NP_KEY_TEXT_LEN], client_key[NP_KEY_TEXT_LEN], other_key[NP_KEY_TEXT_LEN];
+static char address[128];
+
+static const char *path(const char *name)
+{
+    return key_folder_path(name);
+}
+
+static void write_text(const char *name, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void write_text(const char *name, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    key_folder_write(name, 0600, text, (size_t)len);
+}
+
+static void make_key(const char *file, char text[NP_KEY_TEXT_LEN])
+{
+    expect(RUN("keygen", "--out", path(file)), 0, NULL);
+    const tool_result *r = RUN("key", path(file));
+    expect(r, 0, NULL);
+    assert_int_equal(r->out_len, NP_KEY_TEXT_LEN);
+    snprintf(text, NP_KEY_TEXT_LEN, "%.*s", NP_KEY_TEXT_LEN - 1, r->out);
+}
+
+/* HOME is the test's folder, with the default files of a user that has run keygen twice. */
+static int make_things(void **state)
+{
+    if (key_folder_make(state) != 0 || tool_runner_setup(state) != 0 ||
+        mkdir(path("home"), 0755) != 0 || setenv("HOME", path("home"), 1) != 0 ||
+        unsetenv("XDG_CONFIG_HOME") != 0 || mkdir(path("empty"), 0755) != 0) {
+        return -1;
+    }
+    expect(RUN("keygen"), 0, NULL);
+    expect(RUN("keygen", "--server"), 0, NULL);
+    make_key("other.key", other_key);
+    const tool_result *r = RUN("key");
+    snprintf(client_key, sizeof client_key, "%.*s", NP_KEY_TEXT_LEN - 1, r->out);
+    r = RUN("key", "--server");
+    snprintf(server_key, sizeof server_key, "%.*s", NP_KEY_TEXT_LEN - 1, r->out);
+    write_text(CONFIG "authorized_keys", "# who may come in\n%s a client\n", client_key);
+    return 0;
+}
+
+static int remove_things(void **state)
+{
+    int failed = tool_runner_teardown(state);
+
+    return key_folder_remove(state) != 0 || failed ? -1 : 0;
+}
+
+static void set_home(const char *name)
+{
+    assert_int_equal(setenv("HOME", path(name), 1), 0);
+}
+
+#define SERVE(...)                                                                                 \
+    tool_start_server(address, sizeof address, (const char *const[]){"serve", __VA_ARGS__, NULL})
+
+static void stop(pid_t pid)
+{
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(tool_wait(pid, NULL), 0);
+}
+
+/* Where servers of these tests listen, in turn. */
+static const char *place(int i)
+{
+    static char unix_place[160];
+
+    snprintf(unix_place, sizeof unix_place, "unix://%s", path("socket"));
+    return i == 0 ? "tcp://127.0.0.1:0" : unix_place;
+}
+
+#define PLACES 2
+
+static void forget_hosts(void)
+{
+    (void)unlink(path(CONFIG "known_hosts"));
+}
+
+/* What works ----------------------------------------------------------------------------------- */
+
+static void test_all_commands(void **state)
+{
+    char line[96];
+    (void)state;
+
+    for (int i = 0; i < PLACES; i++) {
+        pid_t pid = SERVE(place(i));
+        snprintf(line, sizeof line, "key %s\n", server_key);
+        tool_server_expect(line);
+        expect(RUN("call", "--peer", server_key, address, ECHO), 0, ECHO_JSON);
+        const tool_result *r = RUN("ping", "-c", "2", "-i", "1", "--peer", server_key, address);
+        expect(r, 0, NULL);
+        assert_non_null(strstr(r->out, "seq=2 time="));
+        r = RUN("bench", "-n", "1", "-c", "3", "-d", "4", "--peer", server_key, address);
+        expect(r, 0, NULL);
+        assert_non_null(strstr(r->out, " round trips in 1."));
+        /* By a file of known hosts, the default one and another. */
+        write_text(CONFIG "known_hosts", "%s %s\n", address, server_key);
+        expect(RUN("call", address, ECHO), 0, ECHO_JSON);
+        forget_hosts();
+        write_text("hosts", "%s %s\n", address, server_key);
+        expect(RUN("call", "--known-hosts", path("hosts"), address, ECHO), 0, ECHO_JSON);
+        assert_int_equal(access(path(CONFIG "known_hosts"), F_OK), -1);
+        stop(pid);
+    }
+}
+
+/* Each side by files that are named, without any default one. */
+static void test_named_files(void **state)
+{
+    (void)state;
+    set_home("empty");
+    write_text("clients", "%s\n", other_key);
+    char *server = strdup(path(CONFIG "server.key"));
+    for (int i = 0; i < PLACES; i++) {
+        pid_t pid = SERVE("--key", server, "--authorized", path("clients"), place(i));
+        expect(RUN("call", "--key", path("other.key"), "--peer", server_key, address, ECHO), 0,
+               ECHO_JSON);
+        stop(pid);
+    }
+    free(server);
+    set_home("home");
+}
+
+static void test_plugin(void **state)
+{
+    char line[96];
+    (void)state;
+
+    pid_t pid =
+        SERVE("-p", tool_plugin, "--anyone", place(0), "-a", "Find={\"name\":\"bob\",\"age\":7}");
+    snprintf(line, sizeof line, "{\"key\":\"%s\"}\n", server_key);
+    tool_server_expect(line);
+    expect(RUN_IN("{\"Join\":{\"name\":\"ann\"}}\n{\"Find\":{\"name\":\"x\"}}\n", "-p", tool_plugin,
+                  "call", "--peer", server_key, "--key", path("other.key"), address, "-"),
+           0, "{\"Find\":{\"name\":\"bob\",\"age\":7,\"note\":null}}\n");
+    stop(pid);
+}
+
+static void expect_in(const char *text, const char *words)
+{
+    if (strstr(text, words) == NULL) {
+        fail_msg("\"%s\" is not in: %s", words, text);
+    }
+}
+
+static void test_handshake(void **state)
+{
+    char words[256], digest[65];
+    (void)state;
+
+    for (int i = 0; i < 32; i++) {
+        snprintf(digest + 2 * i, 3, "%02x", base_protocol.digests[0][i]);
+    }
+    for (int i = 0; i < PLACES; i++) {
+        pid_t pid = SERVE(place(i));
+        const tool_result *r = RUN("handshake", "--peer", server_key, address);
+        expect(r, 0, NULL);
+        expect_in(r->out, "resolve: the address is known   ");
+        expect_in(r->out, "connect: the transport stands   ");
+        expect_in(r->out, "handshake: the server has proved its key   ");
+        expect_in(r->out, "the session is open   ");
+        expect_in(r->out, "protocol        base, version 1\n");
+        expect_in(r->out, "cipher          XChaCha20-Poly1305\n");
+        expect_in(r->out, digest);
+        r = RUN("handshake", "--json", "--peer", server_key, address);
+        expect(r, 0, NULL);
+        snprintf(words, sizeof words,
+                 "{\"address\":\"%s\",\"secure\":true,\"stages\":[{\"stage\":"
+                 "\"resolve\",\"ns\":",
+                 address);
+        assert_memory_equal(r->out, words, strlen(words));
+        expect_in(r->out, "},{\"stage\":\"connect\",\"ns\":");
+        expect_in(r->out, "},{\"stage\":\"peer_key\",\"ns\":");
+        expect_in(r->out, "},{\"stage\":\"open\",\"ns\":");
+        snprintf(words, sizeof words, "\"peer_key\":\"%s\",\"own_key\":\"%s\"", server_key,
+                 client_key);
+        expect_in(r->out, words);
+        expect_in(r->out, "\"protocol\":\"base\",\"version\":1,\"digest\":\"");
+        expect_in(r->out, digest);
+        stop(pid);
+    }
+    pid_t pid = SERVE("--plaintext", place(0));
+    const tool_result *r = RUN("handshake", "--plaintext", address);
+    expect(r, 0, NULL);
+    expect_in(r->out, "plain text      no keys and no secrecy\n");
+    assert_null(strstr(r->out, "np1:"));
+    assert_null(strstr(tool_server_out(), "np1:"));
+    r = RUN("handshake", "--json", "--plaintext", address);
+    expect(r, 0, NULL);
+    expect_in(r->out, "\"secure\":false");
+    stop(pid);
+    /* However far it came. */
+    r = RUN("handshake", "--peer", server_key, address);
+    expect_words(r, 4, "connect");
+    expect_in(r->out, "resolve: the address is known   ");
+    assert_null(strstr(r->out, "transport"));
+}
+
+/* Nothing is opened ---------------------------------------------------------------------------- */
+
+/* A socket that somebody listens on, to see that nobody comes. */
+static int listen_at(const char *file)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", file);
+    (void)unlink(file);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&name, sizeof name), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    return fd;
+}
+
+static void test_client_without_keys(void **state)
+{
+    char at[160];
+    int fd = listen_at(path("watched"));
+    (void)state;
+
+    snprintf(at, sizeof at, "unix://%s", path("watched"));
+    set_home("empty");
+    static const char *const commands[] = {"ping", "bench", "handshake"};
+    for (size_t i = 0; i < 3; i++) {
+        expect_words(RUN(commands[i], at), 14, "netproto: keys: ");
+        expect_words(RUN(commands[i], at), 14,
+                     "client.key: it cannot be opened (No such file or directory); run netproto "
+                     "keygen\n");
+    }
+    expect_words(RUN("call", at, ECHO), 14, "; run netproto keygen\n");
+    expect_words(RUN("call", "--key", path("none.key"), at, ECHO), 14,
+                 "none.key: it cannot be opened (No such file or directory); netproto keygen --out "
+                 "FILE makes one");
+    set_home("home");
+    assert_int_equal(chmod(path("other.key"), 0640), 0);
+    expect_words(RUN("call", "--key", path("other.key"), at, ECHO), 14,
+                 "others may use it (mode 0640), though it holds a secret: chmod 600");
+    assert_int_equal(chmod(path("other.key"), 0600), 0);
+    write_text("bad_hosts", "x\n");
+    expect_words(RUN("call", "--known-hosts", path("bad_hosts"), at, ECHO), 14,
+                 "keys: /tmp/np-keys");
+    assert_int_equal(accept(fd, NULL, NULL), -1);
+    assert_int_equal(close(fd), 0);
+}
+
+static void test_server_without_a_choice(void **state)
+{
+    char at[160];
+    (void)state;
+
+    snprintf(at, sizeof at, "unix://%s", path("never"));
+    set_home("empty");
+    expect_words(RUN("serve", "--anyone", at), 14, "; run netproto keygen --server\n");
+    char *key = strdup(path(CONFIG "server.key"));
+    expect_words(RUN("serve", "--key", key, at), 14, "authorized_keys: it cannot be opened");
+    expect_words(RUN("serve", "--key", key, at), 14, "or let every client in by --anyone");
+    free(key);
+    set_home("home");
+    write_text("nobody", "# nobody yet\n");
+    expect_words(RUN("serve", "--authorized", path("nobody"), at), 14,
+                 "nobody: it holds no key, so nobody could come in");
+    assert_int_equal(chmod(path(CONFIG "server.key"), 0644), 0);
+    expect_words(RUN("serve", at), 14, "others may use it (mode 0644)");
+    assert_int_equal(chmod(path(CONFIG "server.key"), 0600), 0);
+    expect_words(RUN("serve", "--psk", path("none"), at), 14, "netproto keygen --psk --out FILE");
+    assert_int_equal(access(path("never"), F_OK), -1);
+}
+
+static void test_options_that_do_not_fit(void **state)
+{
+    (void)state;
+    expect_words(RUN("call", "--plaintext", "--peer", server_key, "x", ECHO), 2,
+                 "--plaintext does not go with --peer");
+    expect_words(RUN("serve", "--plaintext", "--anyone", "x"), 2,
+                 "--plaintext does not go with --anyone");
+    expect_words(RUN("serve", "--anyone", "--authorized", "x", "x"), 2,
+                 "--anyone does not go with --authorized");
+    expect_words(RUN("ping", "--peer", server_key, "--known-hosts", "x", "x"), 2,
+                 "--peer does not go with --known-hosts");
+    expect_words(RUN("bench", "--peer", "np1:short", "x"), 2, "--peer takes a public key, np1:");
+    expect_words(RUN("call", "--anyone", "x", ECHO), 2, "usage: netproto call");
+    expect_words(RUN("serve", "--peer", server_key, "x"), 2, "usage: netproto serve");
+    expect_words(RUN("handshake"), 2, "it takes one address");
+    expect_words(RUN("handshake", "nix"), 2, "address nix");
+}
+
+/* Refused in the handshake --------------------------------------------------------------------- */
+
+static void expect_both_keys(const tool_result *r, const char *old)
+{
+    char words[160];
+
+    snprintf(words, sizeof words, "  expected: %s\n  shown:    %s\n", old, server_key);
+    expect_words(r, 15, words);
+    expect_words(r, 15, "a man in the middle");
+    assert_string_equal(r->out, "");
+}
+
+static void test_server_is_another(void **state)
+{
+    char words[256];
+    (void)state;
+
+    for (int i = 0; i < PLACES; i++) {
+        pid_t pid = SERVE("--anyone", "-v", place(i));
+        const tool_result *r = RUN("call", "--peer", other_key, address, ECHO);
+        expect_words(r, 15, "HAS ANOTHER KEY THAN --peer SAYS");
+        expect_both_keys(r, other_key);
+        expect_both_keys(RUN("bench", "--peer", other_key, address), other_key);
+
+        write_text("hosts", "# met\n%s %s\n", address, other_key);
+        r = RUN("ping", "--known-hosts", path("hosts"), address);
+        snprintf(words, sizeof words, "THE KEY OF %s HAS CHANGED", address);
+        expect_words(r, 15, words);
+        expect_both_keys(r, other_key);
+        snprintf(words, sizeof words, "remove line 2 of\n%s and connect again", path("hosts"));
+        expect_words(r, 15, words);
+        /* The server has not learnt who asked. */
+        assert_null(strstr(tool_server_err(), client_key));
+        stop(pid);
+    }
+}
+
+static void test_unknown_server_without_a_terminal(void **state)
+{
+    char words[128];
+    (void)state;
+
+    pid_t pid = SERVE("--anyone", place(0));
+    forget_hosts();
+    const tool_result *r = RUN("call", address, ECHO);
+    expect_words(r, 15, "and there is no terminal to ask at");
+    snprintf(words, sizeof words, "add --peer %s\n", server_key);
+    expect_words(r, 15, words);
+    assert_int_equal(access(path(CONFIG "known_hosts"), F_OK), -1);
+    stop(pid);
+}
+
+static void test_client_is_not_let_in(void **state)
+{
+    char words[128];
+    (void)state;
+
+    for (int i = 0; i < PLACES; i++) {
+        pid_t pid = SERVE(place(i));
+        const tool_result *r =
+            RUN("call", "--key", path("other.key"), "--peer", server_key, address, ECHO);
+        expect_words(r, 9, "hello: the peer refused");
+        snprintf(words, sizeof words, "Ours is %s\n", other_key);
+        expect_words(r, 9, words);
+        expect_words(RUN("call", "--plaintext", address, ECHO), 9, "--plaintext");
+        stop(pid);
+    }
+}
+
+static void test_our_own_key(void **state)
+{
+    (void)state;
+    pid_t pid = SERVE("--anyone", place(0));
+    char *key = strdup(path(CONFIG "server.key"));
+    expect_words(RUN("call", "--key", key, "--peer", server_key, address, ECHO), 15,
+                 "the peer has our own key: each side needs a key file of its own");
+    free(key);
+    stop(pid);
+}
+
+static void test_server_is_plain(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PLACES; i++) {
+        pid_t pid = SERVE("--plaintext", place(i));
+        const tool_result *r = RUN("call", "--peer", server_key, address, ECHO);
+        expect_words(r, 5, "is it set to plaintext?");
+        assert_null(strstr(r->err, "--protocol"));
+        stop(pid);
+    }
+}
+
+/* Pre-shared keys ------------------------------------------------------------------------------ */
+
+#define PSK "npsk1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"
+#define OTHER_PSK "npsk1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyE"
+
+static void test_pre_shared_keys(void **state)
+{
+    (void)state;
+    write_text("server_psks", "%s %s\n", client_key, PSK);
+    write_text("psks", "%s %s\n", server_key, PSK);
+    write_text("wrong_psks", "%s %s\n", server_key, OTHER_PSK);
+    write_text("other_psks", "%s %s\n", other_key, PSK);
+    for (int i = 0; i < PLACES; i++) {
+        pid_t pid = SERVE("--psk", path("server_psks"), place(i));
+        const tool_result *r =
+            RUN("handshake", "--psk", path("psks"), "--peer", server_key, address);
+        expect(r, 0, NULL);
+        expect_in(r->out, "pre-shared key  yes\n");
+        expect(RUN("call", "--psk", path("psks"), "--peer", server_key, address, ECHO), 0,
+               ECHO_JSON);
+        r = RUN("call", "--psk", path("wrong_psks"), "--peer", server_key, address, ECHO);
+        expect_words(r, 9, "does it have the same pre-shared key");
+        r = RUN("call", "--peer", server_key, address, ECHO);
+        expect_words(r, 9, "does it have the same pre-shared key");
+        r = RUN("call", "--psk", path("other_psks"), "--peer", server_key, address, ECHO);
+        expect_words(r, 14, "it has no pre-shared key for the server");
+        assert_int_equal(chmod(path("psks"), 0604), 0);
+        r = RUN("call", "--psk", path("psks"), "--peer", server_key, address, ECHO);
+        expect_words(r, 14, "others may use it (mode 0604)");
+        assert_int_equal(chmod(path("psks"), 0600), 0);
+        stop(pid);
+    }
+    /* A default file counts without being named; a server without a line is none for it. */
+    write_text(CONFIG "pre_shared_keys", "%s %s\n%s %s\n", server_key, PSK, client_key, PSK);
+    pid_t pid = SERVE(place(0));
+    const tool_result *r = RUN("handshake", "--json", "--peer", server_key, address);
+    expect(r, 0, NULL);
+    expect_in(r->out, "\"pre_shared_key\":true");
+    stop(pid);
+    assert_int_equal(unlink(path(CONFIG "pre_shared_keys")), 0);
+}
+
+/* The question ----------------------------------------------------------------------------------
+ */
+
+#define AT_TERMINAL(kind, typed, shown, ...)                                                       \
+    tool_run_at_terminal((kind), (typed), 0, (shown), (const char *const[]){__VA_ARGS__, NULL})
+
+static void expect_hosts(const char *expected)
+{
+    size_t len = 0;
+    char *text = key_folder_read(CONFIG "known_hosts", &len);
+
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void test_question_yes(void **state)
+{
+    char line[256];
+    const char *shown = NULL;
+    (void)state;
+
+    for (int i = 0; i < PLACES; i++) {
+        pid_t pid = SERVE(place(i));
+        for (int kind = TOOL_TERMINAL_OWN; kind <= TOOL_TERMINAL_STDIN; kind++) {
+            forget_hosts();
+            const tool_result *r =
+                AT_TERMINAL((tool_terminal)kind, "yes\n", &shown, "call", address, ECHO);
+            expect(r, 0, ECHO_JSON);
+            expect_in(shown, server_key);
+            expect_in(shown, "is not known yet");
+            snprintf(line, sizeof line, "%s %s\n", address, server_key);
+            expect_hosts(line);
+            key_folder_expect_mode(path(CONFIG "known_hosts"), 0600);
+        }
+        /* It is known from now on: nobody is asked, with or without a terminal. */
+        expect(AT_TERMINAL(TOOL_TERMINAL_OWN, "no\n", &shown, "call", address, ECHO), 0, ECHO_JSON);
+        assert_null(strstr(shown, "np1:"));
+        expect(RUN("call", address, ECHO), 0, ECHO_JSON);
+        stop(pid);
+    }
+    forget_hosts();
+}
+
+/* A person takes longer than the deadline, which is for the peer. */
+static void test_question_takes_its_time(void **state)
+{
+    static const char *const args[] = {"call", "-t", "1000", address, ECHO, NULL};
+    const char *shown = NULL;
+    (void)state;
+
+    pid_t pid = SERVE(place(0));
+    expect(tool_run_at_terminal(TOOL_TERMINAL_OWN, "yes\n", 1200, &shown, args), 0, ECHO_JSON);
+    expect_in(shown, server_key);
+    forget_hosts();
+    stop(pid);
+}
+
+static void test_question_pasted(void **state)
+{
+    char typed[128];
+    const char *shown = NULL;
+    (void)state;
+
+    pid_t pid = SERVE(place(0));
+    snprintf(typed, sizeof typed, "hm\n%s\n", server_key);
+    expect(AT_TERMINAL(TOOL_TERMINAL_OWN, typed, &shown, "call", address, ECHO), 0, ECHO_JSON);
+    expect_in(shown, "Type yes or no, or paste the key");
+    forget_hosts();
+    snprintf(typed, sizeof typed, "%s\n", other_key);
+    expect_words(AT_TERMINAL(TOOL_TERMINAL_OWN, typed, &shown, "call", address, ECHO), 15,
+                 "is not trusted, and nothing was sent to it");
+    assert_int_equal(access(path(CONFIG "known_hosts"), F_OK), -1);
+    stop(pid);
+}
+
+static void test_question_no(void **state)
+{
+    static const char *const answers[] = {"no\n", "\n\n\n", "\004", "y\nno\n", "maybe\nwhy\nja\n"};
+    const char *shown = NULL;
+    (void)state;
+
+    pid_t pid = SERVE(place(1));
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        const tool_result *r =
+            AT_TERMINAL(TOOL_TERMINAL_OWN, answers[i], &shown, "ping", "-c", "1", address);
+        expect_words(r, 15, "is not trusted, and nothing was sent to it");
+        assert_string_equal(r->out, "");
+        assert_int_equal(access(path(CONFIG "known_hosts"), F_OK), -1);
+    }
+    stop(pid);
+}
+
+/* A changed key is no question. */
+static void test_no_question_about_a_changed_key(void **state)
+{
+    const char *shown = NULL;
+    (void)state;
+
+    pid_t pid = SERVE(place(0));
+    write_text(CONFIG "known_hosts", "%s %s\n", address, other_key);
+    expect_words(AT_TERMINAL(TOOL_TERMINAL_OWN, "yes\n", &shown, "call", address, ECHO), 15,
+                 "HAS CHANGED");
+    assert_null(strstr(shown, "np1:"));
+    forget_hosts();
+    stop(pid);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_commands),
+        cmocka_unit_test(test_named_files),
+        cmocka_unit_test(test_plugin),
+        cmocka_unit_test(test_handshake),
+        cmocka_unit_test(test_client_without_keys),
+        cmocka_unit_test(test_server_without_a_choice),
+        cmocka_unit_test(test_options_that_do_not_fit),
+        cmocka_unit_test(test_server_is_another),
+        cmocka_unit_test(test_unknown_server_without_a_terminal),
+        cmocka_unit_test(test_client_is_not_let_in),
+        cmocka_unit_test(test_our_own_key),
+        cmocka_unit_test(test_server_is_plain),
+        cmocka_unit_test(test_pre_shared_keys),
+        cmocka_unit_test(test_question_yes),
+        cmocka_unit_test(test_question_takes_its_time),
+        cmocka_unit_test(test_question_pasted),
+        cmocka_unit_test(test_question_no),
+        cmocka_unit_test(test_no_question_about_a_changed_key),
+    };
+
+    return cmocka_run_group_tests(tests, make_things, remove_things);
+}

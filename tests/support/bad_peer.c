@@ -1,0 +1,160 @@
+/* bad_peer.c - see bad_peer.h. */
+#include "support/bad_peer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Bytes into the server's first answer: within its Noise message, which nobody may change. */
+#define FLIPPED_BYTE 100
+
+static struct sockaddr_in local(uint16_t port)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return name;
+}
+
+/* Takes what comes, until the other side has had enough. */
+static void swallow(int fd)
+{
+    char bytes[4096];
+
+    while (read(fd, bytes, sizeof bytes) > 0) {
+    }
+}
+
+static void drip(int fd)
+{
+    /* A frame's header, whose payload never comes to its end. */
+    const uint8_t head[] = {0xDE, 0xAD, 0xBE, 0xEF, 1, 0, 0, 0, 1, 0};
+    const uint8_t filler = 0;
+
+    for (size_t i = 0; i < 250; i++) {
+        if (send(fd, i < sizeof head ? &head[i] : &filler, 1, MSG_NOSIGNAL) != 1) {
+            return;
+        }
+        (void)usleep(20000);
+    }
+}
+
+/* Passes some bytes on; false at the end. */
+static bool pass(int from, int to, bool flip)
+{
+    uint8_t bytes[4096];
+    ssize_t n = read(from, bytes, sizeof bytes);
+
+    if (n <= 0) {
+        return false;
+    }
+    if (flip && n > FLIPPED_BYTE) {
+        bytes[FLIPPED_BYTE] ^= 1;
+    }
+    return send(to, bytes, (size_t)n, MSG_NOSIGNAL) == n;
+}
+
+static void stand_between(int client, uint16_t port)
+{
+    struct sockaddr_in name = local(port);
+    int server = socket(AF_INET, SOCK_STREAM, 0);
+    struct pollfd ready[2] = {{.fd = client, .events = POLLIN}, {.fd = server, .events = POLLIN}};
+    bool first = true;
+    bool more = connect(server, (const struct sockaddr *)&name, sizeof name) == 0;
+
+    while (more && poll(ready, 2, -1) > 0) {
+        if (ready[0].revents != 0) {
+            more = pass(client, server, false);
+        }
+        if (more && ready[1].revents != 0) {
+            more = pass(server, client, first);
+            first = false;
+        }
+    }
+    (void)close(server);
+}
+
+static void serve(int fd, bad_peer_kind kind, uint16_t target)
+{
+    switch (kind) {
+    case BAD_PEER_SILENT:
+        swallow(fd);
+        break;
+    case BAD_PEER_GARBAGE:
+        (void)!write(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+        (void)sleep(30); /* and does not even notice that the other side has gone */
+        break;
+    case BAD_PEER_DRIPPING:
+        drip(fd);
+        break;
+    case BAD_PEER_CLOSING:
+        break;
+    case BAD_PEER_FLIPPING:
+        stand_between(fd, target);
+        break;
+    }
+    (void)close(fd);
+}
+
+/* One process for each connection, so that none waits for another. */
+static void run(int listener, bad_peer_kind kind, uint16_t target)
+{
+    (void)signal(SIGCHLD, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+        if (fd < 0) {
+            _exit(1);
+        }
+        if (fork() == 0) {
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+            (void)close(listener);
+            serve(fd, kind, target);
+            _exit(0);
+        }
+        (void)close(fd);
+    }
+}
+
+pid_t bad_peer_start(bad_peer_kind kind, const char *target, char *address, size_t cap)
+{
+    struct sockaddr_in name = local(0);
+    socklen_t len = sizeof name;
+    unsigned port = 0;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(target == NULL || sscanf(target, "tcp://127.0.0.1:%u", &port) == 1);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&name, sizeof name), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        run(fd, kind, (uint16_t)port);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(close(fd), 0);
+    assert_true((size_t)snprintf(address, cap, "tcp://127.0.0.1:%u", ntohs(name.sin_port)) < cap);
+    return pid;
+}
+
+void bad_peer_stop(pid_t pid)
+{
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
