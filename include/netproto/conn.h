@@ -250,8 +250,8 @@ typedef struct np_agreed {
     uint32_t version;      /* of the protocol */
     const uint8_t *digest; /* 32 bytes: what the schema means at that version (npgen digest) */
     const char *cipher;    /* "XChaCha20-Poly1305"; NULL: the connection is plain */
-    uint8_t compression;   /* as in base.Choice: 0 none */
-    uint64_t features;     /* one bit each; none is defined yet */
+    np_compression compression;
+    uint64_t features; /* one bit each; none is defined yet */
 } np_agreed;
 
 /* Tells it; false, and all zero, before on_open. */

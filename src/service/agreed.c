@@ -19,7 +19,7 @@ bool np_conn_agreed(const np_conn *conn, np_agreed *out)
     out->protocol = protocol->name;
     out->version = session->version;
     out->digest = protocol->digests[session->version - protocol->min_version];
-    out->compression = session->compression;
+    out->compression = (np_compression)session->compression;
     out->cipher = secure ? ciphers[cipher] : NULL;
     return true;
 }

@@ -4,6 +4,9 @@
 
 #include <inttypes.h>
 
+/* By np_compression. */
+static const char *const compressions[] = {"none", "LZ4", "zstd"};
+
 typedef struct handshake_options {
     tool_dial_options dial;
     const char *protocol; /* plugin, or NULL */
@@ -137,8 +140,8 @@ static void print_json(const tool_link *link, const np_agreed *agreed)
     printf(",\"protocol\":\"%s\",\"version\":%" PRIu32 ",\"digest\":\"", agreed->protocol,
            agreed->version);
     print_digest(agreed->digest);
-    printf("\",\"compression\":%u,\"features\":\"%" PRIu64 "\"}\n", agreed->compression,
-           agreed->features);
+    printf("\",\"compression\":\"%s\",\"features\":\"%" PRIu64 "\"}\n",
+           compressions[agreed->compression], agreed->features);
 }
 
 static void print_text(const tool_link *link, const np_agreed *agreed)
@@ -160,8 +163,8 @@ static void print_text(const tool_link *link, const np_agreed *agreed)
     printf("protocol        %s, version %" PRIu32 "\ndigest          ", agreed->protocol,
            agreed->version);
     print_digest(agreed->digest);
-    printf("\ncompression     %s\nfeatures        %" PRIu64 "\n",
-           agreed->compression == 0 ? "none" : "yes", agreed->features);
+    printf("\ncompression     %s\nfeatures        %" PRIu64 "\n", compressions[agreed->compression],
+           agreed->features);
 }
 
 static tool_exit show(const tool_link *link, bool json)

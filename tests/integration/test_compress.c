@@ -88,6 +88,7 @@ static np_err on_say(np_conn *conn, const demo_say *msg, void *user)
 typedef struct wishes {
     np_compression daemon[2], client[2];
     int level;
+    uint32_t threshold; /* 0: the default */
 } wishes;
 
 static void wish(np_conn_options *options, const np_compression preferred[2], int level)
@@ -107,10 +108,14 @@ static void start(world *w, const wishes *set, demo_handlers *client_handlers)
     *client_handlers = (demo_handlers){on_say, NULL, &w->user};
     demo_must(np_loop_new(&w->loop, NULL), NULL);
     wish(&daemon.conn, set->daemon, set->level);
+    if (set->threshold > 0) {
+        daemon.conn.compression.threshold = set->threshold;
+    }
     daemon.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->server};
     demo_must(np_daemon_start(&w->daemon, w->loop, &daemon, &failure), &failure);
     client = demo_client_options(client_handlers, np_daemon_address(w->daemon, 0));
     wish(&client.conn, set->client, set->level);
+    client.conn.compression.threshold = daemon.conn.compression.threshold;
     client.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->user};
     demo_must(np_client_new(&w->client, w->loop, &client, &failure), &failure);
     demo_must(np_client_connect_wait(w->client, &failure), &failure);
@@ -167,18 +172,20 @@ static void test_what_it_saves(void **state)
         wishes set;
         bool on;
     } cases[] = {
-        {{{none, none}, {none, none}, 1}, false}, {{{lz4, none}, {none, none}, 1}, false},
-        {{{lz4, none}, {zstd, none}, 1}, false},  {{{lz4, none}, {lz4, none}, 1}, true},
-        {{{zstd, lz4}, {lz4, zstd}, 1}, true},    {{{zstd, none}, {zstd, none}, 19}, true},
+        {{{none, none}, {none, none}, 1, 0}, false}, {{{lz4, none}, {none, none}, 1, 0}, false},
+        {{{lz4, none}, {zstd, none}, 1, 0}, false},  {{{lz4, none}, {lz4, none}, 1, 0}, true},
+        {{{zstd, lz4}, {lz4, zstd}, 1, 0}, true},    {{{zstd, none}, {zstd, none}, 19, 0}, true},
+        {{{lz4, none}, {lz4, none}, 1, 5000}, true},
     };
     (void)state;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         demo_handlers handlers;
         world w;
+        uint32_t threshold = cases[i].set.threshold;
         start(&w, &cases[i].set, &handlers);
         for (size_t len = 300; len <= LEN; len = len * 15 / 2) {
-            bool on = cases[i].on && len >= 512;
+            bool on = cases[i].on && len >= (threshold > 0 ? threshold : 512);
             uint64_t bytes = weigh(&w, text, len);
             assert_true(on ? bytes < 2 * len * 4 / 5 : bytes >= 2 * len);
             bytes = weigh(&w, noise, len);
@@ -188,13 +195,33 @@ static void test_what_it_saves(void **state)
     }
 }
 
+static void test_a_higher_level_saves_more(void **state)
+{
+    uint64_t bytes[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const wishes set = {{NP_COMPRESSION_ZSTD}, {NP_COMPRESSION_ZSTD}, i == 0 ? 1 : 19, 0};
+        demo_handlers handlers;
+        world w;
+        start(&w, &set, &handlers);
+        bytes[i] = weigh(&w, text, LEN);
+        end(&w);
+    }
+    assert_true(bytes[1] < bytes[0]);
+}
+
 /* Several connections of a loop share its contexts, also while one is being written to. */
 static void test_many_clients(void **state)
 {
-    static const wishes zstd = {
-        {NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE}, {NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE}, 3};
-    static const wishes none = {
-        {NP_COMPRESSION_NONE, NP_COMPRESSION_NONE}, {NP_COMPRESSION_NONE, NP_COMPRESSION_NONE}, 1};
+    static const wishes zstd = {{NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE},
+                                {NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE},
+                                3,
+                                0};
+    static const wishes none = {{NP_COMPRESSION_NONE, NP_COMPRESSION_NONE},
+                                {NP_COMPRESSION_NONE, NP_COMPRESSION_NONE},
+                                1,
+                                0};
     demo_handlers handlers[4];
     np_client *clients[4];
     side sides[4];
@@ -405,7 +432,7 @@ typedef struct attack {
 static void test_bombs(void **state)
 {
     static const wishes both = {
-        {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, 1};
+        {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, 1, 0};
     static const attack attacks[] = {
         {2, "\x28\xB5\x2F\xFD\x00\x38\x02\x00\x10\x00", 10,
          "zstd.content_size: malformed compressed data, rule: always declared at byte 14"},
@@ -455,7 +482,7 @@ static void test_bombs(void **state)
 static void test_bombs_in_fragments(void **state)
 {
     static const wishes both = {
-        {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, 1};
+        {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, {NP_COMPRESSION_ZSTD, NP_COMPRESSION_LZ4}, 1, 0};
     demo_handlers handlers;
     uint8_t hello[256];
     char told[300];
@@ -529,6 +556,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_it_saves),
+        cmocka_unit_test(test_a_higher_level_saves_more),
         cmocka_unit_test(test_many_clients),
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_bombs),
