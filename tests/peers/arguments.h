@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* How a program ends: what check.py looks at. */
-enum { TALK_WRONG = 1, TALK_USAGE = 2, TALK_REFUSED = 3, TALK_GONE = 4 };
+enum { TALK_WRONG = 1, TALK_USAGE = 2, TALK_REFUSED = 3, TALK_GONE = 4, TALK_TOLD = 5 };
 
 __attribute__((noreturn)) static inline void talk_end(int status, const char *what,
                                                       const char *where)

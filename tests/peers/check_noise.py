@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Our Noise machine and another implementation talk to each other, in both roles.
 
-    check_noise.py go|node BUILD_FOLDER OUR_PROGRAM
+    check_noise.py OUR_PROGRAM go|node BUILD_FOLDER
 
 Each talk is two programs, and this one in between, which may flip a bit. README.md tells what is
 said; each program compares all that it reads with what it should be, the handshake's hash too.
@@ -83,16 +83,16 @@ def run(talk: Talk, programs: list[list[str]], flip: tuple[int, int] = (-1, 0)) 
     return [end.finish() for end in ends]
 
 
-def refused_by(protocol: str, message: int) -> list[int]:
+def refused_by(protocol: str, message: int) -> list[set[int]]:
     """How both end where a message was changed: its reader refuses it, and the writer waits in vain.
 
     The first message of XX has nothing that is sealed: there the next message is refused."""
     if protocol == XX and message == 0:
         message = 1
-    ends = [GONE, GONE]
-    ends[1 - WRITERS[message]] = REFUSED
+    ends = [{GONE}, {GONE}]
+    ends[1 - WRITERS[message]] = {REFUSED}
     if message == len(WRITERS) - 1:
-        ends[WRITERS[message]] = FINE  # it had nothing to wait for
+        ends[WRITERS[message]] = {FINE}  # it had nothing to wait for
     return ends
 
 
@@ -105,7 +105,7 @@ def flips(protocol: str) -> list[tuple[int, int]]:
 
 def check(protocol: str, programs: list[list[str]], names: str, tally: Tally) -> None:
     for lengths in LENGTHS[protocol]:
-        tally.compare(f"{names} {protocol} {lengths}", [FINE, FINE],
+        tally.compare(f"{names} {protocol} {lengths}", [{FINE}, {FINE}],
                       run(Talk(protocol, lengths), programs))
     talk = Talk(protocol, (13, 100, 200))
     for flip in flips(protocol):
@@ -119,7 +119,7 @@ def check(protocol: str, programs: list[list[str]], names: str, tally: Tally) ->
 
 
 def main() -> int:
-    kind, build, ours = sys.argv[1], Path(sys.argv[2]).resolve(), sys.argv[3]
+    ours, kind, build = sys.argv[1], sys.argv[2], Path(sys.argv[3]).resolve()
     theirs = {"go": tools.go, "node": tools.node}[kind]("noise", build)
     tally = Tally()
     for protocol in PATTERNS[kind]:
