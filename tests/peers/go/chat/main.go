@@ -1,4 +1,4 @@
-// netproto by another hand: written from docs/wire-format.md and schema/base.np, on flynn/noise and
+// netproto by another hand: it follows docs/wire-format.md and schema/base.np, on flynn/noise and
 // golang.org/x/crypto. It speaks version 2 of examples/chat, in secure sessions only.
 //
 //	chat client|server ADDRESS SECRET PEER PSK DIGEST
