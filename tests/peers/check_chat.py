@@ -6,6 +6,7 @@
 Each talk is a server and a client, and this one in between, which may flip a bit of a frame.
 """
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -54,16 +55,15 @@ def read_fully(sock: socket.socket, length: int) -> bytes:
 def relay(source: socket.socket, target: socket.socket, flip: int, byte: int) -> None:
     """Hands on all frames, until one of the two has gone; in number `flip` a bit of `byte` changes."""
     number = 0
-    try:
+    with contextlib.suppress(OSError):  # the programs tell how they ended
         while head := read_fully(source, HEAD_LEN):
             payload = bytearray(read_fully(source, int.from_bytes(head[6:], "big")))
             if number == flip:
                 payload[byte] ^= 1
             number += 1
             target.sendall(head + payload)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass  # the programs tell how they ended
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)  # also when the source was reset: nobody waits in vain
 
 
 @dataclass(frozen=True)
