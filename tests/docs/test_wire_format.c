@@ -267,10 +267,9 @@ static void expect(const world *w, const char *name)
 
 /* Tests ------------------------------------------------------------------------------------ */
 
-/* A client of the library says what the page says. */
-static void test_hello_of_a_client(void **state)
+/* A client of the library begins as the page says. */
+static void compare_beginning(world *w, const np_security *security, const char *example_name)
 {
-    world *w = *state;
     char name[80];
     char address[96];
     struct sockaddr_un un;
@@ -280,7 +279,7 @@ static void test_hello_of_a_client(void **state)
     uint8_t frame[1024];
     int listener = -1;
 
-    options.security.plaintext = true;
+    options.security = *security;
     (void)snprintf(name, sizeof name, "%s-raw", w->name);
     (void)snprintf(address, sizeof address, "unix://@%s", name);
     listener = raw_socket(name, &un, &un_len);
@@ -293,9 +292,30 @@ static void test_hello_of_a_client(void **state)
     (void)close(w->fd);
     w->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     assert_true(w->fd >= 0);
-    compare("hello", frame, receive_frame(w, frame, sizeof frame));
+    compare(example_name, frame, receive_frame(w, frame, sizeof frame));
     np_client_free(client);
     (void)close(listener);
+}
+
+static void test_hello_of_a_client(void **state)
+{
+    np_security security = np_security_default();
+
+    security.plaintext = true;
+    compare_beginning(*state, &security, "hello");
+}
+
+static void test_init_of_a_client(void **state)
+{
+    np_security security = np_security_default();
+    np_keypair pair;
+
+    assert_int_equal(np_keypair_generate(&pair), NP_OK);
+    security.identity = &pair;
+    security.keys = pair.public_key;
+    security.key_count = 1;
+    compare_beginning(*state, &security, "secure-init");
+    np_keypair_wipe(&pair);
 }
 
 static void greet(const world *w)
@@ -393,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_hello_of_a_client, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_init_of_a_client, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_messages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_requests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fragments, set_up, tear_down),
