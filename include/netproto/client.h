@@ -43,7 +43,8 @@ typedef struct np_client_options {
     np_security security; /* no default: who is trusted, or plaintext; see security.h */
     np_conn_handlers handlers;
     np_conn_options conn;
-    uint32_t connect_timeout_ms; /* [10,000] for look-up and connection together */
+    uint32_t connect_timeout_ms; /* [10,000] for look-up and connection together; 0: what the
+                                  * system grants, which is minutes */
     /* [none] The connection ended before on_open. */
     void (*on_failed)(np_client *client, const np_failure *failure, void *user);
     /* [none] A step of an attempt is done, in the order above. It must not use the client. */

@@ -186,17 +186,26 @@ np_err np_client_connect(np_client *client)
     return NP_OK;
 }
 
-/* How long a _wait function waits at most: longer than all the deadlines that end it anyway. */
-static uint32_t patience_ms(uint64_t deadlines_ms)
+/* How long a _wait function waits at most: longer than all the deadlines that end it anyway. One
+ * that is switched off, 0, ends nothing, so there is no bound then. */
+static uint32_t patience_ms(const uint32_t *deadlines_ms, size_t count)
 {
-    uint64_t ms = deadlines_ms + WAIT_SLACK_MS;
+    uint64_t ms = WAIT_SLACK_MS;
 
+    for (size_t i = 0; i < count; i++) {
+        if (deadlines_ms[i] == 0) {
+            return UINT32_MAX;
+        }
+        ms += deadlines_ms[i];
+    }
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
 static np_err wait_for_open(np_client *client)
 {
     const np_session_options *session = &client->group.session;
+    const uint32_t deadlines_ms[] = {session->close_ms, session->hello_ms,
+                                     client->connect_timeout_ms};
     np_err err = NP_OK;
 
     if (np_client_conn(client) != NULL) {
@@ -204,7 +213,7 @@ static np_err wait_for_open(np_client *client)
     }
     if (!client->idle && client->settled) {
         /* The last connection is on its way out. */
-        err = np_loop_run_until(client->group.loop, &client->idle, patience_ms(session->close_ms));
+        err = np_loop_run_until(client->group.loop, &client->idle, patience_ms(deadlines_ms, 1));
     }
     if (err == NP_OK && client->idle) {
         err = np_client_connect(client);
@@ -213,9 +222,7 @@ static np_err wait_for_open(np_client *client)
         }
     }
     if (err == NP_OK) {
-        err = np_loop_run_until(client->group.loop, &client->settled,
-                                patience_ms((uint64_t)client->connect_timeout_ms +
-                                            session->hello_ms + session->close_ms));
+        err = np_loop_run_until(client->group.loop, &client->settled, patience_ms(deadlines_ms, 3));
     }
     if (err != NP_OK) {
         return np__failure_set(&client->failure, NP_STAGE_CONNECT, err, 0, client->text, NULL);
@@ -488,7 +495,7 @@ void np_client_close(np_client *client)
 
 np_err np_client_close_wait(np_client *client)
 {
-    uint32_t wait_ms = patience_ms(client->group.session.close_ms);
+    uint32_t wait_ms = patience_ms(&client->group.session.close_ms, 1);
     np_err err = NP_OK;
 
     if (must_not_wait(client, NP_STAGE_CLOSE,

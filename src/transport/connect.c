@@ -359,7 +359,9 @@ np_err np_connector_start(np_connector **out, np_loop *loop, const np_address *a
         free(c);
         return err;
     }
-    np_timer_start(loop, &c->deadline, timeout_ms);
+    if (timeout_ms > 0) {
+        np_timer_start(loop, &c->deadline, timeout_ms);
+    }
     if (c->single_len > 0) {
         next_attempt(c);
     }

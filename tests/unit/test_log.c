@@ -121,6 +121,33 @@ static void test_rate(void **state)
     assert_int_equal(c.suppressed, 0);
 }
 
+static void test_rate_options(void **state)
+{
+    catcher c = {0, 0, NULL};
+    np_log_sink sink = {catch, &c};
+    np_log_options options = np_log_options_default();
+    np_time now = {5000, 0};
+    np_log log;
+    (void)state;
+
+    options.rate_max = 7;
+    options.rate_window_ms = 300;
+    np_log_init(&log, &sink, &options);
+    for (int i = 0; i < 3000; i++) { /* ten windows */
+        np_log_write(&log, now, NP_LOG_WARN, "conn.refused", NULL, 0);
+        now.mono_ms++;
+    }
+    assert_int_equal(c.count, 70);
+
+    c.count = 0;
+    options.rate_max = 0; /* no bound */
+    np_log_init(&log, &sink, &options);
+    for (int i = 0; i < 3000; i++) {
+        np_log_write(&log, now, NP_LOG_WARN, "conn.refused", NULL, 0);
+    }
+    assert_int_equal(c.count, 3000);
+}
+
 static void test_levels(void **state)
 {
     catcher c = {0, 0, NULL};
@@ -232,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_escapes_are_cut),
         cmocka_unit_test(test_escapes_of_garbage),
         cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_rate_options),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_dates),
