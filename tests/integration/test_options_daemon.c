@@ -1,5 +1,5 @@
-/* What np_daemon_options and np_client_options grant beyond one connection: addresses, handlers of
- * the base protocol, who may wait to be accepted. */
+/* What the options of daemons, clients and loops grant beyond one connection: addresses, handlers
+ * of the base protocol, who may wait to be accepted, memory. */
 #include "support/option_world.h"
 
 #include <base_service.h>
@@ -45,6 +45,9 @@ static void test_every_address_is_listened_on(void **state)
         assert_non_null(np_daemon_address(w.daemon, count - 1));
         assert_null(np_daemon_address(w.daemon, count));
         for (size_t i = 0; i < 2; i++) {
+            if (i == 1 && i < count) {
+                assert_string_equal(np_daemon_address(w.daemon, i), addresses[i]);
+            }
             w.client_options.address = i < count ? np_daemon_address(w.daemon, i) : addresses[i];
             assert_int_equal(option_world_connect(&w), i < count ? NP_OK : NP_ERR_CONNECT);
             np_client_free(w.client);
@@ -151,12 +154,87 @@ static void test_backlog(void **state)
     }
 }
 
+/* Memory -------------------------------------------------------------------------------------- */
+
+#define MANY_BYTES ((size_t)4 << 20)
+
+static void start_with_memory(option_world *w, size_t memory_max)
+{
+    np_loop_options options = np_loop_options_default();
+
+    option_world_init(w);
+    np_loop_free(w->loop);
+    options.memory_max = memory_max;
+    demo_must(np_loop_new(&w->loop, &options), NULL);
+    w->daemon_options.conn.queue_max = 4 * MANY_BYTES;
+    w->daemon_options.conn.close_timeout_ms = 10; /* nobody hangs up */
+    option_world_listen(w);
+}
+
+/* What waits for peers that take nothing: a send that has no room says so. */
+static np_err send_to_the_deaf(size_t memory_max)
+{
+    uint8_t *data = calloc(1, MANY_BYTES);
+    demo_say say = {{data, MANY_BYTES}};
+    option_world w;
+    np_err err = NP_OK;
+    int fd = -1;
+
+    assert_non_null(data);
+    start_with_memory(&w, memory_max);
+    fd = option_world_raw(&w);
+    err = np_conn_send(w.server.conn, demo_message_say, &say, NULL);
+    (void)close(fd);
+    option_world_fini(&w);
+    free(data);
+    return err;
+}
+
+/* What comes in pieces that must be kept: who sends more than there is room for is turned out. */
+static np_err hear_much(size_t memory_max)
+{
+    uint8_t *frame = calloc(1, MANY_BYTES + 64);
+    uint8_t *data = calloc(1, MANY_BYTES);
+    size_t len = demo_raw_say(frame, MANY_BYTES + 64, data, MANY_BYTES);
+    option_world w;
+    np_err err = NP_OK;
+    int fd = -1;
+
+    start_with_memory(&w, memory_max);
+    fd = option_world_raw(&w);
+    for (size_t at = 0; at + 1 < len && !w.server.closed;) { /* all but the last byte */
+        ssize_t put = send(fd, frame + at, len - 1 - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        at += put > 0 ? (size_t)put : 0;
+        demo_rest(w.loop, 1);
+    }
+    demo_rest(w.loop, 50);
+    err = w.server.closed ? w.server.failure.err : NP_OK;
+    (void)close(fd);
+    option_world_fini(&w);
+    free(data);
+    free(frame);
+    return err;
+}
+
+static void test_memory_max(void **state)
+{
+    (void)state;
+    assert_int_equal(send_to_the_deaf(MANY_BYTES / 4), NP_ERR_LIMIT);
+    assert_int_equal(send_to_the_deaf(4 * MANY_BYTES), NP_OK);
+    assert_int_equal(send_to_the_deaf(0), NP_OK); /* no bound */
+    assert_int_equal(hear_much(MANY_BYTES / 4), NP_ERR_LIMIT);
+    assert_int_equal(hear_much(4 * MANY_BYTES), NP_OK);
+    assert_int_equal(hear_much(0), NP_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_address_is_listened_on),
         cmocka_unit_test(test_base_handlers),
         cmocka_unit_test(test_backlog),
+        cmocka_unit_test(test_memory_max),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
