@@ -76,8 +76,8 @@ endif()
 configure_package_config_file(cmake/netprotoConfig.cmake.in netprotoConfig.cmake
   INSTALL_DESTINATION "${netproto_package_dir}"
   PATH_VARS CMAKE_INSTALL_DATADIR)
-# Below 1.0 a minor version may break its users.
-write_basic_package_version_file(netprotoConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+write_basic_package_version_file(netprotoConfigVersion.cmake
+  COMPATIBILITY ${netproto_compatibility})
 install(FILES
     "${PROJECT_BINARY_DIR}/netprotoConfig.cmake"
     "${PROJECT_BINARY_DIR}/netprotoConfigVersion.cmake"

@@ -12,7 +12,20 @@
 #
 # Visibility is hidden. What another library calls is marked NP_API or, in a private header of src/,
 # stands between `#pragma GCC visibility push(default)` and `pop`. An "undefined reference" when a
-# shared library is linked means that this is missing.
+# shared library is linked means that this is missing; the test abi.libraries finds what is exported
+# and no other library calls.
+
+# Which versions go together: read by Install.cmake for the CMake package, so that it takes the same
+# ones as the system, by the SONAME. Below 1.0 a minor version may break its users, from then on only
+# a major one.
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(netproto_soversion "0.${PROJECT_VERSION_MINOR}")
+  set(netproto_compatibility SameMinorVersion)
+else()
+  set(netproto_soversion "${PROJECT_VERSION_MAJOR}")
+  set(netproto_compatibility SameMajorVersion)
+endif()
+
 # The base protocol's header is generated, and users include it as <netproto/base.h>: here, too.
 set(netproto_link_dir "${PROJECT_BINARY_DIR}/include")
 file(MAKE_DIRECTORY "${netproto_link_dir}/netproto")
@@ -61,7 +74,7 @@ function(netproto_library short)
       OUTPUT_NAME ${name}
       EXPORT_NAME ${short}${suffix}
       VERSION ${PROJECT_VERSION}
-      SOVERSION ${PROJECT_VERSION_MAJOR})
+      SOVERSION ${netproto_soversion})
   endforeach()
 
   set(netproto_libraries ${netproto_libraries} ${short} PARENT_SCOPE)

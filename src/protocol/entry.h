@@ -17,9 +17,6 @@
 
 #include "core/framing.h"
 
-/* The runtime library calls these too, so they are exported, though no user includes this. */
-#pragma GCC visibility push(default)
-
 #define NP_ENTRY_HEADER_LEN 6
 #define NP_ENTRY_HEAD_MAX (NP_ENTRY_HEADER_LEN + NP_FRAMING_STREAM_LEN)
 #define NP_ENTRY_CLOSE_LEN 2 /* bytes of a close's body: its code, u16 LE */
@@ -53,7 +50,5 @@ uint8_t *np_entry_put(uint8_t *p, const np_entry *entry);
 /* An entry for a body of body_len bytes; stream 0 with NP_FRAMING_NO_STREAM. */
 np_entry np_entry_make(np_entry_type type, uint8_t kind, uint32_t stream, size_t body_len,
                        bool more);
-
-#pragma GCC visibility pop
 
 #endif

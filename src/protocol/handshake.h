@@ -32,9 +32,6 @@
 #include "protocol/noise.h"
 #include "protocol/record.h"
 
-/* The runtime library calls these too, so they are exported, though no user includes this. */
-#pragma GCC visibility push(default)
-
 /* Bytes of the greatest message: id, pattern, length, Noise message. */
 #define NP_HANDSHAKE_MESSAGE_MAX (4u + 1u + 8u + NP_NOISE_MESSAGE_MAX)
 
@@ -113,7 +110,5 @@ NP_MUST_CHECK np_err np_handshake_read_confirm(np_handshake *h, np_bytes rest, c
  * for what was chosen and the peer's key. Errors: NP_ERR_STATE. */
 NP_MUST_CHECK np_err np_handshake_finish(np_handshake *h, np_time now, np_record_side *sends,
                                          np_record_side *receives);
-
-#pragma GCC visibility pop
 
 #endif

@@ -23,9 +23,6 @@
 
 #include "util/crypto.h"
 
-/* The runtime library calls these too, so they are exported, though no user includes this. */
-#pragma GCC visibility push(default)
-
 typedef enum np_noise_pattern {
     NP_NOISE_XX = 0,    /* the numbers are SecureHandshakeInit's */
     NP_NOISE_XXPSK3 = 1 /* with a pre-shared key of 32 random bytes */
@@ -92,7 +89,5 @@ NP_MUST_CHECK np_err np_noise_split(const np_noise *noise,
 
 /* Wipes everything. */
 void np_noise_fini(np_noise *noise);
-
-#pragma GCC visibility pop
 
 #endif

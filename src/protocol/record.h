@@ -23,9 +23,6 @@
 #include "core/framing.h"
 #include "util/crypto.h"
 
-/* The runtime library calls these too, so they are exported, though no user includes this. */
-#pragma GCC visibility push(default)
-
 /* Greatest plain text of a record, and greatest payload of its frame. */
 #define NP_RECORD_PLAIN_MAX (65u * 1024)
 #define NP_RECORD_PAYLOAD_MAX (NP_RECORD_PLAIN_MAX + NP_CRYPTO_TAG_LEN)
@@ -88,7 +85,5 @@ void np_record_next_epoch(np_record_side *side, uint64_t now_ms);
 
 /* The receiver's: after that record was opened. Errors: NP_ERR_LIMIT, they come in a flood. */
 NP_MUST_CHECK np_err np_record_take_update(np_record_side *side, uint64_t now_ms);
-
-#pragma GCC visibility pop
 
 #endif

@@ -60,7 +60,8 @@
 #include "util/crypto.h"
 #include "util/pool.h"
 
-/* The runtime library calls these too, so they are exported, though no user includes this. */
+/* The runtime library calls these too, so they are exported, though no user includes this; but for
+ * those that it does not call. */
 #pragma GCC visibility push(default)
 
 typedef enum np_session_role {
@@ -83,7 +84,7 @@ typedef enum np_session_stage {
 } np_session_stage;
 
 /* One word, e.g. "frame". Static. */
-const char *np_session_stage_name(np_session_stage stage);
+NP_HIDDEN const char *np_session_stage_name(np_session_stage stage);
 
 /* What makes sessions secure. */
 typedef struct np_session_security {
@@ -384,8 +385,9 @@ NP_MUST_CHECK np_err np_session_send(np_session *s, const np_message *message, c
 
 /* The same for a payload that is encoded already, from its u32 id on, at the version agreed on. It
  * is copied, not checked; the peer will. */
-NP_MUST_CHECK np_err np_session_send_encoded(np_session *s, const np_message *message,
-                                             const uint8_t *payload, size_t len, np_fault *fault);
+NP_HIDDEN NP_MUST_CHECK np_err np_session_send_encoded(np_session *s, const np_message *message,
+                                                       const uint8_t *payload, size_t len,
+                                                       np_fault *fault);
 
 /* A request. deadline_ms: absolute, in mono_ms, or NP_TIME_NEVER. On NP_OK *stream (may be NULL)
  * names the call, never 0, and exactly one RESPONSE or FAILURE with `user` will come, unless
@@ -393,22 +395,23 @@ NP_MUST_CHECK np_err np_session_send_encoded(np_session *s, const np_message *me
 NP_MUST_CHECK np_err np_session_request(np_session *s, const np_message *message, const void *value,
                                         uint64_t deadline_ms, void *user, uint32_t *stream,
                                         np_fault *fault);
-NP_MUST_CHECK np_err np_session_request_encoded(np_session *s, const np_message *message,
-                                                const uint8_t *payload, size_t len,
-                                                uint64_t deadline_ms, void *user, uint32_t *stream,
-                                                np_fault *fault);
+NP_HIDDEN NP_MUST_CHECK np_err np_session_request_encoded(np_session *s, const np_message *message,
+                                                          const uint8_t *payload, size_t len,
+                                                          uint64_t deadline_ms, void *user,
+                                                          uint32_t *stream, np_fault *fault);
 
 /* Gives a call up: no event will come, and the peer is told if there is room to. Does nothing if
  * there is no such call. */
-void np_session_cancel(np_session *s, uint32_t stream);
+NP_HIDDEN void np_session_cancel(np_session *s, uint32_t stream);
 
 /* Answers a request of the peer's; `answer` is the C struct of its reply. NP_ERR_FULL and the
  * codec's errors leave the request open. While less than half of the queue's bound is free no new
  * request is delivered, so an answer of up to half the bound to one just delivered has room. */
 NP_MUST_CHECK np_err np_session_reply(np_session *s, uint32_t stream, const void *answer,
                                       np_fault *fault);
-NP_MUST_CHECK np_err np_session_reply_encoded(np_session *s, uint32_t stream,
-                                              const uint8_t *payload, size_t len, np_fault *fault);
+NP_HIDDEN NP_MUST_CHECK np_err np_session_reply_encoded(np_session *s, uint32_t stream,
+                                                        const uint8_t *payload, size_t len,
+                                                        np_fault *fault);
 
 /* Answers it with a failure. reason: a number of base.Reason; text: at most 256 bytes of UTF-8,
  * longer text is cut at a character. Errors also NP_ERR_VARIANT (unknown reason), NP_ERR_UTF8. */

@@ -7,6 +7,8 @@
  * Keys: what holds one is wiped by who made it, with np_crypto_wipe. No function keeps a copy.
  * Randomness: injected (np_rng); nothing here draws any.
  * Threads: pure; any thread.
+ *
+ * NP_API: the runtime library calls these too, though no user includes this.
  */
 #ifndef NP_UTIL_CRYPTO_H
 #define NP_UTIL_CRYPTO_H
@@ -15,9 +17,6 @@
 #include <netproto/key.h>
 #include <netproto/rng.h>
 #include <netproto/types.h>
-
-/* The runtime library calls these too, so they are exported, though no user includes this. */
-#pragma GCC visibility push(default)
 
 #define NP_CRYPTO_KEY_LEN NP_KEY_LEN /* of every key, public or secret */
 #define NP_CRYPTO_HASH_LEN 32        /* of SHA-256 and HMAC-SHA-256 */
@@ -69,11 +68,9 @@ NP_MUST_CHECK np_err np_crypto_open(uint8_t *out, const uint8_t *in, size_t len,
                                     const uint8_t key[NP_CRYPTO_KEY_LEN]);
 
 /* Whether two secrets are equal, in time that does not depend on where they differ. */
-bool np_crypto_equal(const void *a, const void *b, size_t len);
+NP_API bool np_crypto_equal(const void *a, const void *b, size_t len);
 
 /* Overwrites what was secret; never optimized away. */
-void np_crypto_wipe(void *secret, size_t len);
-
-#pragma GCC visibility pop
+NP_API void np_crypto_wipe(void *secret, size_t len);
 
 #endif

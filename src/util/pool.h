@@ -10,14 +10,13 @@
  * Ownership: the struct is the caller's storage (one per loop). A block belongs to who took it,
  * until it is given back; all must be back before np_pool_fini.
  * Threads: one.
+ *
+ * NP_API: the runtime library calls these too, though no user includes this.
  */
 #ifndef NP_UTIL_POOL_H
 #define NP_UTIL_POOL_H
 
 #include <netproto/error.h>
-
-/* The runtime library calls these too, so they are exported, though no user includes this. */
-#pragma GCC visibility push(default)
 
 /* The classes: powers of two from 512 bytes, and one that holds any fragment's frame or any
  * record of a secure session whole (at most 66,586 bytes). */
@@ -30,7 +29,7 @@ typedef struct np_pool_options {
     size_t live_max;  /* bytes out at once, all users together; default 0: no bound */
 } np_pool_options;
 
-np_pool_options np_pool_options_default(void);
+NP_API np_pool_options np_pool_options_default(void);
 
 typedef struct np_pool {
     void *spare[NP_POOL_CLASSES]; /* unused blocks, linked through their first bytes */
@@ -48,10 +47,10 @@ typedef struct np_buf {
 } np_buf;
 
 /* options: NULL for the defaults. Allocates nothing. */
-void np_pool_init(np_pool *pool, const np_pool_options *options);
+NP_API void np_pool_init(np_pool *pool, const np_pool_options *options);
 
 /* Frees the blocks kept. All blocks must be back. */
-void np_pool_fini(np_pool *pool);
+NP_API void np_pool_fini(np_pool *pool);
 
 /* Frees the blocks kept, e.g. when the machine is short of memory; the pool lives on. */
 void np_pool_trim(np_pool *pool);
@@ -76,7 +75,5 @@ static inline size_t np_buf_room(const np_buf *buf)
 {
     return (size_t)(buf->cap - buf->len);
 }
-
-#pragma GCC visibility pop
 
 #endif
