@@ -229,7 +229,7 @@ static void test_messages_of_a_post(void **state)
 /* More than one block of the queue holds still is one call. */
 static void test_many_blocks(void **state)
 {
-    static uint8_t data[2000];
+    static uint8_t data[700];
     demo_say say = {{data, sizeof data}};
     world w;
     size_t writes = 0;
