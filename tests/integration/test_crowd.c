@@ -243,6 +243,7 @@ static void start_daemon(void)
     options.connections_per_source_max = 0;
     options.half_open_per_source_max = 0;
     options.handshake_rate_per_source_max = 0;
+    options.handshake_rate_max = 0;
     demo_must(np_loop_new(&loop, &loop_options), NULL);
     demo_must(np_daemon_start(&daemon_, loop, &options, &failure), &failure);
 }
