@@ -81,24 +81,24 @@ int option_world_raw(option_world *w)
     return fd;
 }
 
-uint32_t option_world_until_readable(option_world *w, int fd, uint32_t limit_ms)
+bool option_world_until_readable(option_world *w, int fd, uint32_t limit_ms)
 {
     struct pollfd readable = {.fd = fd, .events = POLLIN};
-    uint64_t since = np_loop_now(w->loop).mono_ms;
-    uint64_t took = 0;
+    uint64_t until = np_loop_now(w->loop).mono_ms + limit_ms;
 
-    while (took < limit_ms && poll(&readable, 1, 0) == 0) {
+    while (np_loop_now(w->loop).mono_ms < until) {
+        if (poll(&readable, 1, 0) == 1) {
+            return true;
+        }
         demo_rest(w->loop, 1);
-        took = np_loop_now(w->loop).mono_ms - since;
     }
-    return (uint32_t)took;
+    return false;
 }
 
-uint32_t option_world_until(option_world *w, const bool *done, uint32_t limit_ms)
+bool option_world_until(option_world *w, const bool *done, uint32_t limit_ms)
 {
-    uint64_t since = np_loop_now(w->loop).mono_ms;
     np_err err = np_loop_run_until(w->loop, done, limit_ms);
 
     assert_true(err == NP_OK || err == NP_ERR_DEADLINE);
-    return (uint32_t)(np_loop_now(w->loop).mono_ms - since);
+    return err == NP_OK;
 }

@@ -36,11 +36,10 @@ void option_world_fini(option_world *w);
 /* A raw connection to the daemon that has said hello and taken the answer. */
 int option_world_raw(option_world *w);
 
-/* Runs the loop until there is something to read from fd, or for limit_ms; returns how long it
- * took. */
-uint32_t option_world_until_readable(option_world *w, int fd, uint32_t limit_ms);
+/* Runs the loop until there is something to read from fd; false after limit_ms. */
+bool option_world_until_readable(option_world *w, int fd, uint32_t limit_ms);
 
-/* Runs the loop until *done, or for limit_ms; returns how long it took. */
-uint32_t option_world_until(option_world *w, const bool *done, uint32_t limit_ms);
+/* Runs the loop until *done; false after limit_ms. */
+bool option_world_until(option_world *w, const bool *done, uint32_t limit_ms);
 
 #endif
