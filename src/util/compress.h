@@ -20,15 +20,14 @@
  * one does not refer to, so no message's length tells about another's content.
  *
  * Threads: one for each np_compress.
+ *
+ * NP_API: the runtime library calls these too, though no user includes this.
  */
 #ifndef NP_UTIL_COMPRESS_H
 #define NP_UTIL_COMPRESS_H
 
 #include <netproto/compression.h>
 #include <netproto/error.h>
-
-/* The runtime library calls these too, so they are exported, though no user includes this. */
-#pragma GCC visibility push(default)
 
 /* Greatest original that np_compress_pack takes. */
 #define NP_COMPRESS_PACK_MAX ((size_t)64 * 1024)
@@ -50,10 +49,10 @@ typedef struct np_compress {
 } np_compress;
 
 /* Allocates nothing. */
-void np_compress_init(np_compress *c);
+NP_API void np_compress_init(np_compress *c);
 
 /* Frees the contexts. */
-void np_compress_fini(np_compress *c);
+NP_API void np_compress_fini(np_compress *c);
 
 /* Compresses 1 to NP_COMPRESS_PACK_MAX bytes to `out`, which has room for as many. level: zstd's, 1
  * to NP_COMPRESSION_LEVEL_MAX. Returns the compressed size, or 0 where it does not pay, or there is
@@ -75,7 +74,5 @@ NP_MUST_CHECK np_err np_compress_check(np_compression kind, const uint8_t *data,
  */
 NP_MUST_CHECK np_err np_compress_unpack(np_compress *c, np_compression kind, const uint8_t *data,
                                         size_t len, uint8_t *out, size_t size, np_fault *fault);
-
-#pragma GCC visibility pop
 
 #endif

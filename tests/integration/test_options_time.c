@@ -119,6 +119,25 @@ static bool wait_close(option_world *w, uint32_t limit_ms)
     return came;
 }
 
+static void set_fail(option_world *w, uint32_t ms)
+{
+    w->daemon_options.conn.fail_timeout_ms = ms;
+}
+
+/* A peer that made a mistake, and stays on. */
+static bool wait_fail(option_world *w, uint32_t limit_ms)
+{
+    bool came = false;
+    int fd = -1;
+
+    option_world_listen(w);
+    fd = option_world_raw(w);
+    assert_int_equal(send(fd, "GET / HTTP/1.1", 14, MSG_NOSIGNAL), 14);
+    came = option_world_until(w, &w->server.closed, limit_ms);
+    (void)close(fd);
+    return came;
+}
+
 /* Silence ------------------------------------------------------------------------------------- */
 
 static void set_idle(option_world *w, uint32_t ms)
@@ -251,6 +270,7 @@ static const option_row rows[] = {
     {"frame_timeout_ms", set_frame, wait_frame},
     {"stall_timeout_ms", set_stall, wait_stall},
     {"close_timeout_ms", set_close, wait_close},
+    {"fail_timeout_ms", set_fail, wait_fail},
     {"idle_timeout_ms: the question", set_idle, wait_ping},
     {"idle_timeout_ms: the end", set_half_idle, wait_silence},
     {"call_timeout_ms", set_call, wait_call},
