@@ -20,6 +20,7 @@
  * one does not refer to, so no message's length tells about another's content.
  *
  * Threads: one for each np_compress.
+ *
  * NP_API: the runtime library calls these too, though no user includes this.
  */
 #ifndef NP_UTIL_COMPRESS_H

@@ -124,7 +124,7 @@ static void set_fail(option_world *w, uint32_t ms)
     w->daemon_options.conn.fail_timeout_ms = ms;
 }
 
-/* A peer that says something wrong, and then does not go. */
+/* A peer that made a mistake, and stays on. */
 static bool wait_fail(option_world *w, uint32_t limit_ms)
 {
     bool came = false;
@@ -132,9 +132,8 @@ static bool wait_fail(option_world *w, uint32_t limit_ms)
 
     option_world_listen(w);
     fd = option_world_raw(w);
-    assert_int_equal(send(fd, "no frame begins so", 18, MSG_NOSIGNAL), 18);
+    assert_int_equal(send(fd, "GET / HTTP/1.1", 14, MSG_NOSIGNAL), 14);
     came = option_world_until(w, &w->server.closed, limit_ms);
-    assert_int_equal(w->server.failure.stage, w->server.closed ? NP_STAGE_FRAME : NP_STAGE_NONE);
     (void)close(fd);
     return came;
 }
