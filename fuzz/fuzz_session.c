@@ -10,7 +10,7 @@
 
 #include <base.h>
 
-#include "protocol/session.h"
+#include "protocol/session_private.h"
 #include "support/demo_protocol.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -226,7 +226,7 @@ static void choose_compression(run *r, uint8_t mode)
     };
 
     r->options.compression = &compression;
-    r->s.compression = (mode >> 3 & 3) % 3;
+    np__session_set_compression(&r->s, (np_compression)((mode >> 3 & 3) % 3));
 }
 
 static uint64_t play(const uint8_t *data, size_t size, size_t piece, uint8_t mode)

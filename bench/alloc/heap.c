@@ -9,6 +9,9 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+/* Shared libraries find them here, too, or libev's memory would not be counted. */
+#pragma GCC visibility push(default)
+
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
@@ -82,3 +85,5 @@ void free(void *block)
     live -= malloc_usable_size(block);
     __libc_free(block);
 }
+
+#pragma GCC visibility pop

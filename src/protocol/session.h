@@ -241,16 +241,17 @@ typedef struct np_session {
         uint16_t detours;
     };
 
-    bool in_carry : 1;     /* the window lies in carry */
-    bool whole_more : 1;   /* another frame follows the current one */
-    bool body_more : 1;    /* it is not the last piece */
-    bool closed_due : 1;   /* the event CLOSED is still to come */
-    bool peer_ended : 1;   /* its Disconnect or the end of its bytes was seen */
-    bool eof : 1;          /* the end of its bytes */
-    bool by_peer : 1;      /* of the cause */
-    bool pinged : 1;       /* idle_ms has passed once */
-    bool close_queued : 1; /* the last entry of our direction */
-    uint8_t compression;   /* np_compression agreed on */
+    bool in_carry : 1;       /* the window lies in carry */
+    bool whole_more : 1;     /* another frame follows the current one */
+    bool body_more : 1;      /* it is not the last piece */
+    bool closed_due : 1;     /* the event CLOSED is still to come */
+    bool peer_ended : 1;     /* its Disconnect or the end of its bytes was seen */
+    bool eof : 1;            /* the end of its bytes */
+    bool by_peer : 1;        /* of the cause */
+    bool pinged : 1;         /* idle_ms has passed once */
+    bool close_queued : 1;   /* the last entry of our direction */
+    uint8_t compression : 2; /* np_compression agreed on */
+    uint16_t version;        /* agreed on; 0 before */
 
     uint32_t body_stream; /* of the current piece; where body_given, of the last event */
     uint32_t body_left;   /* bytes that the current frame still brings */
@@ -266,7 +267,6 @@ typedef struct np_session {
     np_session_end *end;       /* the cause in detail; NULL before, or without memory */
     np_session_secure *secure; /* NULL: plain */
     int conversation_place;
-    uint32_t version;     /* agreed on; 0 before */
     uint32_t next_stream; /* of ours */
 } np_session;
 

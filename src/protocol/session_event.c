@@ -134,8 +134,8 @@ static np__session_step np_session_failed(np_session *s, np_err err, np_session_
 np__session_step np__session_opened(np_session *s, uint32_t version, uint8_t compression,
                                     np_session_event *event)
 {
-    s->version = version;
-    s->compression = compression;
+    s->version = (uint16_t)version; /* a schema's is no larger */
+    np__session_set_compression(s, (np_compression)compression);
     s->phase = NP_PHASE_OPEN;
     s->phase_deadline = NP_TIME_NEVER;
     np__session_converse_start(s);

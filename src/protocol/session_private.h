@@ -72,6 +72,12 @@ typedef enum np__secure_step {
     NP_SECURE_KEYED     /* there are keys: everything is a record */
 } np__secure_step;
 
+/* It is a bit-field, which takes constants without a warning only. */
+static inline void np__session_set_compression(np_session *s, np_compression kind)
+{
+    s->compression = kind == NP_COMPRESSION_LZ4 ? 1 : kind == NP_COMPRESSION_ZSTD ? 2 : 0;
+}
+
 /* Whether what is being taken came in the clear on a session that is to be secure: nobody vouches
  * for it. */
 static inline bool np__session_is_unverified(const np_session *s)

@@ -244,6 +244,7 @@ static void release(np_link *link)
     free(conn);
 }
 
+/* Of all groups; but for the loop. */
 static const np_link_ops link_ops = {
     .on_event = on_event,
     .on_drained = on_drained,
@@ -282,6 +283,8 @@ np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
     }
     memset(group, 0, sizeof *group);
     group->loop = loop;
+    group->link_ops = link_ops;
+    group->link_ops.loop = loop;
     group->service = *service;
     group->base = *base;
     group->handlers = *handlers;
@@ -432,7 +435,7 @@ np_err np__conn_new(np_conn **out, np_group *group, const np_stream *stream, np_
         free(conn);
         return NP_ERR_MEMORY;
     }
-    err = np_link_start(&conn->link, group->loop, &link_ops, stream, &group->session, role);
+    err = np_link_start(&conn->link, &group->link_ops, stream, &group->session, role);
     if (err != NP_OK) {
         np__loop_unregister(group->loop, conn->id);
         free(conn);

@@ -42,6 +42,7 @@ typedef struct np_told {
 typedef struct np_group np_group;
 struct np_group {
     np_loop *loop;
+    np_link_ops link_ops;
     np_client *client; /* NULL: a daemon's */
     np_service service;
     np_service base;

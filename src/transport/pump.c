@@ -11,7 +11,7 @@
 
 static np_time now_of(const np_link *link)
 {
-    return np_loop_now(link->loop);
+    return np_loop_now(link->ops->loop);
 }
 
 static np_err io_error(int os_error)
@@ -55,7 +55,7 @@ static void read_some(np_link *link)
     case NP_WANT_NOTHING:
         return;
     case NP_WANT_SHARED:
-        place = np__loop_buffer(link->loop);
+        place = np__loop_buffer(link->ops->loop);
         len = NP_LOOP_BUFFER_LEN;
         break;
     case NP_WANT_PLACE:
@@ -231,15 +231,15 @@ static void watch(np_link *link, unsigned events)
     if (link->stream.ops->watch != NULL) {
         link->stream.ops->watch(&link->stream, &link->watch, events);
     } else {
-        np__watch_set(link->loop, &link->watch, events);
+        np__watch_set(link->ops->loop, &link->watch, events);
     }
 }
 
 static void finish(np_link *link)
 {
     watch(link, NP_WATCH_NONE);
-    np_timer_stop(link->loop, &link->timer);
-    np__task_cancel(link->loop, &link->task);
+    np_timer_stop(link->ops->loop, &link->timer);
+    np__task_cancel(link->ops->loop, &link->task);
     link->stream.ops->close(&link->stream, link->aborted);
     np_session_fini(&link->session);
     link->ops->release(link);
@@ -269,10 +269,10 @@ static void settle(np_link *link)
     more = np_session_pending(&link->session) || link->abort_due;
     wants = !link->eof && np_session_want(&link->session, &place, &len) != NP_WANT_NOTHING;
     if (more || (wants && stream_pending(link))) {
-        np__loop_defer(link->loop, &link->task);
+        np__loop_defer(link->ops->loop, &link->task);
     } else if (!link->blocked && (np_session_queued(&link->session) > 0 ||
                                   (!link->shut && np_session_output_ended(&link->session)))) {
-        np__loop_flush(link->loop, &link->task);
+        np__loop_flush(link->ops->loop, &link->task);
         return; /* it is settled after that, before the loop waits for anything */
     }
     /* While undrained input waits for the next turn the watch stays as it is: changing it back and
@@ -288,7 +288,7 @@ static void settle(np_link *link)
     /* A timer that fires too early finds that out; moving it for every message would cost more. */
     if (deadline != NP_TIME_NEVER &&
         (!np_timer_active(&link->timer) || deadline < link->timer.at_ms)) {
-        np_timer_start_at(link->loop, &link->timer, deadline);
+        np_timer_start_at(link->ops->loop, &link->timer, deadline);
     }
 }
 
@@ -341,17 +341,17 @@ static void on_task(np_loop *loop, np_task *task)
     settle(link);
 }
 
-np_err np_link_start(np_link *link, np_loop *loop, const np_link_ops *ops, const np_stream *stream,
+np_err np_link_start(np_link *link, const np_link_ops *ops, const np_stream *stream,
                      const np_session_options *options, np_session_role role)
 {
     np_err err = NP_OK;
 
     memset(link, 0, sizeof *link);
-    err = np_session_init(&link->session, options, np__loop_pool(loop), role, np_loop_now(loop));
+    err = np_session_init(&link->session, options, np__loop_pool(ops->loop), role,
+                          np_loop_now(ops->loop));
     if (err != NP_OK) {
         return err;
     }
-    link->loop = loop;
     link->ops = ops;
     link->stream = *stream;
     np__watch_init(&link->watch, stream->fd, on_io);
@@ -364,7 +364,7 @@ np_err np_link_start(np_link *link, np_loop *loop, const np_link_ops *ops, const
 void np_link_touch(np_link *link)
 {
     if (!link->in_turn) {
-        np__loop_flush(link->loop, &link->task);
+        np__loop_flush(link->ops->loop, &link->task);
     }
 }
 
@@ -384,7 +384,7 @@ void np_link_abort(np_link *link)
 {
     link->abort_due = true;
     if (!link->in_turn) {
-        np__loop_defer(link->loop, &link->task);
+        np__loop_defer(link->ops->loop, &link->task);
     }
 }
 
@@ -404,6 +404,6 @@ void np_link_hold(np_link *link, bool on)
     hold(link, link->held_back, on);
     if (!link->in_turn) {
         /* Not settled here: letting go may make input pending, which is a task's work. */
-        np__loop_defer(link->loop, &link->task);
+        np__loop_defer(link->ops->loop, &link->task);
     }
 }

@@ -28,8 +28,10 @@
 
 typedef struct np_link np_link;
 
-/* What the owner is told. Inside these it may send, close and abort; on any link. */
+/* What all links of an owner share: their loop, and what the owner is told. Inside these it may
+ * send, close and abort; on any link. Must outlive the links. */
 typedef struct np_link_ops {
+    np_loop *loop;
     void (*on_event)(np_link *link, const np_session_event *event);  /* any but CLOSED */
     void (*on_drained)(np_link *link);                               /* bytes were written */
     void (*on_closed)(np_link *link, const np_session_event *event); /* the last event */
@@ -43,7 +45,6 @@ struct np_link {
     np_timer timer;
     np_task task;
     np_stream stream;
-    np_loop *loop;
     const np_link_ops *ops;
     uint32_t replies;      /* bytes queued by the link's own events and not written, at most */
     int16_t os_error;      /* of the read or write that ended it, or 0 */
@@ -64,9 +65,8 @@ struct np_link {
 
 /* Takes over a connected stream. Errors: those of np_session_init; the stream is still the
  * caller's then. */
-NP_MUST_CHECK np_err np_link_start(np_link *link, np_loop *loop, const np_link_ops *ops,
-                                   const np_stream *stream, const np_session_options *options,
-                                   np_session_role role);
+NP_MUST_CHECK np_err np_link_start(np_link *link, const np_link_ops *ops, const np_stream *stream,
+                                   const np_session_options *options, np_session_role role);
 
 /* After anything was done to the session: has the end of this turn see to output and deadline. */
 void np_link_touch(np_link *link);
