@@ -290,6 +290,7 @@ static tool_exit run_bench(bench *b, const base_handlers *handlers)
         return code;
     }
     for (uint64_t i = 0; i < o->connections && code == EXIT_CODE_OK; i++) {
+        b->dial.patient = i > 0; /* servers bound how fast one address may begin handshakes */
         code = connect_lane(b, i, handlers);
     }
     if (code == EXIT_CODE_OK) {

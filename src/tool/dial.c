@@ -7,6 +7,9 @@
 /* The library's deadlines tell more about their stage than ours, so they come a bit earlier. */
 #define SLACK_MS 20u
 
+/* Until a busy server is asked again. */
+#define BUSY_PAUSE_MS 50u
+
 /* How long the peer has to take our last words once the run has failed anyway. */
 #define LAST_WORDS_MS 200u
 
@@ -158,6 +161,31 @@ static void advise(const tool_dial *d, const np_failure *failure)
     }
 }
 
+/* Whether to ask a busy server once more, after a moment. */
+static bool try_later(tool_dial *d)
+{
+    const bool never = false;
+
+    if (d->patient && d->err == NP_ERR_BUSY) {
+        (void)!np_loop_run_until(d->loop, &never, BUSY_PAUSE_MS);
+        return !d->late;
+    }
+    return false;
+}
+
+/* Says why an attempt failed. */
+static tool_exit complain(const tool_dial *d, const np_failure *failure)
+{
+    tool_exit code;
+
+    if (d->late && d->err != NP_ERR_BUSY) {
+        return late_at(d);
+    }
+    code = tool_failed(failure);
+    advise(d, failure);
+    return code;
+}
+
 tool_exit tool_dial_connect(tool_dial *d, np_client **client, const np_client_options *options)
 {
     np_failure failure = {.stage = NP_STAGE_NONE};
@@ -166,10 +194,11 @@ tool_exit tool_dial_connect(tool_dial *d, np_client **client, const np_client_op
     while ((d->err = try_once(d, client, options, &failure)) != NP_OK) {
         np_client_free(*client);
         *client = NULL;
+        if (try_later(d)) {
+            continue;
+        }
         if (!tool_trust_refused(&d->trust)) {
-            code = d->late ? late_at(d) : tool_failed(&failure);
-            advise(d, &failure);
-            return code;
+            return complain(d, &failure);
         }
         tool_dial_rest(d); /* a person takes longer than a deadline */
         code = tool_trust_decide(&d->trust);

@@ -36,7 +36,8 @@ typedef struct tool_dial {
     np_timer timer;
     uint64_t until_ns; /* the deadline; UINT64_MAX while it rests */
     bool late;
-    np_err err; /* of the last attempt */
+    bool patient; /* a server that says it is busy is asked again, within the deadline */
+    np_err err;   /* of the last attempt */
     tool_moments moments;
 } tool_dial;
 

@@ -140,6 +140,18 @@ static void test_all_commands(void **state)
     }
 }
 
+/* A server bounds how many handshakes one address may begin at once; bench waits for its turn. */
+static void test_bench_of_many(void **state)
+{
+    (void)state;
+    pid_t pid = SERVE("--anyone", place(0));
+    const tool_result *r =
+        RUN("bench", "-c", "500", "-n", "1", "-t", "60000", "--peer", server_key, address);
+    expect(r, 0, NULL);
+    assert_memory_equal(r->out, "500 connections,", 16);
+    stop(pid);
+}
+
 /* Each side by files that are named, without any default one. */
 static void test_named_files(void **state)
 {
@@ -564,6 +576,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_commands),
+        cmocka_unit_test(test_bench_of_many),
         cmocka_unit_test(test_named_files),
         cmocka_unit_test(test_plugin),
         cmocka_unit_test(test_handshake),
