@@ -296,13 +296,75 @@ static void test_bodies_max(void **state)
     }
 }
 
+/* Compression --------------------------------------------------------------------------------- */
+
+#define TEXT_LEN 20000
+
+/* Text of a kind: its words repeat, in an order that does not. */
+static const uint8_t *text(void)
+{
+    static uint8_t bytes[TEXT_LEN];
+    uint32_t seed = 1;
+
+    for (size_t at = 0; at < TEXT_LEN; at++) {
+        if (at % 8 == 0) {
+            seed = seed * 1664525u + 1013904223u;
+        }
+        bytes[at] = (uint8_t)('a' + ((seed >> 20) % 97 * (at % 8 + 1)) % 26);
+    }
+    return bytes;
+}
+
+/* Bytes that a message of len bytes takes in the queue of a client with these options. */
+static size_t queued_for(size_t len, np_compression_options options)
+{
+    demo_say say = {{text(), len}};
+    option_world w;
+    size_t queued = 0;
+
+    option_world_init(&w);
+    w.client_options.conn.compression = options;
+    w.daemon_options.conn.compression.preferred[0] = NP_COMPRESSION_ZSTD;
+    w.daemon_options.conn.compression.preferred[1] = NP_COMPRESSION_LZ4;
+    demo_must(option_world_connect(&w), &w.failure);
+    demo_must(np_client_send(w.client, demo_message_say, &say, NULL), NULL);
+    queued = np_conn_queued(np_client_conn(w.client));
+    option_world_fini(&w);
+    return queued;
+}
+
+static void test_compression(void **state)
+{
+    np_compression_options options = np_compression_options_default();
+    size_t lz4 = 0;
+    size_t zstd = 0;
+
+    (void)state;
+    assert_true(queued_for(TEXT_LEN, options) > TEXT_LEN); /* off */
+    options.preferred[0] = NP_COMPRESSION_LZ4;
+    lz4 = queued_for(TEXT_LEN, options);
+    options.preferred[0] = NP_COMPRESSION_ZSTD;
+    zstd = queued_for(TEXT_LEN, options);
+    assert_true(lz4 < TEXT_LEN / 2);
+    assert_true(zstd < lz4);
+
+    options.zstd_level = 15;
+    assert_true(queued_for(TEXT_LEN, options) < zstd);
+    options.zstd_level = 1;
+
+    assert_true(queued_for(1000, options) < 1000);
+    options.threshold = 1200;
+    assert_true(queued_for(1000, options) > 1000);
+    assert_true(queued_for(1400, options) < 1400);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_versions),     cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_conversation), cmocka_unit_test(test_queue_max),
         cmocka_unit_test(test_calls_max),    cmocka_unit_test(test_serve_max),
-        cmocka_unit_test(test_bodies_max),
+        cmocka_unit_test(test_bodies_max),   cmocka_unit_test(test_compression),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
