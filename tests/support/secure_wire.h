@@ -9,8 +9,8 @@
 /* Two secure ends, which have met. */
 void secure_wire_open(wire *w);
 
-/* A client that has keys and waits for the server's first record; the server has keys as well, and has
- * sent nothing. */
+/* A client that has keys and waits for the server's first record; the server has keys as well, and
+ * has sent nothing. */
 void secure_wire_start_keyed(wire *w);
 
 /* Ends the bytes to an end, whose last event must be CLOSED with this cause; returns it. */

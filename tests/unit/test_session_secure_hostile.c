@@ -30,7 +30,8 @@ static void test_error_of_a_stranger(void **state)
     wire_secure(&w);
     wire_start(&w);
     assert_int_equal(base_error_encode(&error, lie, sizeof lie, &len, NULL), NP_OK);
-    secure_wire_inject_plain(&w.client, BASE_ERROR_ID, lie + 4, len - 4); /* which puts the id itself */
+    secure_wire_inject_plain(&w.client, BASE_ERROR_ID, lie + 4,
+                             len - 4); /* which puts the id itself */
     wire_read(&w, &w.client);
     event = wire_expect(&w.client, NP_SESSION_EVENT_CLOSED);
     assert_int_equal(event->event.err, NP_ERR_REFUSED);
@@ -135,8 +136,9 @@ static void test_other_records_before_welcome(void **state)
 
         secure_wire_start_keyed(&w);
         np_put_u32(body, cases[i].id);
-        secure_wire_inject_record(&w, &w.client, plain,
-                     (size_t)(np_put_raw(np_entry_put(plain, &entry), body, len) - plain));
+        secure_wire_inject_record(
+            &w, &w.client, plain,
+            (size_t)(np_put_raw(np_entry_put(plain, &entry), body, len) - plain));
         wire_read(&w, &w.client);
         assert_int_equal(w.client.s.end_err, cases[i].err);
         assert_int_equal(w.client.event_count, 0);

@@ -201,20 +201,26 @@ static void test_split_record_is_no_debt(void **state)
     wire w;
     (void)state;
 
-    (void)start_to(&w, OPEN);
-    w.server.taken = w.server.event_count;
-    assert_int_equal(talk_say(&w.client.s, "abc", 3), NP_OK);
-    wire_write(&w, &w.client);
-    w.server.byte_count -= sizeof rest; /* on their way yet */
-    memcpy(rest, w.server.bytes + w.server.byte_count, sizeof rest);
-    wire_read(&w, &w.server);
-    wire_inject(&w.server, rest, sizeof rest);
-    wire_read(&w, &w.server);
-    talk_assert_said(wire_expect(&w.server, NP_SESSION_EVENT_MESSAGE), "abc", 3);
-    w.now.mono_ms += w.server.options.frame_ms + 1;
-    np_session_tick(&w.server.s, w.now);
-    assert_true(np_session_is_open(&w.server.s));
-    wire_fini(&w);
+    for (int update = 0; update < 2; update++) {
+        (void)start_to(&w, OPEN);
+        w.server.taken = w.server.event_count;
+        if (update) {
+            secure_wire_inject_entry(&w, &w.server, NP_ENTRY_KEY_UPDATE, NULL, 0);
+        } else {
+            assert_int_equal(talk_say(&w.client.s, "abc", 3), NP_OK);
+            wire_write(&w, &w.client);
+        }
+        w.server.byte_count -= sizeof rest; /* on their way yet */
+        memcpy(rest, w.server.bytes + w.server.byte_count, sizeof rest);
+        wire_read(&w, &w.server);
+        wire_inject(&w.server, rest, sizeof rest);
+        wire_read(&w, &w.server);
+        assert_int_equal(w.server.event_count - w.server.taken, !update);
+        w.now.mono_ms += w.server.options.frame_ms + 1;
+        np_session_tick(&w.server.s, w.now);
+        assert_true(np_session_is_open(&w.server.s));
+        wire_fini(&w);
+    }
 }
 
 /* A record that does not open gives one number, and no more. */
@@ -271,6 +277,67 @@ static void test_refusals_look_alike(void **state)
     }
 }
 
+/* What is open speaks what was agreed on, and not the newest that it knows. */
+static void test_an_older_client(void **state)
+{
+    wire w;
+    (void)state;
+
+    wire_init(&w);
+    wire_secure(&w);
+    w.client.options.version_max = 1;
+    wire_open(&w);
+    assert_int_equal(w.client.s.version, 1);
+    assert_int_equal(w.server.s.version, 1);
+    wire_fini(&w);
+}
+
+/* A compression that was not agreed on, in a record of the peer's. */
+static void test_compression_unasked(void **state)
+{
+    uint8_t plain[6 + 8] = {8, 0, 0, 0, 0};
+    wire w;
+    (void)state;
+
+    for (uint8_t kind = 1; kind < 4; kind++) {
+        (void)start_to(&w, OPEN);
+        plain[5] = kind;
+        secure_wire_inject_record(&w, &w.server, plain, sizeof plain);
+        wire_read(&w, &w.server);
+        assert_int_not_equal(w.server.s.end_err, NP_OK);
+        assert_string_equal(w.server.s.end->fault.where, "base.entry_header.flags.compression");
+        wire_fini(&w);
+    }
+}
+
+static void trust_without_memory(wire_end *end, const np_session_event *event)
+{
+    if (event->kind == NP_SESSION_EVENT_PEER_KEY) {
+        end->pool.options.live_max = end->pool.live;
+        np_session_trust(&end->s, true, NULL);
+    }
+}
+
+/* A Confirm that cannot be sent leads to no keys. */
+static void test_no_memory_for_confirm(void **state)
+{
+    wire w;
+    (void)state;
+
+    wire_init(&w);
+    wire_secure(&w);
+    w.client.show_key = true;
+    w.client.on_event = trust_without_memory;
+    wire_start(&w);
+    wire_write(&w, &w.client);
+    wire_read(&w, &w.server);
+    wire_write(&w, &w.server);
+    wire_read(&w, &w.client);
+    assert_int_equal(w.client.s.end_err, NP_ERR_LIMIT);
+    assert_false(np__session_is_keyed(&w.client.s));
+    wire_fini(&w);
+}
+
 /* The block of a secure session comes from a pool, which does not clear what it gives. */
 static void test_memory_that_was_used(void **state)
 {
@@ -301,19 +368,28 @@ static void test_memory_that_was_used(void **state)
     wire_fini(&w);
 }
 
-/* A close, where a key update would be due as well, is the last of its record. */
+/* A close, where a key update would be due as well, is the last of its record. We look for
+ * ourselves, for a peer of ours has heard the Disconnect before it and does not. */
 static void test_close_when_an_update_is_due(void **state)
 {
+    np_record_side *receives;
+    np_entry entry = {.type = NP_ENTRY_MESSAGE};
+    size_t at = NP_FRAMING_HEADER_LEN;
+    size_t len = 0;
     wire w;
     (void)state;
 
     (void)start_to(&w, OPEN);
     w.client.s.secure->sends.bytes = NP_RECORD_EPOCH_BYTES;
     np_session_close(&w.client.s, BASE_REASON_BUSY, np_str_from("bye"), w.now);
-    wire_run(&w);
-    assert_int_equal(w.server.s.end_err, NP_OK);
-    assert_int_equal(w.server.s.phase, NP_PHASE_CLOSED);
-    assert_true(w.server.s.by_peer);
+    wire_write(&w, &w.client);
+    receives = &w.server.s.secure->receives;
+    assert_int_equal(np_record_open(receives, w.server.bytes, w.server.byte_count, &len), NP_OK);
+    for (size_t end = at + len; at < end; at += entry.head.head_len + entry.head.body_len) {
+        assert_int_equal(np_entry_read(&entry, w.server.bytes + at, end - at, 1, NULL), NP_OK);
+    }
+    assert_int_equal(entry.type, NP_ENTRY_CLOSE);
+    w.server.byte_count = 0;
     wire_fini(&w);
 }
 
@@ -331,7 +407,10 @@ static void test_codes_of_a_close(void **state)
         const wire_event *last;
         (void)start_to(&w, OPEN);
         secure_wire_inject_entry(&w, &w.server, NP_ENTRY_CLOSE, cases[i].code, 2);
-        wire_run(&w);
+        wire_read(&w, &w.server);
+        wire_write(&w, &w.server); /* its own close; there is nothing to wait for */
+        assert_int_equal(w.server.s.phase, NP_PHASE_CLOSED);
+        wire_drain(&w, &w.server);
         last = &w.server.events[w.server.event_count - 1];
         assert_int_equal(last->event.kind, NP_SESSION_EVENT_CLOSED);
         assert_int_equal(last->event.err, NP_OK);
@@ -372,6 +451,9 @@ int main(void)
         cmocka_unit_test(test_split_record_is_no_debt),
         cmocka_unit_test(test_no_detail_of_a_record),
         cmocka_unit_test(test_refusals_look_alike),
+        cmocka_unit_test(test_an_older_client),
+        cmocka_unit_test(test_compression_unasked),
+        cmocka_unit_test(test_no_memory_for_confirm),
         cmocka_unit_test(test_memory_that_was_used),
         cmocka_unit_test(test_close_when_an_update_is_due),
         cmocka_unit_test(test_codes_of_a_close),
