@@ -202,17 +202,20 @@ static void test_plain_frames_after_the_keys(void **state)
 /* The peer itself says what has no place in a record, or in this session. */
 static void test_wrong_words_in_records(void **state)
 {
-    static const uint32_t ids[] = {BASE_SECURE_HANDSHAKE_INIT_ID, BASE_HELLO_ID, BASE_WELCOME_ID};
+    static const uint32_t ids[] = {BASE_SECURE_HANDSHAKE_INIT_ID, BASE_HELLO_ID, BASE_WELCOME_ID,
+                                   BASE_SECURE_HANDSHAKE_RESPONSE_ID,
+                                   BASE_SECURE_HANDSHAKE_CONFIRM_ID};
     uint8_t body[64] = {0};
     wire w;
     (void)state;
 
-    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+    for (size_t i = 0; i < 2 * (sizeof ids / sizeof ids[0]); i++) {
+        wire_end *end = i % 2 == 0 ? &w.server : &w.client;
         secure_wire_open(&w);
-        np_put_u32(body, ids[i]);
-        secure_wire_inject_entry(&w, &w.server, NP_ENTRY_MESSAGE, body, sizeof body);
-        wire_read(&w, &w.server);
-        assert_int_equal(w.server.s.end_err, NP_ERR_UNEXPECTED);
+        np_put_u32(body, ids[i / 2]);
+        secure_wire_inject_entry(&w, end, NP_ENTRY_MESSAGE, body, sizeof body);
+        wire_read(&w, end);
+        assert_int_equal(end->s.end_err, NP_ERR_UNEXPECTED);
         wire_fini(&w);
     }
     secure_wire_open(&w); /* an entry that is none */

@@ -194,6 +194,33 @@ static void test_time_at_each_stage(void **state)
     }
 }
 
+/* An end is none in order before there was a beginning; and a client that leaves because there is
+ * nothing in common is told apart from one that just leaves. */
+static void test_end_at_each_stage(void **state)
+{
+    wire w;
+    (void)state;
+
+    for (stage at = FOR_INIT; at < STAGES; at++) {
+        wire_end *end = start_to(&w, at);
+        w.client.byte_count = w.server.byte_count = 0;
+        np_session_recv_end(&end->s, w.now);
+        wire_drain(&w, end);
+        assert_int_equal(end->s.end_err, NP_ERR_EOF);
+        wire_fini(&w);
+    }
+    wire_init(&w);
+    wire_secure(&w);
+    w.client.options.version_max = 1;
+    w.server.options.version_min = 2;
+    wire_start(&w);
+    wire_run(&w);
+    assert_int_equal(w.client.s.end_err, NP_ERR_VERSION);
+    assert_int_equal(w.server.s.end_err, NP_ERR_VERSION);
+    assert_true(w.server.s.end->has_fault);
+    wire_fini(&w);
+}
+
 /* A record that came in two halves has come: nobody waits for the rest of it any more. */
 static void test_split_record_is_no_debt(void **state)
 {
@@ -448,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_flags_at_each_stage),
         cmocka_unit_test(test_lengths_at_each_stage),
         cmocka_unit_test(test_time_at_each_stage),
+        cmocka_unit_test(test_end_at_each_stage),
         cmocka_unit_test(test_split_record_is_no_debt),
         cmocka_unit_test(test_no_detail_of_a_record),
         cmocka_unit_test(test_refusals_look_alike),
