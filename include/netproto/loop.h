@@ -46,7 +46,7 @@ NP_API np_loop_options np_loop_options_default(void);
 
 /* Makes a loop, which holds two descriptors, or one on a loop of the user's. options: NULL for the
  * defaults. Errors: NP_ERR_ARG, NP_ERR_MEMORY, NP_ERR_FILES (too many are open), NP_ERR_SYSTEM
- * (libev found no way to wait). */
+ * (libev found no way to wait, libsodium no randomness). */
 NP_API NP_MUST_CHECK np_err np_loop_new(np_loop **out, const np_loop_options *options);
 
 /* Frees a loop, after everything on it. Posts that wait are dropped: who must know that one ran

@@ -23,7 +23,10 @@ extern "C" {
 
 /* Whether a peer whose key is not among `keys` is trusted. A client is told the address as it was
  * given in its options, a daemon NULL. Runs in the middle of the handshake and decides at once; who
- * has to ask somebody says no, asks, and connects again. It must not use the connection. */
+ * has to ask somebody says no, asks, and connects again. It must not use the connection.
+ * A client's is asked about a key that the server has proved to hold. A daemon's is asked before
+ * the client has: yes lets in only who then proves it, but the question alone says nothing of who
+ * is there, so it is not the place to keep or count keys. np_conn_peer in on_open is. */
 typedef bool np_trust_fn(const uint8_t key[NP_KEY_LEN], const char *address, void *user);
 
 /* The pre-shared key, 32 random bytes, that is agreed on with the peer of that key; NULL: none. A

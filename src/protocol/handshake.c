@@ -38,6 +38,15 @@ void np_handshake_fini(np_handshake *h)
     np_crypto_wipe(h, sizeof *h);
 }
 
+void np_handshake_forget(np_handshake *h)
+{
+    uint8_t remote[NP_CRYPTO_KEY_LEN];
+
+    memcpy(remote, h->noise.remote_static, sizeof remote);
+    np_noise_fini(&h->noise);
+    memcpy(h->noise.remote_static, remote, sizeof remote);
+}
+
 /* Ids of extensions ascend, so that there is one way to write them and none comes twice. */
 static np_err check_extensions(const base_extension_list *list, const char *where, np_fault *fault)
 {
@@ -310,7 +319,6 @@ np_err np_handshake_finish(np_handshake *h, np_time now, np_record_side *sends,
 {
     uint8_t secrets[2][NP_CRYPTO_KEY_LEN]; /* of the initiator's direction, and of the other */
     uint8_t hash[NP_CRYPTO_HASH_LEN];
-    uint8_t remote[NP_CRYPTO_KEY_LEN];
     bool initiator = h->noise.initiator;
     np_err err = np_noise_split(&h->noise, secrets[0], secrets[1], hash);
 
@@ -320,9 +328,7 @@ np_err np_handshake_finish(np_handshake *h, np_time now, np_record_side *sends,
     if (err == NP_OK) {
         err = np_record_init(receives, h->cipher, secrets[initiator ? 1 : 0], hash, now.mono_ms);
     }
-    memcpy(remote, h->noise.remote_static, sizeof remote);
-    np_noise_fini(&h->noise);
-    memcpy(h->noise.remote_static, remote, sizeof remote);
+    np_handshake_forget(h);
     np_crypto_wipe(secrets, sizeof secrets);
     np_crypto_wipe(hash, sizeof hash);
     return err;

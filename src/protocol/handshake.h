@@ -35,6 +35,9 @@
 /* Bytes of the greatest message: id, pattern, length, Noise message. */
 #define NP_HANDSHAKE_MESSAGE_MAX (4u + 1u + 8u + NP_NOISE_MESSAGE_MAX)
 
+/* Bytes of the greatest frame before there are keys, be it of a handshake or an Error. */
+#define NP_HANDSHAKE_FRAME_MAX 512u
+
 #define NP_HANDSHAKE_NONCE_LEN 16
 #define NP_HANDSHAKE_CHALLENGE_LEN 32
 
@@ -66,6 +69,9 @@ NP_MUST_CHECK np_err np_handshake_init(np_handshake *h, const np_handshake_side 
 
 /* Wipes it. */
 void np_handshake_fini(np_handshake *h);
+
+/* Wipes what is secret in it. What was chosen, the peer's key and its nonce stay. */
+void np_handshake_forget(np_handshake *h);
 
 /* The three below write a message to `out`, which has room for NP_HANDSHAKE_MESSAGE_MAX bytes.
  * Errors: NP_ERR_STATE, out of turn; NP_ERR_SPACE, the offer is too long for a handshake;

@@ -45,7 +45,7 @@ static void mix_key_and_hash(np_noise *noise, np_bytes material)
     np_crypto_derive(noise->chaining_key, material, noise->chaining_key, extra, noise->key);
     mix_hash(noise, key_bytes(extra));
     noise->has_key = true;
-    noise->n = 0;
+    noise->n = 0; /* as it is in XXpsk3, where a DH comes right before */
     np_crypto_wipe(extra, sizeof extra);
 }
 
@@ -309,6 +309,7 @@ np_err np_noise_read(np_noise *noise, np_bytes message, uint8_t *payload, size_t
 np_err np_noise_split(const np_noise *noise, uint8_t initiator_sends[NP_CRYPTO_KEY_LEN],
                       uint8_t responder_sends[NP_CRYPTO_KEY_LEN], uint8_t hash[NP_CRYPTO_HASH_LEN])
 {
+    /* Nothing fails behind the third message, so `failed` is there for whoever adds one. */
     if (noise->failed || noise->message != MESSAGES) {
         return NP_ERR_STATE;
     }

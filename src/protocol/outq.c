@@ -124,7 +124,7 @@ np_err np_outq_reserve_records(np_outq *q, np_pool *pool, const np_outq_margins 
     size_t pieces = (body_len + piece_len - 1) / piece_len;
     size_t total = pieces * (margins->before + head_len + margins->after) + body_len;
     np_outq_block *block = NULL;
-    np_err err = np_outq_append(q, pool, total, &block);
+    np_err err = np_outq_append(q, pool, total + margins->spare, &block);
 
     if (err != NP_OK) {
         return err;
@@ -181,12 +181,13 @@ size_t np_outq_unsealed(const np_outq *q, const np_outq_margins *margins, uint8_
         return 0;
     }
     *frame = np_outq_data(block) + block->sealed;
-    *spare = np_outq_is_single(block);
-    if (*spare) {
+    if (np_outq_is_single(block)) {
+        *spare = true;
         return block->end - margins->before;
     }
     unit = np_outq_unit(block, margins);
     left = block->end - block->sealed;
+    *spare = left <= unit; /* behind the last one there is room, behind the others the next one */
     return (left < unit ? left : unit) - margins->before - margins->after;
 }
 
@@ -202,8 +203,10 @@ void np_outq_seal(np_outq *q, const np_outq_margins *margins, size_t added)
         block->sealed = block->end;
     } else {
         unit = np_outq_unit(block, margins);
-        left = block->end - block->sealed;
-        block->sealed += left < unit ? left : unit;
+        left = block->end - block->sealed + added;
+        block->end += added;
+        q->queued += added;
+        block->sealed += added > 0 || left < unit ? left : unit;
     }
     block->open = block->sealed < block->end;
 }

@@ -230,6 +230,7 @@ void np__session_closed(np_session *s)
     s->stall_deadline = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;
     np_outq_clear(&s->out, s->pool);
+    np__session_secure_forget(s);
 }
 
 void np__session_settle(np_session *s)

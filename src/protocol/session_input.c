@@ -336,6 +336,12 @@ np__session_step np__session_step_head(np_session *s, const np_framing_head *hea
     np_fault fault;
     np_err err;
 
+    /* In the clear the frame's rules say so; a record's entries know no such rule. */
+    if (np_unlikely(s->phase == NP_PHASE_HELLO && head->kind != NP_FRAMING_NO_STREAM)) {
+        err = np_fault_set(&fault, NP_ERR_UNEXPECTED, "a stream", "before base.Welcome", 0,
+                           head->stream);
+        return np__session_refused(s, err, &fault);
+    }
     if (np_unlikely(head->compression != 0)) {
         return np__session_step_packed(s, head, there);
     }
@@ -367,10 +373,20 @@ np__session_step np__session_step_head(np_session *s, const np_framing_head *hea
     return NP_STEP_AGAIN;
 }
 
+/* A stranger needs room for a handshake, and a plain peer that does not get on with us for its
+ * Error, which says why. */
+static uint32_t np_session_payload_max(const np_session *s)
+{
+    if (s->phase != NP_PHASE_HELLO) {
+        return NP_FRAMING_PAYLOAD_MAX;
+    }
+    return s->secure != NULL ? NP_HANDSHAKE_FRAME_MAX - NP_FRAMING_HEADER_LEN : BASE_ERROR_MAX_LEN;
+}
+
 np__session_step np__session_step_frame(np_session *s, np_session_event *event)
 {
     np_framing_rules rules = {
-        .payload_max = s->phase == NP_PHASE_HELLO ? BASE_ERROR_MAX_LEN : NP_FRAMING_PAYLOAD_MAX,
+        .payload_max = np_session_payload_max(s),
         .compressions = np__session_compressions(s),
         .bare = s->phase == NP_PHASE_HELLO,
     };

@@ -323,6 +323,10 @@ np__session_step np__session_opened(np_session *s, uint32_t version, uint8_t com
 NP_MUST_CHECK np_err np__session_secure_init(np_session *s, np_time now);
 void np__session_secure_fini(np_session *s);
 
+/* Wipes the keys of a session that is closed, which somebody may keep for a while. Whom it was with
+ * may still be asked. */
+void np__session_secure_forget(np_session *s);
+
 /* Whether a handshake message may come now, by its id. */
 bool np__session_secure_expects(const np_session *s, uint32_t id);
 

@@ -15,6 +15,8 @@
 #include "protocol/session_private.h"
 
 _Static_assert(sizeof(np_session_secure) <= 1024, "what a stranger costs");
+_Static_assert(NP_FRAMING_HEADER_LEN + NP_HANDSHAKE_MESSAGE_MAX <= NP_HANDSHAKE_FRAME_MAX,
+               "every handshake has room");
 
 static const uint8_t np_session_ciphers[] = {NP_CIPHER_XCHACHA20_POLY1305};
 
@@ -64,6 +66,15 @@ void np__session_secure_fini(np_session *s)
         np_crypto_wipe(s->secure, sizeof *s->secure);
         np_pool_give(s->pool, s->secure, cap);
         s->secure = NULL;
+    }
+}
+
+void np__session_secure_forget(np_session *s)
+{
+    if (s->secure != NULL) {
+        np_handshake_forget(&s->secure->handshake);
+        np_record_fini(&s->secure->sends);
+        np_record_fini(&s->secure->receives);
     }
 }
 
@@ -223,7 +234,7 @@ void np_session_trust(np_session *s, bool trusted, const uint8_t *psk)
     } else if (trusted) {
         err = np_session_trust_server(s);
     }
-    secure->confirm_rest = (np_bytes){NULL, 0};
+    secure->confirm_rest = (np_bytes){NULL, 0}; /* its bytes go back to the reader */
     if (err == NP_OK && !trusted) {
         err = NP_ERR_REFUSED;
     }

@@ -109,7 +109,7 @@ void np__guard_judge(const np_guard *guard, np_session *session, const uint8_t *
         security->anyone || is_listed(security, key) ||
         (security->trust != NULL && security->trust(key, guard->address, security->user));
 
-    if (guard->address == NULL && security->psk_of != NULL) {
+    if (security->psk_of != NULL) { /* a daemon's */
         psk = security->psk_of(key, security->user);
     }
     np_session_trust(session, trusted, psk);

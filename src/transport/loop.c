@@ -67,6 +67,10 @@ np_err np_loop_new(np_loop **out, const np_loop_options *options)
     if (options->post_max == 0 || options->post_max > POST_MAX_LIMIT) {
         return NP_ERR_ARG;
     }
+    err = np__loop_crypto_init();
+    if (err != NP_OK) {
+        return err;
+    }
     loop = calloc(1, sizeof *loop);
     if (loop == NULL) {
         return NP_ERR_MEMORY;

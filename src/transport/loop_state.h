@@ -93,6 +93,9 @@ struct np_loop {
 np_time np__loop_clock(void);
 uint64_t np__loop_clock_ms(void);
 
+/* Has libsodium look at the processor, once a process. Errors: NP_ERR_SYSTEM. */
+NP_MUST_CHECK np_err np__loop_crypto_init(void);
+
 /* Runs what is due at `now_ms`. A timer that is started meanwhile waits for the next turn. */
 void np__loop_timers_run(np_loop *loop, uint64_t now_ms);
 

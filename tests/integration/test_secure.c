@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "protocol/session.h"
 #include "support/demo_service.h"
 #include "util/crypto.h"
 
@@ -15,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,7 +35,8 @@ typedef struct world {
     bool closed;  /* the client's connection */
     np_peer seen; /* what the daemon knows of the client */
     bool echoed;
-    size_t asked; /* trust functions */
+    size_t opened; /* connections of the daemon */
+    size_t asked;  /* trust functions */
     const char *asked_for;
     np_failure daemon_failure;
 } world;
@@ -42,6 +45,7 @@ static void on_open(np_conn *conn, void *user)
 {
     world *w = user;
 
+    w->opened++;
     np_conn_peer(conn, &w->seen);
 }
 
@@ -337,6 +341,201 @@ static void test_steps_and_agreement(void **state)
     expect_steps(&w, &s, "rck", "XChaCha20-Poly1305");
 }
 
+/* Which keys are in a list, wherever they stand in it, and that what lies behind it is not. */
+static void test_lists_of_keys(void **state)
+{
+    uint8_t keys[3 * NP_KEY_LEN];
+    world w;
+    (void)state;
+
+    for (size_t at = 0; at < 3; at++) {
+        for (size_t count = 1; count <= 3; count++) {
+            world_init(&w);
+            memset(keys, 7, sizeof keys);
+            for (size_t i = 0; i < 3; i++) { /* one that differs in its last byte only */
+                memcpy(keys + i * NP_KEY_LEN, w.user.public_key, NP_KEY_LEN);
+                keys[i * NP_KEY_LEN + NP_KEY_LEN - 1] ^= i != at;
+            }
+            w.daemon_options.security.keys = keys;
+            w.daemon_options.security.key_count = count;
+            assert_int_equal(world_start(&w), at < count ? NP_OK : NP_ERR_REFUSED);
+            assert_int_equal(w.opened, at < count);
+            world_fini(&w);
+        }
+    }
+}
+
+static bool trust_none(const uint8_t key[NP_KEY_LEN], const char *address, void *user)
+{
+    world *w = user;
+
+    (void)key;
+    (void)address;
+    w->asked++;
+    return false;
+}
+
+static void test_trust_says_no(void **state)
+{
+    world w;
+    (void)state;
+
+    for (int client = 0; client < 2; client++) {
+        world_init(&w);
+        np_security *security = client ? &w.client_options.security : &w.daemon_options.security;
+        security->key_count = 0;
+        security->trust = trust_none;
+        assert_int_equal(world_start(&w), NP_ERR_REFUSED);
+        assert_int_equal(w.asked, 1);
+        assert_int_equal(w.failure.by_peer, !client);
+        assert_int_equal(w.opened, 0);
+        world_fini(&w);
+    }
+}
+
+/* A client by hand ---------------------------------------------------------------------------- */
+
+/* The session of a client alone, which says what we like: over a socket, with randomness and a
+ * clock of its own. */
+typedef struct handmade {
+    np_session s;
+    np_session_options options;
+    np_session_security security;
+    np_pool pool;
+    uint64_t seed;
+    int fd;
+    bool opened;
+    bool closed;
+    bool by_peer;
+    np_err err;
+} handmade;
+
+static void fill_seeded(void *user, uint8_t *out, size_t len)
+{
+    uint64_t *seed = user;
+
+    for (size_t i = 0; i < len; i++) {
+        *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+        out[i] = (uint8_t)(*seed >> 56);
+    }
+}
+
+static void handmade_drain(handmade *h)
+{
+    np_session_event event;
+
+    while (np_session_next_event(&h->s, &event)) {
+        if (event.kind == NP_SESSION_EVENT_PEER_KEY) {
+            np_session_trust(&h->s, true, NULL);
+        }
+        h->opened = h->opened || event.kind == NP_SESSION_EVENT_OPEN;
+        if (event.kind == NP_SESSION_EVENT_CLOSED) {
+            h->closed = true;
+            h->by_peer = event.by_peer;
+            h->err = event.err;
+        }
+    }
+}
+
+/* Connects to the world's daemon, and is closed when it returns, by the daemon or, 30 ms after it
+ * has come in, by itself. */
+static void handmade_run(handmade *h, world *w, uint64_t seed, int64_t clock_ms)
+{
+    np_time now = np_loop_now(w->loop);
+    uint8_t bytes[4096];
+    struct iovec iov[4];
+    int still = 0;
+
+    memset(h, 0, sizeof *h);
+    np_pool_init(&h->pool, NULL);
+    h->seed = seed;
+    h->security.rng = (np_rng){fill_seeded, &h->seed};
+    h->security.identity = &w->user;
+    h->options = np_session_options_default(&demo_protocol);
+    h->options.security = &h->security;
+    h->fd = demo_raw_connect(np_daemon_address(w->daemon, 0));
+    now.wall_ms = (uint64_t)((int64_t)now.wall_ms + clock_ms);
+    assert_int_equal(np_session_init(&h->s, &h->options, &h->pool, NP_SESSION_CLIENT, now), NP_OK);
+    for (int i = 0; i < 2000 && !h->closed; i++) {
+        size_t count = np_session_output(&h->s, iov, 4, now);
+        ssize_t n = count > 0 ? writev(h->fd, iov, (int)count) : 0;
+        assert_true(n >= 0);
+        np_session_output_done(&h->s, (size_t)n, now);
+        demo_rest(w->loop, 1);
+        n = recv(h->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (n > 0) {
+            np_session_recv(&h->s, bytes, (size_t)n, now);
+        } else if (n == 0) {
+            np_session_recv_end(&h->s, now);
+        }
+        handmade_drain(h);
+        np_session_park(&h->s);
+        still += h->opened;
+        if (still == 30) {
+            np_session_close(&h->s, NP_CONN_NO_REASON, np_str_from("bye"), now);
+        }
+    }
+    assert_true(h->closed);
+    np_session_fini(&h->s);
+    np_pool_fini(&h->pool);
+    close(h->fd);
+}
+
+/* The same client with the same nonce once more: the daemon's own key is fresh, and so the
+ * handshake is a good one, but for having been seen. */
+static void test_a_handshake_comes_twice(void **state)
+{
+    static const uint32_t kept[] = {10000, 1, 0};
+    handmade h;
+    world w;
+    (void)state;
+
+    for (int i = 0; i < 3; i++) {
+        world_init(&w);
+        w.daemon_options.security.handshakes_kept = kept[i];
+        demo_must(world_start(&w), &w.failure);
+        assert_int_equal(w.opened, 1); /* by an honest client */
+        handmade_run(&h, &w, 1, 0);
+        assert_int_equal(h.err, NP_OK);
+        assert_int_equal(w.opened, 2);
+        handmade_run(&h, &w, 1, 0); /* the replay */
+        assert_int_equal(h.err, kept[i] > 0 ? NP_ERR_REFUSED : NP_OK);
+        assert_int_equal(h.by_peer, kept[i] > 0);
+        assert_int_equal(w.opened, kept[i] > 0 ? 2 : 3);
+        handmade_run(&h, &w, 2, 0); /* another */
+        assert_int_equal(h.err, NP_OK);
+        handmade_run(&h, &w, 1, 0); /* forgotten, where one is kept and another came */
+        assert_int_equal(h.err, kept[i] > 1 ? NP_ERR_REFUSED : NP_OK);
+        world_fini(&w);
+    }
+}
+
+static void test_clocks(void **state)
+{
+    static const struct {
+        uint32_t skew_ms;
+        int64_t client_ms;
+        np_err err;
+    } cases[] = {
+        {5000, 0, NP_OK},          {5000, 3600000, NP_ERR_CLOCK}, {5000, -3600000, NP_ERR_CLOCK},
+        {7200000, 3600000, NP_OK}, {0, 3600000, NP_OK},
+    };
+    handmade h;
+    world w;
+    (void)state;
+
+    assert_int_equal(np_security_default().clock_skew_ms, 5000);
+    assert_int_equal(np_security_default().handshakes_kept, 10000);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        world_init(&w);
+        w.daemon_options.security.clock_skew_ms = cases[i].skew_ms;
+        demo_must(world_start(&w), &w.failure);
+        handmade_run(&h, &w, 1, cases[i].client_ms);
+        assert_int_equal(h.err, cases[i].err);
+        world_fini(&w);
+    }
+}
+
 /* Options ----------------------------------------------------------------------------------- */
 
 static void expect_refused(world *w, bool daemon, const char *words)
@@ -391,6 +590,32 @@ static void test_no_option_is_no_security(void **state)
     expect_refused(&w, true, "plaintext does not go with keys");
     expect_refused(&w, false, "plaintext does not go with keys");
     np_loop_free(w.loop);
+}
+
+/* Whoever gives keys of any kind does not want plain text, whatever else they say. */
+static void test_plaintext_goes_with_nothing(void **state)
+{
+    world w;
+    (void)state;
+
+    for (int i = 0; i < 6; i++) {
+        for (int daemon = 0; daemon < 2; daemon++) {
+            np_security security = {.plaintext = true};
+            world_init(&w);
+            security.identity = i == 0 ? &w.user : NULL;
+            security.keys = w.user.public_key;
+            security.key_count = i == 1;
+            security.trust = i == 2 ? trust_all : NULL;
+            security.anyone = i == 3;
+            security.psk = i == 4 ? psk : NULL;
+            security.psk_of = i == 5 ? find_psk : NULL;
+            w.client_options.address = "tcp://127.0.0.1:1";
+            w.daemon_options.security = security;
+            w.client_options.security = security;
+            expect_refused(&w, daemon == 1, "plaintext does not go with keys");
+            np_loop_free(w.loop);
+        }
+    }
 }
 
 /* On the way -------------------------------------------------------------------------------- */
@@ -480,9 +705,14 @@ int main(void)
         cmocka_unit_test(test_pre_shared_keys),
         cmocka_unit_test(test_a_server_that_is_not_the_one),
         cmocka_unit_test(test_a_client_that_nobody_knows),
+        cmocka_unit_test(test_lists_of_keys),
+        cmocka_unit_test(test_trust_says_no),
         cmocka_unit_test(test_plain_and_secure_do_not_meet),
         cmocka_unit_test(test_steps_and_agreement),
+        cmocka_unit_test(test_a_handshake_comes_twice),
+        cmocka_unit_test(test_clocks),
         cmocka_unit_test(test_no_option_is_no_security),
+        cmocka_unit_test(test_plaintext_goes_with_nothing),
         cmocka_unit_test(test_nobody_listens_in),
     };
 

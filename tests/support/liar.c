@@ -30,8 +30,11 @@ typedef struct side {
     bool lied;
     bool closed;
     bool opened;
-    uint32_t said; /* messages; each holds its number */
-    uint32_t told; /* of the other side's */
+    bool left;         /* it has closed by itself, or was about to */
+    uint64_t delay_ms; /* of what is on its way to it */
+    uint64_t ready_ms; /* before that nothing of it arrives */
+    uint32_t said;     /* messages; each holds its number */
+    uint32_t told;     /* of the other side's */
 } side;
 
 typedef struct play {
@@ -39,6 +42,7 @@ typedef struct play {
     np_time now;
     const uint8_t *script;
     size_t left;
+    bool delays;
     liar_story story;
 } play;
 
@@ -101,8 +105,29 @@ static void take_message(play *p, side *me, const np_session_event *event)
     me->told++;
 }
 
+static void take_open(side *me, const side *other, const np_session_event *event)
+{
+    const uint8_t *key = np_session_peer_key(&me->s);
+
+    REQUIRE(key != NULL && memcmp(key, other->identity.public_key, NP_CRYPTO_KEY_LEN) == 0);
+    REQUIRE(event->version == demo_protocol.version);
+    me->opened = true;
+}
+
+static void take_closed(play *p, side *me, const side *other, const np_session_event *event)
+{
+    me->closed = true;
+    p->story.refused += event->err != NP_OK;
+    if (event->err == NP_OK && event->by_peer) {
+        REQUIRE(me->opened && other->left);
+        REQUIRE(me->told == other->said);
+        p->story.byes++;
+    }
+}
+
 static void drain(play *p, side *me)
 {
+    const side *other = me == &p->sides[0] ? &p->sides[1] : &p->sides[0];
     np_session_event event;
 
     while (np_session_next_event(&me->s, &event)) {
@@ -112,14 +137,13 @@ static void drain(play *p, side *me)
             np_session_trust(&me->s, true, NULL);
             break;
         case NP_SESSION_EVENT_OPEN:
-            me->opened = true;
+            take_open(me, other, &event);
             break;
         case NP_SESSION_EVENT_MESSAGE:
             take_message(p, me, &event);
             break;
         case NP_SESSION_EVENT_CLOSED:
-            me->closed = true;
-            p->story.refused += event.err != NP_OK;
+            take_closed(p, me, other, &event);
             break;
         default:
             break;
@@ -139,6 +163,10 @@ static bool deliver(play *p, side *me, size_t most)
     uint32_t told = me->told;
 
     if (me->closed || len == 0 || want == NP_WANT_NOTHING) {
+        return false;
+    }
+    if (p->now.mono_ms < me->ready_ms) {
+        p->story.late++;
         return false;
     }
     if (want == NP_WANT_SHARED) {
@@ -168,6 +196,9 @@ static bool transmit(play *p, side *me, size_t most)
     size_t count = np_session_output(&me->s, iov, 5, p->now);
     size_t written = 0;
 
+    if (other->wire_len == 0) { /* what follows it comes along with it */
+        other->ready_ms = p->now.mono_ms + other->delay_ms;
+    }
     for (size_t i = 0; i < count && written < most; i++) {
         size_t len = iov[i].iov_len < most - written ? iov[i].iov_len : most - written;
         if (len > WIRE_MAX - other->wire_len) {
@@ -300,7 +331,11 @@ static void step(play *p)
         }
         break;
     case 10:
-        pass_time(p, next(p));
+        if (p->delays && code >> 5 < 4) {
+            me->delay_ms = (uint64_t)next(p) * 8;
+        } else {
+            pass_time(p, next(p));
+        }
         break;
     case 11:
     case 12:
@@ -313,9 +348,29 @@ static void step(play *p)
     default:
         if (code >> 5 == 0) {
             np_session_close(&me->s, BASE_REASON_BUSY, np_str_from("bye"), p->now);
+            me->left = true;
         }
         break;
     }
+}
+
+/* Moves time on to when the next bytes arrive, if there are any that have not. */
+static bool wait_for_bytes(play *p)
+{
+    uint64_t ready_ms = UINT64_MAX;
+
+    for (int i = 0; i < 2; i++) {
+        const side *me = &p->sides[i];
+        if (!me->closed && me->wire_len > 0 && me->ready_ms > p->now.mono_ms &&
+            me->ready_ms < ready_ms) {
+            ready_ms = me->ready_ms;
+        }
+    }
+    if (ready_ms == UINT64_MAX) {
+        return false;
+    }
+    pass_time(p, ready_ms - p->now.mono_ms);
+    return true;
 }
 
 /* Everything that is on its way arrives. */
@@ -323,7 +378,7 @@ static void settle(play *p)
 {
     bool moved = true;
 
-    while (moved) {
+    while (moved || wait_for_bytes(p)) {
         moved = false;
         for (int i = 0; i < 2; i++) {
             moved = transmit(p, &p->sides[i], SIZE_MAX) || moved;
@@ -346,7 +401,7 @@ static void expect_all(play *p)
     }
 }
 
-liar_story liar_run(const uint8_t *script, size_t len, int handshake)
+liar_story liar_run(const uint8_t *script, size_t len, unsigned how)
 {
     play *p = calloc(1, sizeof *p);
     liar_story story;
@@ -359,10 +414,11 @@ liar_story liar_run(const uint8_t *script, size_t len, int handshake)
     p->left = len;
     side_start(p, 0);
     side_start(p, 1);
-    if (!handshake) {
+    if ((how & LIAR_HANDSHAKE) == 0) {
         settle(p);
         REQUIRE(np_session_is_open(&p->sides[0].s) && np_session_is_open(&p->sides[1].s));
     }
+    p->delays = (how & LIAR_DELAY) != 0;
     while (p->left > 0) {
         step(p);
     }

@@ -6,6 +6,8 @@
  *   - what a side is told is what the other side said, in that order, from the first on: a prefix;
  *   - behind the first byte that is not the other side's, nothing is told any more;
  *   - on a wire that told no lie everything arrives, and both stay open;
+ *   - who is open knows the other's key, and both speak the same version;
+ *   - who is told that the other has ended in order has been told all that the other said;
  *   - every session comes to its end when time passes, and gives all of its memory back.
  *
  * A test draws scripts from seeds; the fuzzer writes its own.
@@ -23,9 +25,17 @@ typedef struct liar_story {
     size_t lies;
     size_t refused; /* sessions that ended in an error */
     size_t updates; /* of keys */
+    size_t late;    /* reads that had to wait */
+    size_t byes;    /* ends in order, of which the other side was told */
 } liar_story;
 
-/* Runs a script from a pair of sessions that have not met; or, without handshake, that have. */
-liar_story liar_run(const uint8_t *script, size_t len, int handshake);
+/* How a script is run, as bits. */
+enum {
+    LIAR_HANDSHAKE = 1, /* from a pair of sessions that have not met */
+    LIAR_DELAY = 2      /* each direction has a delay of its own, which the script changes, so that
+                         * what the two say crosses on the way in any order */
+};
+
+liar_story liar_run(const uint8_t *script, size_t len, unsigned how);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <netproto/codec.h>
+
 #include "protocol/session_private.h"
 
 void secure_wire_open(wire *w)
@@ -14,6 +16,21 @@ void secure_wire_open(wire *w)
     wire_init(w);
     wire_secure(w);
     wire_open(w);
+}
+
+void secure_wire_start_keyed(wire *w)
+{
+    wire_init(w);
+    wire_secure(w);
+    wire_start(w);
+    wire_write(w, &w->client);
+    wire_read(w, &w->server);
+    wire_write(w, &w->server);
+    wire_read(w, &w->client);
+    wire_write(w, &w->client);
+    wire_read(w, &w->server);
+    assert_true(np__session_is_keyed(&w->client.s) && !np_session_is_open(&w->client.s));
+    assert_true(np__session_is_keyed(&w->server.s));
 }
 
 const wire_event *secure_wire_expect_closed(wire *w, wire_end *end, np_err err)
@@ -28,6 +45,17 @@ const wire_event *secure_wire_expect_closed(wire *w, wire_end *end, np_err err)
     assert_int_equal(last->event.kind, NP_SESSION_EVENT_CLOSED);
     assert_int_equal(last->event.err, err);
     return last;
+}
+
+void secure_wire_inject_plain(wire_end *to, uint32_t id, const void *rest, size_t len)
+{
+    uint8_t bytes[NP_FRAMING_HEADER_LEN + 4 + 600];
+    np_framing_head head = np_framing_make(NP_FRAMING_NO_STREAM, 0, len + 4, false);
+    uint8_t *p = np_put_u32(np_framing_put(bytes, &head), id);
+
+    assert_true(len <= 600);
+    p = np_put_raw(p, rest, len);
+    wire_inject(to, bytes, (size_t)(p - bytes));
 }
 
 void secure_wire_inject_record(wire *w, wire_end *to, const uint8_t *plain, size_t len)

@@ -391,6 +391,17 @@ static bool contains(const void *memory, size_t len, const uint8_t *secret)
     return false;
 }
 
+static bool all_zero(const void *memory, size_t len)
+{
+    const uint8_t *p = memory;
+    uint8_t any = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        any |= p[i];
+    }
+    return any == 0;
+}
+
 static void test_secrets_are_wiped(void **state)
 {
     np_record_side sends;
@@ -410,7 +421,11 @@ static void test_secrets_are_wiped(void **state)
     assert_memory_equal(p.ends[0].noise.remote_static, p.keys[1].public_key, 32);
     np_record_fini(&sends);
     np_record_fini(&receives);
+    assert_true(all_zero(&sends, sizeof sends) && all_zero(&receives, sizeof receives));
+    /* The other side was left in the middle. */
+    assert_true(contains(&p.ends[1], sizeof p.ends[1], p.keys[1].secret_key));
     play_fini(&p);
+    assert_true(all_zero(p.ends, sizeof p.ends));
 }
 
 /* A message at the wrong time, or the wrong message. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 static np_loop *new_loop(void)
 {
@@ -21,6 +22,16 @@ static np_loop *new_loop(void)
 
     assert_int_equal(np_loop_new(&loop, NULL), NP_OK);
     return loop;
+}
+
+/* Else it runs its portable code: slow, and with keys left on the stack. */
+static void test_libsodium_knows_the_processor(void **state)
+{
+    np_loop *loop = new_loop();
+    (void)state;
+
+    assert_int_equal(sodium_init(), 1); /* somebody has called it before */
+    np_loop_free(loop);
 }
 
 /* Timers ----------------------------------------------------------------------------------- */
@@ -766,6 +777,7 @@ static void test_time_is_fresh_after_a_sleep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_libsodium_knows_the_processor),
         cmocka_unit_test(test_heap_against_model),
         cmocka_unit_test(test_timers_fire_in_order),
         cmocka_unit_test(test_no_timer_fires_early),

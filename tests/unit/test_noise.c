@@ -348,6 +348,90 @@ static void test_out_of_turn(void **state)
         NP_ERR_ARG);
 }
 
+/* There is no fourth message, in either direction. */
+static void test_nothing_behind_the_third(void **state)
+{
+    uint8_t message[NP_NOISE_MESSAGE_MAX] = {0};
+    uint8_t payload[NP_NOISE_MESSAGE_MAX];
+    size_t len = 0;
+    pair p;
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        pair_start(&p, NP_NOISE_XX, 7);
+        pair_run(&p, MESSAGES);
+        assert_int_equal(
+            np_noise_write(&p.ends[i], &p.rng, (np_bytes){NULL, 0}, message, sizeof message, &len),
+            NP_ERR_STATE);
+        assert_int_equal(np_noise_read(&p.ends[i], (np_bytes){message, 200}, payload, &len),
+                         NP_ERR_STATE);
+    }
+}
+
+/* Both halves once, in their order; and what has failed has failed. */
+static void test_halves_out_of_turn(void **state)
+{
+    uint8_t message[NP_NOISE_MESSAGE_MAX];
+    uint8_t payload[NP_NOISE_MESSAGE_MAX];
+    size_t len = 0;
+    size_t used = 0;
+    size_t n = 0;
+    pair p;
+    (void)state;
+
+    for (int i = 0; i < 3; i++) {
+        pair_start(&p, NP_NOISE_XX, 7);
+        pair_run(&p, MESSAGES - 1);
+        assert_int_equal(
+            np_noise_write(&p.ends[0], &p.rng, (np_bytes){NULL, 0}, message, sizeof message, &len),
+            NP_OK);
+        assert_int_equal(np_noise_read_keys(&p.ends[1], (np_bytes){message, len}, &used), NP_OK);
+        np_bytes rest = {message + used, len - used};
+        if (i == 0) {
+            assert_int_equal(np_noise_read_keys(&p.ends[1], (np_bytes){message, len}, &used),
+                             NP_ERR_STATE);
+            assert_int_equal(np_noise_read_payload(&p.ends[1], rest, payload, &n), NP_OK);
+            assert_int_equal(np_noise_read_payload(&p.ends[1], rest, payload, &n), NP_ERR_STATE);
+            continue;
+        }
+        if (i == 1) { /* a changed one; the right one comes too late then */
+            message[used] ^= 1;
+            assert_int_equal(np_noise_read_payload(&p.ends[1], rest, payload, &n), NP_ERR_SEAL);
+            message[used] ^= 1;
+        } else { /* less than a tag */
+            rest.len = NP_CRYPTO_TAG_LEN - 1;
+            assert_int_equal(np_noise_read_payload(&p.ends[1], rest, payload, &n),
+                             NP_ERR_TRUNCATED);
+            rest.len = len - used;
+        }
+        assert_int_equal(np_noise_read_payload(&p.ends[1], rest, payload, &n), NP_ERR_STATE);
+    }
+}
+
+static void fill_zero(void *user, uint8_t *out, size_t len)
+{
+    (void)user;
+    memset(out, 0, len);
+}
+
+/* Without randomness there is no ephemeral key, and nothing is written. */
+static void test_no_randomness(void **state)
+{
+    const np_rng none = {fill_zero, NULL};
+    uint8_t message[NP_NOISE_MESSAGE_MAX];
+    size_t len = 0;
+    pair p;
+    (void)state;
+
+    pair_start(&p, NP_NOISE_XX, 7);
+    assert_int_equal(
+        np_noise_write(&p.ends[0], &none, (np_bytes){NULL, 0}, message, sizeof message, &len),
+        NP_ERR_KEY);
+    assert_int_equal(
+        np_noise_write(&p.ends[0], &p.rng, (np_bytes){NULL, 0}, message, sizeof message, &len),
+        NP_ERR_STATE);
+}
+
 /* Ephemeral keys of small order: the shared secret would be known to everybody. */
 static void test_small_order(void **state)
 {
@@ -431,6 +515,9 @@ int main(void)
         cmocka_unit_test(test_every_bit_counts),
         cmocka_unit_test(test_cut_and_long_messages),
         cmocka_unit_test(test_out_of_turn),
+        cmocka_unit_test(test_nothing_behind_the_third),
+        cmocka_unit_test(test_halves_out_of_turn),
+        cmocka_unit_test(test_no_randomness),
         cmocka_unit_test(test_small_order),
         cmocka_unit_test(test_psk_between_the_halves),
         cmocka_unit_test(test_other_prologue),

@@ -230,6 +230,15 @@ static void test_epochs_have_bounds(void **state)
     np_record_side s;
     (void)state;
 
+    /* Peers rely on them. */
+    assert_int_equal(NP_RECORD_EPOCH_RECORDS, 1048576);
+    assert_int_equal(NP_RECORD_EPOCH_BYTES, 1073741824);
+    assert_int_equal(NP_RECORD_EPOCH_MS, 3600000);
+    assert_int_equal(NP_RECORD_UPDATES_MAX, 32);
+    assert_int_equal(NP_RECORD_UPDATE_MS, 100);
+    assert_int_equal(NP_RECORD_PLAIN_MAX, 66560);
+    assert_int_equal(NP_RECORD_PAYLOAD_MAX, 66576);
+
     assert_int_equal(np_record_init(&s, 0, secret, hash, 1000), NP_OK);
     assert_false(np_record_is_due(&s, 1000 + NP_RECORD_EPOCH_MS - 1));
     assert_true(np_record_is_due(&s, 1000 + NP_RECORD_EPOCH_MS));
@@ -254,9 +263,54 @@ static void test_epochs_have_bounds(void **state)
     assert_int_equal(np_record_open(&s, frame, 64, &len), NP_ERR_LIMIT);
 }
 
+/* Up to twice the bounds a receiver goes along, and not a record further; bytes count on both sides
+ * as they are sealed and opened. */
+static void test_receivers_patience(void **state)
+{
+    uint8_t frame[64] = {0};
+    size_t frame_len;
+    size_t len = 0;
+    np_record_side sender;
+    np_record_side receiver;
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(np_record_init(&sender, 0, secret, hash, 0), NP_OK);
+        assert_int_equal(np_record_init(&receiver, 0, secret, hash, 0), NP_OK);
+        sender.n = receiver.n = i == 0 ? 2 * NP_RECORD_EPOCH_RECORDS - 1 : 0;
+        sender.bytes = NP_RECORD_EPOCH_BYTES - (i == 0 ? 9 : 8);
+        receiver.bytes = i == 0 ? 0 : 2 * NP_RECORD_EPOCH_BYTES - 8;
+        frame_len = np_record_seal(&sender, frame, 8);
+        assert_int_equal(np_record_open(&receiver, frame, frame_len, &len), NP_OK);
+        assert_int_equal(len, 8);
+        assert_int_equal(np_record_open(&receiver, frame, frame_len, &len), NP_ERR_LIMIT);
+        sender.n = 0;
+        assert_int_equal(np_record_is_due(&sender, 0), i == 1);
+    }
+}
+
+/* A record that is authentic and has nothing to say would cost its sender little and us as much as
+ * any. */
+static void test_empty_record(void **state)
+{
+    static const uint8_t header[] = {0xDE, 0xAD, 0xBE, 0xEF, 1, 4, 0, 0, 0, 16};
+    uint8_t frame[NP_RECORD_OVERHEAD];
+    uint8_t nonce[NP_CRYPTO_NONCE_LEN];
+    size_t len = 0;
+    np_record_side s;
+    (void)state;
+
+    assert_int_equal(np_record_init(&s, 0, secret, hash, 0), NP_OK);
+    memcpy(frame, header, sizeof header);
+    np_crypto_count(nonce, 0);
+    np_crypto_seal(frame + sizeof header, frame + sizeof header, 0,
+                   (np_bytes){frame, sizeof header}, nonce, s.key);
+    assert_int_equal(np_record_open(&s, frame, sizeof frame, &len), NP_ERR_SEAL);
+}
+
 static void test_flood_of_updates(void **state)
 {
-    uint64_t now = 5000;
+    uint64_t now = 5050; /* time counts from the session's beginning, not in whole steps */
     size_t taken = 0;
     np_record_side s;
     (void)state;
@@ -267,6 +321,7 @@ static void test_flood_of_updates(void **state)
         assert_true(taken <= NP_RECORD_UPDATES_MAX);
     }
     assert_int_equal(taken, NP_RECORD_UPDATES_MAX);
+    assert_int_equal(np_record_take_update(&s, now + NP_RECORD_UPDATE_MS - 1), NP_ERR_LIMIT);
     now += NP_RECORD_UPDATE_MS;
     assert_int_equal(np_record_take_update(&s, now), NP_OK);
     assert_int_equal(np_record_take_update(&s, now), NP_ERR_LIMIT);
@@ -294,6 +349,7 @@ static void test_entries(void **state)
         {"00000000 01 00", NP_OK, NULL, 0},
         {"02000000 02 00 0300", NP_OK, NULL, 0},
         {"020000", NP_ERR_TRUNCATED, "base.entry_header", 3},
+        {"00000000 01", NP_ERR_TRUNCATED, "base.entry_header", 5},
         {"02000000 00 00 aa", NP_ERR_TRUNCATED, "base.entry_header", 7},
         {"02000000 00 08 01000000 00 00 00", NP_ERR_TRUNCATED, "base.entry_header", 13},
         {"01000100 00 00 aabb", NP_ERR_RANGE, "base.entry_header.length", 0},
@@ -308,7 +364,11 @@ static void test_entries(void **state)
          12},
         {"01000000 01 00 00", NP_ERR_TOO_LONG, "base.entry_header.length", 0},
         {"00000000 01 00 00", NP_ERR_TRAILING, "base.entry_header", 6},
+        {"00000000 01 01", NP_ERR_CONST, "base.entry_header.flags", 5},
         {"00000000 01 08", NP_ERR_CONST, "base.entry_header.flags", 5},
+        {"00000000 01 10", NP_ERR_CONST, "base.entry_header.flags", 5},
+        {"02000000 02 01 0300", NP_ERR_CONST, "base.entry_header.flags", 5},
+        {"02000000 02 08 0300", NP_ERR_CONST, "base.entry_header.flags", 5},
         {"01000000 02 00 03", NP_ERR_TOO_SHORT, "base.entry_header.length", 0},
         {"02000000 02 00 03", NP_ERR_TRUNCATED, "base.entry_header", 7},
         {"02000000 02 00 0300 00", NP_ERR_TRAILING, "base.entry_header", 8},
@@ -350,6 +410,26 @@ static void test_entries(void **state)
     }
 }
 
+/* Of what follows a fragment has at least 1 KiB, so that a message is not made of a million. */
+static void test_least_fragment(void **state)
+{
+    uint8_t plain[NP_ENTRY_HEADER_LEN + NP_FRAMING_FRAGMENT_MIN] = {0};
+    np_fault fault;
+    (void)state;
+
+    for (size_t len = NP_FRAMING_FRAGMENT_MIN - 1; len <= NP_FRAMING_FRAGMENT_MIN; len++) {
+        np_entry entry = np_entry_make(NP_ENTRY_MESSAGE, NP_FRAMING_NO_STREAM, 0, len, true);
+        (void)np_entry_put(plain, &entry);
+        assert_int_equal(np_entry_read(&entry, plain, NP_ENTRY_HEADER_LEN + len, 1, &fault),
+                         len < NP_FRAMING_FRAGMENT_MIN ? NP_ERR_FRAGMENT : NP_OK);
+    }
+    plain[0] = 3; /* of a compressed one that is not its size, and where it comes from is */
+    plain[1] = 0;
+    plain[5] = 0x11;
+    np_entry entry;
+    assert_int_equal(np_entry_read(&entry, plain, NP_ENTRY_HEADER_LEN + 3, 3, &fault), NP_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,8 +438,11 @@ int main(void)
         cmocka_unit_test(test_every_bit_counts),
         cmocka_unit_test(test_hash_is_bound),
         cmocka_unit_test(test_epochs_have_bounds),
+        cmocka_unit_test(test_receivers_patience),
+        cmocka_unit_test(test_empty_record),
         cmocka_unit_test(test_flood_of_updates),
         cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_least_fragment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,6 +85,33 @@ static void test_a_million(void **state)
     np_replay_free(replay);
 }
 
+/* All bytes of key and nonce count, and the hash has a key that nobody can guess. */
+static void test_every_byte_counts(void **state)
+{
+    uint8_t drawn = 0;
+    const np_rng rng = {fill_counting, &drawn};
+    np_replay *replay = NULL;
+    uint8_t key[32] = {0};
+    uint8_t nonce[NP_REPLAY_NONCE_LEN] = {0};
+    (void)state;
+
+    assert_int_equal(np_replay_new(&replay, 100, &rng), NP_OK);
+    assert_int_equal(drawn, 16);
+    assert_true(np_replay_add(replay, key, nonce));
+    for (size_t i = 0; i < sizeof key; i++) {
+        key[i] = 1;
+        assert_true(np_replay_add(replay, key, nonce));
+        key[i] = 0;
+    }
+    for (size_t i = 0; i < sizeof nonce; i++) {
+        nonce[i] = 1;
+        assert_true(np_replay_add(replay, key, nonce));
+        nonce[i] = 0;
+    }
+    assert_false(np_replay_add(replay, key, nonce));
+    np_replay_free(replay);
+}
+
 static void test_sizes(void **state)
 {
     const np_rng rng = {fill_counting, (uint8_t[1]){0}};
@@ -102,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_twice_is_a_replay),
         cmocka_unit_test(test_the_oldest_are_forgotten),
         cmocka_unit_test(test_a_million),
+        cmocka_unit_test(test_every_byte_counts),
         cmocka_unit_test(test_sizes),
     };
 

@@ -1,4 +1,4 @@
-/* Ten thousand scripts for a wire that lies, each from a seed; see support/liar.h for what must
+/* Thousands of scripts for a wire that lies, each from a seed; see support/liar.h for what must
  * hold. TEST_SEED=n runs that one alone, so a failure that was printed can be looked at. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +10,10 @@
 #include "support/liar.h"
 
 #define SEEDS 10000
+#define DELAYED_SEEDS 3000
 #define SCRIPT_MAX 400
 
-static liar_story run_seed(uint64_t seed)
+static liar_story run_seed(uint64_t seed, unsigned how)
 {
     uint8_t script[SCRIPT_MAX];
     uint64_t state = seed;
@@ -24,40 +25,67 @@ static liar_story run_seed(uint64_t seed)
     }
     /* Where a script breaks a rule the program ends, and the last line is its seed. */
     fprintf(stderr, "\rseed %llu", (unsigned long long)seed);
-    return liar_run(script, len, seed % 3 == 0);
+    return liar_run(script, len, how | (seed % 3 == 0 ? LIAR_HANDSHAKE : 0));
 }
 
-static void test_ten_thousand_seeds(void **state)
+/* Seeds from the first on, or the one that TEST_SEED names. */
+static liar_story run_seeds(uint64_t count, unsigned how, size_t *honest)
 {
     const char *one = getenv("TEST_SEED");
+    uint64_t first = one != NULL ? strtoull(one, NULL, 10) : 0;
     liar_story sum = {0};
-    size_t honest = 0;
-    (void)state;
 
-    if (one != NULL) {
-        (void)run_seed(strtoull(one, NULL, 10));
-        return;
-    }
-    for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        liar_story story = run_seed(seed);
+    for (uint64_t seed = first; seed < (one != NULL ? first + 1 : count); seed++) {
+        liar_story story = run_seed(seed, how);
         sum.said += story.said;
         sum.told += story.told;
         sum.lies += story.lies;
         sum.refused += story.refused;
         sum.updates += story.updates;
-        honest += story.lies == 0;
+        sum.late += story.late;
+        sum.byes += story.byes;
+        *honest += story.lies == 0;
     }
-    fprintf(stderr, "\n%zu said, %zu told, %zu lies, %zu refused, %zu key updates, %zu honest\n",
-            sum.said, sum.told, sum.lies, sum.refused, sum.updates, honest);
-    /* They were scripts worth running. */
-    assert_true(sum.told > 2 * SEEDS);
-    assert_true(sum.lies > SEEDS / 4 && honest > SEEDS / 10);
-    assert_true(sum.refused > SEEDS / 4 && sum.updates > SEEDS / 10);
+    fprintf(stderr,
+            "\n%zu said, %zu told, %zu lies, %zu refused, %zu key updates, %zu honest, "
+            "%zu late, %zu byes\n",
+            sum.said, sum.told, sum.lies, sum.refused, sum.updates, *honest, sum.late, sum.byes);
+    return sum;
+}
+
+static void test_ten_thousand_seeds(void **state)
+{
+    size_t honest = 0;
+    liar_story sum = run_seeds(SEEDS, 0, &honest);
+    (void)state;
+
+    if (getenv("TEST_SEED") == NULL) { /* they were scripts worth running */
+        assert_true(sum.told > 2 * SEEDS);
+        assert_true(sum.lies > SEEDS / 4 && honest > SEEDS / 10);
+        assert_true(sum.refused > SEEDS / 4 && sum.updates > SEEDS / 10);
+        assert_true(sum.byes > SEEDS / 10);
+    }
+}
+
+/* The same where each direction takes its time. */
+static void test_delays(void **state)
+{
+    size_t honest = 0;
+    liar_story sum = run_seeds(DELAYED_SEEDS, LIAR_DELAY, &honest);
+    (void)state;
+
+    if (getenv("TEST_SEED") == NULL) {
+        assert_true(sum.told > 2 * DELAYED_SEEDS && sum.late > 2 * DELAYED_SEEDS);
+        assert_true(sum.lies > DELAYED_SEEDS / 4 && honest > DELAYED_SEEDS / 10);
+        assert_true(sum.refused > DELAYED_SEEDS / 4 && sum.updates > DELAYED_SEEDS / 10);
+        assert_true(sum.byes > DELAYED_SEEDS / 10);
+    }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ten_thousand_seeds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ten_thousand_seeds),
+                                       cmocka_unit_test(test_delays)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -359,6 +359,33 @@ static void test_key_updates(void **state)
     wire_fini(&w);
 }
 
+/* A sender that says nothing but messages of several records gets to change its key, too, before
+ * its peer loses patience: with the last record of the message that reaches the bound. */
+static void test_key_updates_of_large_messages(void **state)
+{
+    size_t len = 200000;
+    uint8_t *bytes = wire_pattern(len, 5);
+    wire w;
+    (void)state;
+
+    secure_wire_open(&w);
+    for (int i = 0; i < 6; i++) {
+        if (i % 2 == 0) {
+            w.client.s.secure->sends.bytes = NP_RECORD_EPOCH_BYTES - 60000;
+            w.server.s.secure->receives.bytes = NP_RECORD_EPOCH_BYTES - 60000;
+        }
+        assert_int_equal(talk_say(&w.client.s, bytes, len - (size_t)i * 30000), NP_OK);
+        wire_run(&w);
+        talk_assert_said(wire_expect(&w.server, NP_SESSION_EVENT_MESSAGE), bytes,
+                         len - (size_t)i * 30000);
+        assert_int_equal(w.client.s.secure->sends.n == 0, i % 2 == 0);
+        assert_memory_equal(w.client.s.secure->sends.key, w.server.s.secure->receives.key, 32);
+        talk_assert_idle(&w.client);
+    }
+    free(bytes);
+    wire_fini(&w);
+}
+
 static void test_update_after_an_hour(void **state)
 {
     wire w;
@@ -430,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_clocks_apart),
         cmocka_unit_test(test_plain_and_secure_do_not_meet),
         cmocka_unit_test(test_key_updates),
+        cmocka_unit_test(test_key_updates_of_large_messages),
         cmocka_unit_test(test_update_after_an_hour),
         cmocka_unit_test(test_flood_of_updates),
         cmocka_unit_test(test_secrets_are_wiped),

@@ -14,18 +14,6 @@
 #include "support/secure_wire.h"
 #include "support/session_talk.h"
 
-/* Sends an end a frame in the clear. */
-static void inject_plain(wire_end *to, uint32_t id, const void *rest, size_t len)
-{
-    uint8_t bytes[NP_FRAMING_HEADER_LEN + 4 + 600];
-    np_framing_head head = np_framing_make(NP_FRAMING_NO_STREAM, 0, len + 4, false);
-    uint8_t *p = np_put_u32(np_framing_put(bytes, &head), id);
-
-    assert_true(len <= 600);
-    p = np_put_raw(p, rest, len);
-    wire_inject(to, bytes, (size_t)(p - bytes));
-}
-
 /* A stranger's words ------------------------------------------------------------------------ */
 
 /* Before there are keys, an Error in the clear ends it, but what it says is not passed on. */
@@ -42,7 +30,8 @@ static void test_error_of_a_stranger(void **state)
     wire_secure(&w);
     wire_start(&w);
     assert_int_equal(base_error_encode(&error, lie, sizeof lie, &len, NULL), NP_OK);
-    inject_plain(&w.client, BASE_ERROR_ID, lie + 4, len - 4); /* which puts the id itself */
+    secure_wire_inject_plain(&w.client, BASE_ERROR_ID, lie + 4,
+                             len - 4); /* which puts the id itself */
     wire_read(&w, &w.client);
     event = wire_expect(&w.client, NP_SESSION_EVENT_CLOSED);
     assert_int_equal(event->event.err, NP_ERR_REFUSED);
@@ -70,7 +59,7 @@ static void test_others_before_the_keys(void **state)
         wire_init(&w);
         wire_secure(&w);
         wire_start(&w);
-        inject_plain(&w.server, ids[i], zeros, sizeof zeros);
+        secure_wire_inject_plain(&w.server, ids[i], zeros, sizeof zeros);
         wire_read(&w, &w.server);
         assert_int_equal(w.server.s.end_err, NP_ERR_UNEXPECTED);
         wire_fini(&w);
@@ -106,10 +95,80 @@ static void test_clear_words_before_the_first_record(void **state)
         wire_write(&w, &w.server);
         wire_read(&w, &w.client);
         assert_true(np__session_is_keyed(&w.client.s) && !np_session_is_open(&w.client.s));
-        inject_plain(&w.client, ids[i], busy, sizeof busy);
+        secure_wire_inject_plain(&w.client, ids[i], busy, sizeof busy);
         while (wire_read(&w, &w.client)) {
         }
         assert_int_equal(w.client.s.end_err, i == 0 ? NP_ERR_BUSY : NP_ERR_UNEXPECTED);
+        wire_fini(&w);
+    }
+}
+
+/* The server's first record says Welcome, or why not. A server that we trust, but that says
+ * something else, is not heard: nobody has been told yet that there is a connection. */
+static void test_other_records_before_welcome(void **state)
+{
+    static const struct {
+        uint8_t kind;
+        uint32_t stream;
+        uint32_t id;
+        np_err err;
+    } cases[] = {
+        {NP_FRAMING_NO_STREAM, 0, BASE_PING_ID, NP_ERR_UNEXPECTED},
+        {NP_FRAMING_NO_STREAM, 0, BASE_ECHO_ID, NP_ERR_UNEXPECTED},
+        {NP_FRAMING_NO_STREAM, 0, BASE_HELLO_ID, NP_ERR_UNEXPECTED},
+        {NP_FRAMING_NO_STREAM, 0, BASE_SECURE_HANDSHAKE_RESPONSE_ID, NP_ERR_UNEXPECTED},
+        {NP_FRAMING_NO_STREAM, 0, DEMO_SAY_ID, NP_ERR_UNEXPECTED},
+        {NP_FRAMING_DATA, 2, BASE_DATA_ID, NP_ERR_UNEXPECTED},
+        {NP_FRAMING_REQUEST, 2, DEMO_FIND_ID, NP_ERR_UNEXPECTED},
+        {NP_FRAMING_RESPONSE, 1, DEMO_FIND_ID, NP_ERR_UNEXPECTED},
+        {NP_FRAMING_ERROR, 1, 0, NP_ERR_UNEXPECTED},
+        {NP_FRAMING_CANCEL, 2, 0, NP_ERR_UNEXPECTED},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t body[64] = {0};
+        uint8_t plain[128];
+        size_t len = cases[i].kind == NP_FRAMING_CANCEL ? 0 : sizeof body;
+        np_entry entry =
+            np_entry_make(NP_ENTRY_MESSAGE, cases[i].kind, cases[i].stream, len, false);
+        wire w;
+
+        secure_wire_start_keyed(&w);
+        np_put_u32(body, cases[i].id);
+        secure_wire_inject_record(
+            &w, &w.client, plain,
+            (size_t)(np_put_raw(np_entry_put(plain, &entry), body, len) - plain));
+        wire_read(&w, &w.client);
+        assert_int_equal(w.client.s.end_err, cases[i].err);
+        assert_int_equal(w.client.event_count, 0);
+        wire_fini(&w);
+    }
+}
+
+/* What the handshake has agreed on is not to be had again, and not to be changed by the Welcome. */
+static void test_welcome_of_another_choice(void **state)
+{
+    base_welcome welcome;
+    wire w;
+    (void)state;
+
+    for (int i = 0; i < 7; i++) {
+        uint8_t body[BASE_WELCOME_MAX_LEN];
+        size_t len = 0;
+
+        secure_wire_start_keyed(&w);
+        np_negotiate_choice(&welcome.choice, &w.server.s.secure->side.speaks, i == 1 ? 1 : 2, 0, 0);
+        welcome.choice.digest[31] ^= i == 2;
+        welcome.choice.cipher = i == 3;
+        welcome.choice.compression = i == 4;
+        welcome.choice.features = i == 5;
+        welcome.choice.version += i == 6;
+        assert_int_equal(base_welcome_encode(&welcome, body, sizeof body, &len, NULL), NP_OK);
+        secure_wire_inject_entry(&w, &w.client, NP_ENTRY_MESSAGE, body, len);
+        wire_read(&w, &w.client);
+        assert_int_equal(w.client.s.end_err, i == 0 ? NP_OK : NP_ERR_VERSION);
+        assert_int_equal(np_session_is_open(&w.client.s), i == 0);
         wire_fini(&w);
     }
 }
@@ -132,7 +191,7 @@ static void test_plain_frames_after_the_keys(void **state)
             wire_end *end;
             secure_wire_open(&w);
             end = side == 0 ? &w.client : &w.server;
-            inject_plain(end, ids[i], zeros, sizeof zeros);
+            secure_wire_inject_plain(end, ids[i], zeros, sizeof zeros);
             wire_read(&w, end);
             assert_int_equal(end->s.end_err, NP_ERR_FRAME);
             wire_fini(&w);
@@ -143,17 +202,20 @@ static void test_plain_frames_after_the_keys(void **state)
 /* The peer itself says what has no place in a record, or in this session. */
 static void test_wrong_words_in_records(void **state)
 {
-    static const uint32_t ids[] = {BASE_SECURE_HANDSHAKE_INIT_ID, BASE_HELLO_ID, BASE_WELCOME_ID};
+    static const uint32_t ids[] = {BASE_SECURE_HANDSHAKE_INIT_ID, BASE_HELLO_ID, BASE_WELCOME_ID,
+                                   BASE_SECURE_HANDSHAKE_RESPONSE_ID,
+                                   BASE_SECURE_HANDSHAKE_CONFIRM_ID};
     uint8_t body[64] = {0};
     wire w;
     (void)state;
 
-    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+    for (size_t i = 0; i < 2 * (sizeof ids / sizeof ids[0]); i++) {
+        wire_end *end = i % 2 == 0 ? &w.server : &w.client;
         secure_wire_open(&w);
-        np_put_u32(body, ids[i]);
-        secure_wire_inject_entry(&w, &w.server, NP_ENTRY_MESSAGE, body, sizeof body);
-        wire_read(&w, &w.server);
-        assert_int_equal(w.server.s.end_err, NP_ERR_UNEXPECTED);
+        np_put_u32(body, ids[i / 2]);
+        secure_wire_inject_entry(&w, end, NP_ENTRY_MESSAGE, body, sizeof body);
+        wire_read(&w, end);
+        assert_int_equal(end->s.end_err, NP_ERR_UNEXPECTED);
         wire_fini(&w);
     }
     secure_wire_open(&w); /* an entry that is none */
@@ -333,6 +395,8 @@ int main(void)
         cmocka_unit_test(test_error_of_a_stranger),
         cmocka_unit_test(test_others_before_the_keys),
         cmocka_unit_test(test_clear_words_before_the_first_record),
+        cmocka_unit_test(test_other_records_before_welcome),
+        cmocka_unit_test(test_welcome_of_another_choice),
         cmocka_unit_test(test_plain_frames_after_the_keys),
         cmocka_unit_test(test_wrong_words_in_records),
         cmocka_unit_test(test_changed_records),
