@@ -38,7 +38,17 @@ void np_handshake_fini(np_handshake *h)
     np_crypto_wipe(h, sizeof *h);
 }
 
-void np_handshake_forget(np_handshake *h)
+void np_handshake_tell(const np_handshake *h, np_handshake_outcome *out)
+{
+    memcpy(out->peer_key, h->noise.remote_static, sizeof out->peer_key);
+    memcpy(out->peer_nonce, h->nonce, sizeof out->peer_nonce);
+    out->version = h->version;
+    out->cipher = h->cipher;
+    out->compression = h->compression;
+}
+
+/* Wipes what is secret in it. */
+static void np_handshake_forget(np_handshake *h)
 {
     uint8_t remote[NP_CRYPTO_KEY_LEN];
 

@@ -62,6 +62,15 @@ typedef struct np_handshake {
     bool agreed;         /* there was something to choose */
 } np_handshake;
 
+/* What is left of one to ask about. */
+typedef struct np_handshake_outcome {
+    uint8_t peer_key[NP_CRYPTO_KEY_LEN];
+    uint8_t peer_nonce[NP_HANDSHAKE_NONCE_LEN]; /* an initiator: its own */
+    uint32_t version;
+    uint8_t cipher;
+    uint8_t compression;
+} np_handshake_outcome;
+
 /* Starts one. The responder learns the pattern from Init; an initiator with XXPSK3 gives the key.
  * Errors: NP_ERR_ARG. */
 NP_MUST_CHECK np_err np_handshake_init(np_handshake *h, const np_handshake_side *side,
@@ -70,8 +79,8 @@ NP_MUST_CHECK np_err np_handshake_init(np_handshake *h, const np_handshake_side 
 /* Wipes it. */
 void np_handshake_fini(np_handshake *h);
 
-/* Wipes what is secret in it. What was chosen, the peer's key and its nonce stay. */
-void np_handshake_forget(np_handshake *h);
+/* Tells what was chosen, and of the peer what was said so far. */
+void np_handshake_tell(const np_handshake *h, np_handshake_outcome *out);
 
 /* The three below write a message to `out`, which has room for NP_HANDSHAKE_MESSAGE_MAX bytes.
  * Errors: NP_ERR_STATE, out of turn; NP_ERR_SPACE, the offer is too long for a handshake;

@@ -204,12 +204,14 @@ static np__session_step np_session_take_welcome(np_session *s, const uint8_t *pa
                                  &welcome.choice, &fault);
     }
     if (err == NP_OK && s->secure != NULL) {
-        err = np_session_judge_welcome(&s->secure->handshake, &welcome.choice, &fault);
+        err = np_session_judge_welcome(s->secure->handshake, &welcome.choice, &fault);
     }
     if (err != NP_OK) {
         return np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
     }
-    return np__session_opened(s, welcome.choice.version, welcome.choice.compression, event);
+    return s->secure != NULL
+               ? np__session_secure_opened(s, event)
+               : np__session_opened(s, welcome.choice.version, welcome.choice.compression, event);
 }
 
 /* Whether an offer has a version in common with ours, so that something else was wrong. */

@@ -495,7 +495,8 @@ static void np_session_input_ended(np_session *s)
         s->phase == NP_PHASE_HELLO ? NP_SESSION_STAGE_NEGOTIATE : NP_SESSION_STAGE_FRAME;
     np_str none = {NULL, 0};
 
-    if (s->secure != NULL && s->secure->step == NP_SECURE_CONFIRM && !s->secure->handshake.agreed) {
+    if (s->secure != NULL && s->secure->step == NP_SECURE_CONFIRM &&
+        !s->secure->handshake->agreed) {
         /* It has read that there is nothing in common, and left. */
         np__session_cause(s, NP_ERR_VERSION, stage, true, BASE_REASON_VERSION,
                           &s->secure->disagreed, none);

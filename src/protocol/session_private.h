@@ -47,10 +47,12 @@ struct np_session_end {
 
 /* What a secure session has beyond a plain one; lives in a pool block, and is wiped. */
 struct np_session_secure {
-    size_t cap;  /* of the block */
+    uint32_t cap; /* of the block */
+    uint32_t handshake_cap;
     np_time now; /* as last told: the clock on the wall matters to a handshake only */
     np_handshake_side side;
-    np_handshake handshake; /* wiped when it is over, but for the peer's key and nonce */
+    np_handshake *handshake; /* a block of its own, until the session is open; then NULL */
+    np_handshake_outcome outcome;
     np_record_side sends;
     np_record_side receives;
     np_fault disagreed;    /* server: what of the client's offer does not fit */
@@ -333,6 +335,9 @@ bool np__session_secure_expects(const np_session *s, uint32_t id);
 /* A handshake message. */
 np__session_step np__session_secure_take(np_session *s, const uint8_t *payload, size_t len,
                                          np_session_event *event);
+
+/* The session is open at what the handshake has chosen. */
+np__session_step np__session_secure_opened(np_session *s, np_session_event *event);
 
 /* PEER_KEY was the last event: goes on with what was answered, or not. */
 np__session_step np__session_secure_resume(np_session *s, np_session_event *event);

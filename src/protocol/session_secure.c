@@ -14,26 +14,58 @@
 
 #include "protocol/session_private.h"
 
-_Static_assert(sizeof(np_session_secure) <= 1024, "what a stranger costs");
+/* With the greatest block that the pool rounds each up to. */
+_Static_assert(sizeof(np_session_secure) <= 512, "what a secure session costs");
+_Static_assert(sizeof(np_handshake) <= 512, "what a stranger costs besides");
 _Static_assert(NP_FRAMING_HEADER_LEN + NP_HANDSHAKE_MESSAGE_MAX <= NP_HANDSHAKE_FRAME_MAX,
                "every handshake has room");
 
 static const uint8_t np_session_ciphers[] = {NP_CIPHER_XCHACHA20_POLY1305};
 
+/* Both blocks, or none. */
+static np_err np_session_secure_alloc(np_session *s)
+{
+    void *blocks[2] = {NULL, NULL};
+    size_t caps[2] = {0, 0};
+    np_err err = np_pool_take(s->pool, sizeof *s->secure, &blocks[0], &caps[0]);
+
+    if (err == NP_OK) {
+        err = np_pool_take(s->pool, sizeof *s->secure->handshake, &blocks[1], &caps[1]);
+    }
+    if (err != NP_OK) {
+        np_pool_give(s->pool, blocks[0], caps[0]);
+        return err;
+    }
+    memset(blocks[0], 0, sizeof *s->secure);
+    s->secure = blocks[0];
+    s->secure->cap = (uint32_t)caps[0];
+    s->secure->handshake = blocks[1];
+    s->secure->handshake_cap = (uint32_t)caps[1];
+    return NP_OK;
+}
+
+/* The handshake is over. What is asked about it later stays. */
+static void np_session_end_handshake(np_session *s)
+{
+    np_session_secure *secure = s->secure;
+
+    if (secure->handshake != NULL) {
+        np_handshake_tell(secure->handshake, &secure->outcome);
+        np_handshake_fini(secure->handshake);
+        np_pool_give(s->pool, secure->handshake, secure->handshake_cap);
+        secure->handshake = NULL;
+    }
+}
+
 np_err np__session_secure_init(np_session *s, np_time now)
 {
     const np_session_security *security = s->options->security;
     bool client = s->role == NP_SESSION_CLIENT;
-    void *block = NULL;
-    size_t cap = 0;
-    np_err err = np_pool_take(s->pool, sizeof *s->secure, &block, &cap);
+    np_err err = np_session_secure_alloc(s);
 
     if (err != NP_OK) {
         return err;
     }
-    memset(block, 0, sizeof *s->secure);
-    s->secure = block;
-    s->secure->cap = cap;
     s->secured = true;
     s->secure->now = now;
     s->secure->step = client ? NP_SECURE_RESPONSE : NP_SECURE_INIT;
@@ -43,15 +75,15 @@ np_err np__session_secure_init(np_session *s, np_time now)
     s->secure->side.speaks.ciphers = np_session_ciphers;
     s->secure->side.speaks.cipher_count = sizeof np_session_ciphers;
     if (err == NP_OK) {
-        err = np_handshake_init(&s->secure->handshake, &s->secure->side, client,
+        err = np_handshake_init(s->secure->handshake, &s->secure->side, client,
                                 client ? security->psk : NULL);
     }
     if (err == NP_OK && client) {
         uint8_t message[NP_HANDSHAKE_MESSAGE_MAX];
         np__session_outgoing out = {
             .kind = NP_FRAMING_NO_STREAM, .urgent = true, .encoded = message};
-        err = np_handshake_write_init(&s->secure->handshake, &security->rng, s->secure->now,
-                                      message, &out.encoded_len);
+        err = np_handshake_write_init(s->secure->handshake, &security->rng, s->secure->now, message,
+                                      &out.encoded_len);
         if (err == NP_OK) {
             err = np__session_emit(s, &out, NULL);
         }
@@ -63,6 +95,7 @@ void np__session_secure_fini(np_session *s)
 {
     if (s->secure != NULL) {
         size_t cap = s->secure->cap;
+        np_session_end_handshake(s);
         np_crypto_wipe(s->secure, sizeof *s->secure);
         np_pool_give(s->pool, s->secure, cap);
         s->secure = NULL;
@@ -72,7 +105,7 @@ void np__session_secure_fini(np_session *s)
 void np__session_secure_forget(np_session *s)
 {
     if (s->secure != NULL) {
-        np_handshake_forget(&s->secure->handshake);
+        np_session_end_handshake(s);
         np_record_fini(&s->secure->sends);
         np_record_fini(&s->secure->receives);
     }
@@ -110,14 +143,14 @@ static np__session_step np_session_ask(np_session *s, np_session_event *event)
     secure->asked = true;
     secure->key_known = true;
     event->kind = NP_SESSION_EVENT_PEER_KEY;
-    event->payload = secure->handshake.noise.remote_static;
+    event->payload = secure->handshake->noise.remote_static;
     event->len = NP_CRYPTO_KEY_LEN;
     return NP_STEP_EVENT;
 }
 
 static np__session_step np_session_take_init(np_session *s, np_bytes message, np_fault *fault)
 {
-    np_handshake *handshake = &s->secure->handshake;
+    np_handshake *handshake = s->secure->handshake;
     uint8_t answer[NP_HANDSHAKE_MESSAGE_MAX];
     np__session_outgoing out = {.kind = NP_FRAMING_NO_STREAM, .urgent = true, .encoded = answer};
     np_err err = np_handshake_read_init(handshake, message, s->secure->now, fault);
@@ -155,7 +188,7 @@ static np__session_step np_session_take_response(np_session *s, np_bytes message
     uint8_t scratch[NP_NOISE_MESSAGE_MAX];
     base_offer theirs;
     bool offer_known = false;
-    np_err err = np_handshake_read_response(&s->secure->handshake, message, scratch, &theirs,
+    np_err err = np_handshake_read_response(s->secure->handshake, message, scratch, &theirs,
                                             &offer_known, fault);
 
     if (offer_known) {
@@ -178,7 +211,7 @@ np__session_step np__session_secure_take(np_session *s, const uint8_t *payload, 
     case NP_SECURE_RESPONSE:
         return np_session_take_response(s, message, event, &fault);
     default: /* CONFIRM */
-        err = np_handshake_read_confirm_key(&secure->handshake, message, &secure->confirm_rest,
+        err = np_handshake_read_confirm_key(secure->handshake, message, &secure->confirm_rest,
                                             &fault);
         return err != NP_OK ? np_session_secure_failed(s, err, &fault) : np_session_ask(s, event);
     }
@@ -190,7 +223,7 @@ static np_err np_session_keyed(np_session *s)
 {
     np_session_secure *secure = s->secure;
     np_err err =
-        np_handshake_finish(&secure->handshake, s->secure->now, &secure->sends, &secure->receives);
+        np_handshake_finish(secure->handshake, s->secure->now, &secure->sends, &secure->receives);
 
     if (err == NP_OK) {
         secure->step = NP_SECURE_KEYED;
@@ -203,7 +236,7 @@ static np_err np_session_keyed(np_session *s)
 static np_err np_session_trust_client(np_session *s, const uint8_t *psk, np_fault *fault)
 {
     np_err err =
-        np_handshake_read_confirm(&s->secure->handshake, s->secure->confirm_rest, psk, fault);
+        np_handshake_read_confirm(s->secure->handshake, s->secure->confirm_rest, psk, fault);
 
     return err == NP_OK ? np_session_keyed(s) : err;
 }
@@ -212,7 +245,7 @@ static np_err np_session_trust_server(np_session *s)
 {
     uint8_t message[NP_HANDSHAKE_MESSAGE_MAX];
     np__session_outgoing out = {.kind = NP_FRAMING_NO_STREAM, .urgent = true, .encoded = message};
-    np_err err = np_handshake_write_confirm(&s->secure->handshake, &s->options->security->rng,
+    np_err err = np_handshake_write_confirm(s->secure->handshake, &s->options->security->rng,
                                             message, &out.encoded_len);
 
     if (err == NP_OK) {
@@ -258,28 +291,44 @@ np__session_step np__session_secure_resume(np_session *s, np_session_event *even
     if (s->role == NP_SESSION_CLIENT) {
         return NP_STEP_AGAIN;
     }
-    np_negotiate_choice(&welcome.choice, &secure->side.speaks, secure->handshake.version,
-                        secure->handshake.cipher, secure->handshake.compression);
+    np_negotiate_choice(&welcome.choice, &secure->side.speaks, secure->handshake->version,
+                        secure->handshake->cipher, secure->handshake->compression);
     err = np__session_emit_base(s, BASE_WELCOME_ID, &welcome);
     if (err != NP_OK) {
         np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL);
         return NP_STEP_ENDED;
     }
-    return np__session_opened(s, secure->handshake.version, secure->handshake.compression, event);
+    return np__session_secure_opened(s, event);
+}
+
+np__session_step np__session_secure_opened(np_session *s, np_session_event *event)
+{
+    np_session_end_handshake(s);
+    return np__session_opened(s, s->secure->outcome.version, s->secure->outcome.compression, event);
 }
 
 const uint8_t *np_session_peer_key(const np_session *s)
 {
-    return s->secure != NULL && s->secure->key_known ? s->secure->handshake.noise.remote_static
-                                                     : NULL;
+    const np_session_secure *secure = s->secure;
+
+    if (secure == NULL || !secure->key_known) {
+        return NULL;
+    }
+    return secure->handshake != NULL ? secure->handshake->noise.remote_static
+                                     : secure->outcome.peer_key;
 }
 
 const uint8_t *np_session_peer_nonce(const np_session *s)
 {
-    return s->secure != NULL && s->secure->key_known ? s->secure->handshake.nonce : NULL;
+    const np_session_secure *secure = s->secure;
+
+    if (secure == NULL || !secure->key_known) {
+        return NULL;
+    }
+    return secure->handshake != NULL ? secure->handshake->nonce : secure->outcome.peer_nonce;
 }
 
 uint8_t np_session_cipher(const np_session *s)
 {
-    return s->secure->handshake.cipher;
+    return s->secure->handshake != NULL ? s->secure->handshake->cipher : s->secure->outcome.cipher;
 }

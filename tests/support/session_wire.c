@@ -1,5 +1,7 @@
 #include "support/session_wire.h"
 
+#include "protocol/session_private.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -61,7 +63,12 @@ bool wire_is_secure(void)
 
 size_t wire_idle_len(const wire_end *end)
 {
-    return end->s.secure != NULL ? 1024 : 0;
+    const np_session_secure *secure = end->s.secure;
+
+    if (secure == NULL) {
+        return 0;
+    }
+    return secure->handshake != NULL ? 1024 : 512;
 }
 
 void wire_init(wire *w)

@@ -102,7 +102,9 @@ static void note_session(story *st, const np_session *s)
     if (secure == NULL || s->phase == NP_PHASE_CLOSED) {
         return;
     }
-    note_noise(&secure->handshake.noise);
+    if (secure->handshake != NULL) {
+        note_noise(&secure->handshake->noise);
+    }
     if (secure->step == NP_SECURE_KEYED) {
         st->keyed = true;
         memory_search_note("an epoch's secret", secure->sends.secret);
@@ -122,12 +124,23 @@ static memory_place place_of(const np_session *s)
     return place;
 }
 
+/* And one that is open none of its handshake. */
+static memory_place handshake_of(const np_session *s)
+{
+    bool there = s->phase != NP_PHASE_CLOSED && s->secure != NULL;
+    memory_place place = {there ? s->secure->handshake : NULL, sizeof *s->secure->handshake};
+
+    return place;
+}
+
 static void look(const char *when, void *user)
 {
     story *st = user;
     const memory_place places[] = {
         place_of(&st->w.client.s),
         place_of(&st->w.server.s),
+        handshake_of(&st->w.client.s),
+        handshake_of(&st->w.server.s),
         {&st->w.client.identity, sizeof st->w.client.identity},
         {&st->w.server.identity, sizeof st->w.server.identity},
         {st->psks, sizeof st->psks},

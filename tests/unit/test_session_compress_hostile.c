@@ -153,7 +153,7 @@ static void test_before_the_opening(void **state)
 static void choose_another(wire_end *end, const np_session_event *event)
 {
     if (event->kind == NP_SESSION_EVENT_PEER_KEY) {
-        end->s.secure->handshake.compression = ZSTD;
+        end->s.secure->handshake->compression = ZSTD;
         np_session_trust(&end->s, true, NULL);
     }
 }
