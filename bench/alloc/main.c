@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <base_service.h>
+#include <netproto/client.h>
 #include <netproto/daemon.h>
 #include <trade_service.h>
 
@@ -25,6 +26,7 @@
 #define DEPTH 8
 #define IDLE_CONNECTIONS 9000
 #define IDLE_LIMIT 512
+#define SECURE_LIMIT 1024
 #define FILES_BESIDES 64
 #define SETTLE_MS 300
 #define PATIENCE_MS 60000
@@ -76,13 +78,17 @@ static void on_settled(np_loop *loop, np_timer *timer)
     w.done = true;
 }
 
-static void start_daemon(const char *address)
+static void start_daemon(const char *address, const np_keypair *keys)
 {
     static const base_handlers base = {.on_echo = on_echo};
     static const trade_handlers trade = {.on_order = NULL};
     np_daemon_options options = np_daemon_options_default();
 
-    options.security.plaintext = true;
+    options.security.plaintext = keys == NULL;
+    options.security.identity = keys;
+    options.security.anyone = keys != NULL;
+    options.handshake_rate_max = 0;
+    options.handshake_rate_per_source_max = 0;
     memset(&w, 0, sizeof w);
     options.addresses = &address;
     options.address_count = 1;
@@ -134,7 +140,7 @@ static void measure_traffic(const char *what, const char *address, const char *p
 {
     char note[96];
 
-    start_daemon(address);
+    start_daemon(address, NULL);
     pid_t client = start_client(path, CONNECTIONS, true);
     bench_require(np_loop_run_until(w.loop, &w.done, PATIENCE_MS) == NP_OK, "echoes come in time");
     snprintf(note, sizeof note, "%llu in %d messages over %d connections",
@@ -160,16 +166,17 @@ static bool allow_files(size_t count)
     return limit.rlim_cur >= count;
 }
 
-static void measure_idle(const char *what, const char *address, const char *path)
+/* Tells what a plain connection takes, or 0. */
+static double measure_idle(const char *what, const char *address, const char *path)
 {
     char note[96];
 
     if (!allow_files(IDLE_CONNECTIONS + FILES_BESIDES)) {
         printf("| %s | %d bytes | not measured | | | needs `ulimit -n %d` |\n", what, IDLE_LIMIT,
                IDLE_CONNECTIONS + FILES_BESIDES);
-        return;
+        return 0;
     }
-    start_daemon(address);
+    start_daemon(address, NULL);
     w.want = IDLE_CONNECTIONS;
     uint64_t before = heap_bytes();
     pid_t client = start_client(path, IDLE_CONNECTIONS, false);
@@ -177,6 +184,58 @@ static void measure_idle(const char *what, const char *address, const char *path
     double each = (double)(w.bytes_after - before) / IDLE_CONNECTIONS;
     snprintf(note, sizeof note, "%.0f bytes for each of %d", each, IDLE_CONNECTIONS);
     bench_row(what, "512 bytes", each / IDLE_LIMIT, 1, note);
+    stop_daemon(client);
+    return each;
+}
+
+/* As many clients of the library's own. */
+static pid_t start_secure_clients(const np_keypair *keys, const np_keypair *daemon_keys)
+{
+    np_client_options options = np_client_options_default();
+    pid_t pid = fork();
+
+    bench_require(pid >= 0, "clients");
+    if (pid > 0) {
+        return pid;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    options.address = np_daemon_address(w.daemon, 0);
+    options.service = trade_service(NULL);
+    options.security.identity = keys;
+    options.security.keys = daemon_keys->public_key;
+    options.security.key_count = 1;
+    options.conn.hello_timeout_ms = PATIENCE_MS;
+    np_loop *loop = NULL;
+    bench_require(np_loop_new(&loop, NULL) == NP_OK, "a loop");
+    for (size_t i = 0; i < IDLE_CONNECTIONS; i++) {
+        np_client *client = NULL;
+        bench_require(np_client_new(&client, loop, &options, NULL) == NP_OK &&
+                          np_client_connect_wait(client, NULL) == NP_OK,
+                      "a client connects");
+    }
+    (void)!np_loop_run(loop);
+    _exit(0);
+}
+
+static void measure_secure(const char *what, double plain)
+{
+    np_keypair keys[2];
+    char note[96];
+
+    if (plain <= 0) {
+        return; /* too few files, as was told */
+    }
+    bench_require(np_keypair_generate(&keys[0]) == NP_OK && np_keypair_generate(&keys[1]) == NP_OK,
+                  "keys");
+    start_daemon("tcp://127.0.0.1:0", &keys[0]);
+    w.want = IDLE_CONNECTIONS;
+    uint64_t before = heap_bytes();
+    pid_t client = start_secure_clients(&keys[1], &keys[0]);
+    bench_require(np_loop_run_until(w.loop, &w.done, PATIENCE_MS) == NP_OK, "all connect in time");
+    double each = (double)(w.bytes_after - before) / IDLE_CONNECTIONS;
+    snprintf(note, sizeof note, "%.0f bytes for each of %d, %.0f of them for keys and records",
+             each, IDLE_CONNECTIONS, each - plain);
+    bench_row(what, "1,024 bytes", (each - plain) / SECURE_LIMIT, 1, note);
     stop_daemon(client);
 }
 
@@ -189,7 +248,8 @@ int main(void)
     snprintf(address, sizeof address, "unix://%s", path);
     measure_traffic("allocations a message, TCP", "tcp://127.0.0.1:0", NULL);
     measure_traffic("allocations a message, unix socket", address, path);
-    measure_idle("heap of an idle connection, TCP", "tcp://127.0.0.1:0", NULL);
-    measure_idle("heap of an idle connection, unix socket", address, path);
+    double plain = measure_idle("heap of an idle connection, TCP", "tcp://127.0.0.1:0", NULL);
+    (void)measure_idle("heap of an idle connection, unix socket", address, path);
+    measure_secure("heap of a secure connection beyond a plain one", plain);
     return 0;
 }
