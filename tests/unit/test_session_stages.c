@@ -365,6 +365,33 @@ static void test_no_memory_for_confirm(void **state)
     wire_fini(&w);
 }
 
+/* Who is told that its clock is wrong is told what ours says, and nothing else. */
+static void test_clock_is_told(void **state)
+{
+    base_error error;
+    size_t len;
+    wire w;
+    (void)state;
+
+    wire_init(&w);
+    wire_secure(&w);
+    wire_start(&w);
+    wire_write(&w, &w.client);
+    w.now.wall_ms += 3600000;
+    wire_read(&w, &w.server);
+    wire_write(&w, &w.server);
+    assert_true(w.client.byte_count > NP_FRAMING_HEADER_LEN);
+    len = w.client.byte_count - NP_FRAMING_HEADER_LEN;
+    assert_int_equal(base_error_decode(&error, w.client.bytes + NP_FRAMING_HEADER_LEN, len, NULL),
+                     NP_OK);
+    assert_int_equal(error.reason, BASE_REASON_CLOCK);
+    assert_true(error.clock_ms.has);
+    assert_int_equal(error.clock_ms.value, w.now.wall_ms);
+    assert_int_equal(error.text.len + error.where.len + error.offset, 0);
+    assert_false(error.offer.has);
+    wire_fini(&w);
+}
+
 /* The block of a secure session comes from a pool, which does not clear what it gives. */
 static void test_memory_that_was_used(void **state)
 {
@@ -482,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_an_older_client),
         cmocka_unit_test(test_compression_unasked),
         cmocka_unit_test(test_no_memory_for_confirm),
+        cmocka_unit_test(test_clock_is_told),
         cmocka_unit_test(test_memory_that_was_used),
         cmocka_unit_test(test_close_when_an_update_is_due),
         cmocka_unit_test(test_codes_of_a_close),
