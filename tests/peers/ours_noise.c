@@ -130,7 +130,7 @@ static void exchange(talk *t)
         transport(t, i == 0, t->hash, sizeof t->hash);
     }
     for (int i = 0; i < 2; i++) {
-        transport(t, i == 0, NULL, 0);
+        transport(t, i == 0, bulk, 0);
     }
     for (int i = 0; i < 2; i++) {
         transport(t, i == 0, bulk, sizeof bulk);
