@@ -49,8 +49,8 @@ static bool is_known(const uint8_t key[NP_KEY_LEN], const char *address, void *u
         (void)fprintf(
             stderr,
             "%s is not known; it shows the key %s\n"
-            "netproto --protocol chat.so handshake ADDRESS asks you about it and keeps it\n",
-            address, text);
+            "netproto --protocol build/chat.so handshake %s\nasks you about it and keeps it\n",
+            address, text, address);
         return false;
     }
     if (memcmp(key, host->known.key, NP_KEY_LEN) != 0) {

@@ -233,6 +233,22 @@ static np_err build_bytes(np_json_builder *b, const np_type *type, const char *w
 
 /* Fields --------------------------------------------------------------------------------------- */
 
+/* A member that there is not, and those that there are, as far as they fit. */
+static void tell_members(np_json_builder *b, const np_field *fields, size_t count, const char *key)
+{
+    const char *before = "; there are: ";
+    size_t cap = sizeof b->members;
+    size_t len = (size_t)snprintf(b->members, cap, "%.40s", key);
+
+    for (size_t i = 0; i < count && len < cap; i++) {
+        if (fields[i].since <= b->version) {
+            len += (size_t)snprintf(b->members + len, cap - len, "%s%s", before, fields[i].name);
+            before = ", ";
+        }
+    }
+    b->detail = b->members;
+}
+
 /* Refuses members that are no fields, or fields that the version does not have. */
 static np_err check_members(np_json_builder *b, const np_field *fields, size_t count,
                             const char *where, json_t *tree, const np_json_place *place)
@@ -246,7 +262,7 @@ static np_err check_members(np_json_builder *b, const np_field *fields, size_t c
             i++;
         }
         if (i == count) {
-            b->detail = key;
+            tell_members(b, fields, count, key);
             return refuse(b, NP_ERR_JSON, where, "has no such member", place);
         }
         if (fields[i].since > b->version) {

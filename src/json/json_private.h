@@ -147,6 +147,7 @@ typedef struct np_json_builder {
     const np_message *message; /* set once it is known */
     np_json_error *error;      /* filled in on failure; never NULL */
     const char *detail;        /* more about a failure: a member's name; of the tree, or NULL */
+    char members[160];         /* what detail may point to instead */
     bool seek;                 /* only look where the byte `seek_to` comes from: error->path */
     bool found;
     uint64_t seek_to;

@@ -236,12 +236,12 @@ np_str np__session_offer_text(const np_session *s, const base_offer *offer, char
 }
 
 /* What the words of an Error are. In the clear anybody may have written it: then its number is all
- * that is told of it. */
+ * that is told of it, and no words of ours that would look like the peer's. */
 static np_str np_session_error_text(const np_session *s, const base_error *error, char *line,
                                     size_t cap)
 {
     if (np__session_is_unverified(s)) {
-        return np_str_from("an answer that nobody vouches for");
+        return np_str_from("");
     }
     if (error->reason == BASE_REASON_VERSION && error->offer.has) {
         return np__session_offer_text(s, &error->offer.value, line, cap);

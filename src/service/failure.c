@@ -193,7 +193,8 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
     switch (event->err) {
     case NP_ERR_REFUSED:
         if (event->by_peer) {
-            return secure ? NULL : "perhaps it takes secure connections only";
+            return secure ? "perhaps it does not trust the key of this side"
+                          : "perhaps it takes secure connections only";
         }
         return NULL;
     case NP_ERR_FAILED: /* a secure peer gives other reasons to strangers */

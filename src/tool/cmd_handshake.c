@@ -199,6 +199,7 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
         return tool_usage(self, "it takes one address");
     }
     options.dial.address = argv[optind];
+    options.dial.compress = true;
     tool_exit code = tool_link_open(&link, &options.dial, options.protocol, NULL, NULL);
     if (code == EXIT_CODE_OK) {
         code = show(&link, options.json);
@@ -215,6 +216,7 @@ const tool_command tool_handshake = {
     .help =
         "Connects, and tells how long each stage took, which key the server proved to hold, which\n"
         "one is ours, and what was agreed on. A key is its own fingerprint: compare all of it.\n"
+        "It offers all kinds of compression, so it shows which one the server would choose.\n"
         "Where it fails, the stages up to there are shown, and the exit code tells the next.\n\n"
         "  -p, --protocol FILE  plugin of the protocol that the daemon speaks\n"
         "  -t, --timeout MS     for the whole run; without: 10000\n"

@@ -63,7 +63,7 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
         return tool_usage(self, "it takes one file, or --server, or nothing");
     }
     if (count == 1) {
-        return show(argv[optind], "");
+        return show(argv[optind], "; netproto keygen --out FILE makes one");
     }
     if (np_key_path(place, path, &failure) != NP_OK) {
         tool_complain("%s", failure.text);

@@ -20,6 +20,7 @@ typedef struct tool_dial_options {
     const char *address;
     uint32_t timeout_ms;
     bool verbose;
+    bool compress; /* offer it, to learn what the server chooses */
     tool_security security;
 } tool_dial_options;
 

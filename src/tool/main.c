@@ -72,7 +72,7 @@ static void print_usage(FILE *out)
     fputs(
         "usage: netproto COMMAND [OPTION...] [ARGUMENT...]\n\n"
         "Speaks, encodes and decodes protocols that npgen generated: the built-in base protocol,\n"
-        "or with --protocol ./chat.so your own.\n\n",
+        "or with --protocol ./chat.so your own, which netproto_generate(... PLUGIN) builds.\n\n",
         out);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);

@@ -52,6 +52,9 @@ static const np_protocol *load(const char *path)
 
     if (module == NULL) {
         tool_complain("cannot load the protocol: %s", dlerror());
+        tool_complain(
+            "--protocol takes the module that netproto_generate(... PLUGIN) builds from a "
+            "schema: ./chat.so for chat.np; see netproto/plugin.h");
         return NULL;
     }
     const uint32_t *abi = dlsym(module, "np_plugin_abi");

@@ -165,6 +165,21 @@ static np_err parse_unix(const char *text, np_address *out, const char **why)
     return NP_OK;
 }
 
+/* Why a text without a scheme is refused; who wrote "tcp:host:80" believes that there is one. */
+static const char *why_no_scheme(const char *text)
+{
+    if (strstr(text, "://") != NULL) {
+        return "the scheme is neither tcp:// nor unix://";
+    }
+    if (strncmp(text, "tcp:", 4) == 0) {
+        return "'//' is missing behind the scheme; write tcp://host:port";
+    }
+    if (strncmp(text, "unix:", 5) == 0) {
+        return "'//' is missing behind the scheme; write unix:///path or unix://@name";
+    }
+    return "the scheme is missing; write tcp://host:port or unix:///path";
+}
+
 np_err np_address_parse(const char *text, np_address *out, const char **why)
 {
     memset(out, 0, sizeof *out);
@@ -177,9 +192,7 @@ np_err np_address_parse(const char *text, np_address *out, const char **why)
     if (strncmp(text, "unix://", 7) == 0) {
         return parse_unix(text + 7, out, why);
     }
-    return refuse(why, strstr(text, "://") != NULL
-                           ? "the scheme is neither tcp:// nor unix://"
-                           : "the scheme is missing; write tcp://host:port or unix:///path");
+    return refuse(why, why_no_scheme(text));
 }
 
 char *np_address_format(const np_address *address, char *text)

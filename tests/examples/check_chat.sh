@@ -57,6 +57,8 @@ if "$programs/client" "$tcp" ann garden </dev/null >"$work/unknown.out" 2>&1; th
     fail "an unknown server is trusted"
 fi
 expect unknown.out "$tcp is not known; it shows the key $key"
+expect unknown.out "chat.so handshake $tcp"
+expect server.err "perhaps it does not trust the key of this side"
 echo "$tcp $("$netproto" key)" >"$XDG_CONFIG_HOME/netproto/known_hosts"
 if "$programs/client" "$tcp" ann garden </dev/null >"$work/changed.out" 2>&1; then
     fail "a changed key is trusted"

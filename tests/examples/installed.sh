@@ -58,10 +58,23 @@ PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name netproto.pc)")
 LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH")
 export PKG_CONFIG_PATH LD_LIBRARY_PATH
 cd "$work/examples/chat"
+# Where pkg-config does not know netproto, make says what to set, before the compiler says a lot.
+if PKG_CONFIG_PATH='' PKG_CONFIG_LIBDIR="$work" make CC="$compiler" >"$work/log" 2>&1; then
+    echo "failed: make without netproto"
+    exit 1
+fi
+grep -q 'pkg-config finds no netproto: PKG_CONFIG_PATH=' "$work/log"
 rm -r generated
 quietly make gen NPGEN="$prefix/bin/npgen"
 quietly make CC="$compiler" CFLAGS="-O2 -Wall -Wextra -Wpedantic -Werror"
 "$tree/tests/examples/check_chat.sh" "$work/examples/chat" "$prefix/bin/netproto"
+
+# A plugin by hand.
+printf '%s\n' '#include "chat.h"' '#include <netproto/plugin.h>' 'NP_PLUGIN(chat_protocol)' >plugin.c
+# shellcheck disable=SC2046 # flags are words
+quietly "$compiler" -shared -fPIC -Igenerated plugin.c generated/*.c \
+    $(pkg-config --cflags --libs netproto) -o chat.so
+quietly "$prefix/bin/netproto" --protocol ./chat.so encode Join '{"name":"ann","room":"garden"}'
 
 # Tests and a fuzz target by hand; its inputs are the examples. It must build as a replayer, too.
 quietly "$prefix/bin/npgen" tests chat.np --out tests

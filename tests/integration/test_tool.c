@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <base_service.h>
 #include <netproto/daemon.h>
 
 #include "support/tool_runner.h"
@@ -35,7 +36,8 @@ static void test_encode(void **state)
     assert_int_equal(r->out_len, 12);
     assert_memory_equal(r->out, "\0\0\0\0\2\1\0\0\0\0\0\0", 12);
 
-    expect_words(RUN("encode", "Echo", "{\"txt\":1}"), 12, "has no such member: txt");
+    expect_words(RUN("encode", "Echo", "{\"txt\":1}"), 12,
+                 "has no such member: txt; there are: text (JSON: Echo)");
     expect_words(RUN("encode", "Echo", "{\"text\":"), 12, "JSON line 1, column");
     expect_words(RUN("encode", "Nix", "{}"), 12, "there is no message \"Nix\"");
     expect_words(RUN("encode"), 2, "usage: netproto encode");
@@ -235,6 +237,7 @@ static void test_stages(void **state)
                  "the fields are missing: call x Echo '{...}'");
     expect_words(RUN("encode", "-p", "/nonexistent.so", "X", "{}"), 13, "cannot load");
     expect_words(RUN("encode", "-p", "libm.so.6", "X", "{}"), 13, "cannot load");
+    expect_words(RUN("encode", "-p", "schema/base.np", "X", "{}"), 13, "(... PLUGIN) builds");
     expect_words(RUN("bench", "--plaintext", "-d", "0", "tcp://127.0.0.1:1"), 2,
                  "--depth takes a number");
 }
@@ -314,13 +317,48 @@ static void test_plugin(void **state)
     np_loop_free(loop);
 }
 
+/* It offers all that there is; the server's choice is shown, and none where the server wants none.
+ */
+static void test_handshake_shows_compression(void **state)
+{
+    static const char *const addresses[] = {"tcp://127.0.0.1:0"};
+    static const char *const words[] = {"compression     none\n", "compression     LZ4\n",
+                                        "compression     zstd\n"};
+    static const base_handlers handlers = {.on_echo = NULL};
+    (void)state;
+
+    for (int kind = NP_COMPRESSION_NONE; kind <= NP_COMPRESSION_ZSTD; kind++) {
+        np_daemon_options options = np_daemon_options_default();
+        np_loop *loop = NULL;
+        np_daemon *daemon = NULL;
+        options.security.plaintext = true;
+        options.addresses = addresses;
+        options.address_count = 1;
+        options.service = base_service(&handlers);
+        options.conn.compression.preferred[0] = (np_compression)kind;
+        assert_int_equal(np_loop_new(&loop, NULL), NP_OK);
+        assert_int_equal(np_daemon_start(&daemon, loop, &options, NULL), NP_OK);
+        const tool_result *r =
+            RUN_LOOP(loop, "", "handshake", "--plaintext", np_daemon_address(daemon, 0));
+        expect(r, 0, NULL);
+        assert_non_null(strstr(r->out, words[kind]));
+        np_daemon_free(daemon);
+        np_loop_free(loop);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_encode), cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_frames), cmocka_unit_test(test_help),
-        cmocka_unit_test(test_manual), cmocka_unit_test(test_serve_call_ping),
-        cmocka_unit_test(test_stages), cmocka_unit_test(test_plugin),
+        cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_serve_call_ping),
+        cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_plugin),
+        cmocka_unit_test(test_handshake_shows_compression),
     };
     return cmocka_run_group_tests(tests, tool_runner_setup, tool_runner_teardown);
 }

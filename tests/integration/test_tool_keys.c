@@ -115,6 +115,7 @@ static void test_default_files(void **state)
     expect_words(RUN("key"), 1, "netproto/client.key: it cannot be opened (No such file");
     expect_words(RUN("key"), 1, "; netproto keygen makes one");
     expect_words(RUN("key", "--server"), 1, "; netproto keygen --server makes one");
+    expect_words(RUN("key", "none.key"), 1, "; netproto keygen --out FILE makes one");
 
     const result *r = RUN("keygen");
     printed_key(r, client);

@@ -42,6 +42,8 @@ static void test_bad_ones_say_why(void **state)
     static const char *const bad[][2] = {
         {"", "empty"},
         {"example.org:80", "scheme is missing"},
+        {"tcp:example.org:80", "'//' is missing behind the scheme; write tcp://"},
+        {"unix:/run/x.sock", "'//' is missing behind the scheme; write unix:///"},
         {"http://example.org:80", "neither tcp:// nor unix://"},
         {"tcp://example.org", "port is missing"},
         {"tcp://example.org:", "port is missing"},
