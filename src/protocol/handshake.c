@@ -292,7 +292,10 @@ np_err np_handshake_read_confirm(np_handshake *h, np_bytes rest, const uint8_t *
     np_err err = NP_OK;
 
     if ((psk != NULL) != (h->noise.pattern == NP_NOISE_XXPSK3)) {
-        return NP_ERR_REFUSED;
+        return np_fault_at(fault, NP_ERR_REFUSED, "base.SecureHandshakeInit.pattern",
+                           psk != NULL ? "a pre-shared key, which this client did not use"
+                                       : "no pre-shared key, as there is none for this client here",
+                           4);
     }
     if (psk != NULL) {
         np_noise_set_psk(&h->noise, psk);

@@ -221,6 +221,7 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
 static bool is_distrust(const np_conn *conn, const np_session_event *event)
 {
     return event->err == NP_ERR_REFUSED && !event->by_peer && !conn->opened &&
+           event->fault == NULL && /* else it was something else, as about a pre-shared key */
            np_session_peer_key(&conn->link.session) != NULL;
 }
 

@@ -284,6 +284,10 @@ static void test_pre_shared_keys(void **state)
         wire_start(&w);
         wire_run(&w);
         assert_int_equal(w.server.s.end_err, cases[i].err);
+        if (cases[i].err == NP_ERR_REFUSED) {
+            assert_true(w.server.s.end->has_fault); /* not the key: it tells what is missing */
+            assert_non_null(strstr(w.server.s.end->fault.rule, "pre-shared key"));
+        }
         assert_int_equal(np_session_is_open(&w.client.s), cases[i].err == NP_OK);
         assert_int_equal(np_session_is_open(&w.server.s), cases[i].err == NP_OK);
         wire_fini(&w);
