@@ -49,7 +49,8 @@ void np_crypto_hash(uint8_t out[NP_CRYPTO_HASH_LEN], np_bytes first, np_bytes se
     np_crypto_wipe(&state, sizeof state);
 }
 
-/* HMAC-SHA-256 of up to three pieces. */
+/* HMAC-SHA-256 of up to three pieces. libsodium wipes the state as well, but does not promise it.
+ */
 static void hmac(uint8_t out[NP_CRYPTO_HASH_LEN], const uint8_t key[NP_CRYPTO_KEY_LEN],
                  np_bytes first, np_bytes second, uint8_t last)
 {

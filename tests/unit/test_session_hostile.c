@@ -154,6 +154,21 @@ static void test_hello_twice(void **state)
     expect_end(&w, NP_ERR_UNEXPECTED, NP_SESSION_STAGE_CONVERSATION, "base.Hello");
 }
 
+/* A server that takes its client for one. */
+static void test_hello_to_a_client(void **state)
+{
+    static const uint8_t zeros[64];
+    wire w;
+    (void)state;
+
+    wire_init(&w);
+    wire_start(&w);
+    frame_id(&w.client, NP_FRAMING_NO_STREAM, 0, BASE_HELLO_ID, zeros, sizeof zeros);
+    wire_read(&w, &w.client);
+    assert_int_equal(w.client.s.end_err, NP_ERR_UNEXPECTED);
+    wire_fini(&w);
+}
+
 static void test_silence(void **state)
 {
     wire w;
@@ -656,6 +671,7 @@ int main(void)
         cmocka_unit_test(test_wrong_first_messages),
         cmocka_unit_test(test_hello_that_is_none),
         cmocka_unit_test(test_hello_twice),
+        cmocka_unit_test(test_hello_to_a_client),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_broken_frames),
         cmocka_unit_test(test_wrong_fragments),
