@@ -118,6 +118,9 @@ static void take_closed(play *p, side *me, const side *other, const np_session_e
 {
     me->closed = true;
     p->story.refused += event->err != NP_OK;
+    /* On an honest wire nobody finds fault with what came, but for its coming late. */
+    REQUIRE(p->story.lies > 0 || event->by_peer || event->err == NP_OK ||
+            event->err == NP_ERR_DEADLINE || event->err == NP_ERR_CLOCK);
     if (event->err == NP_OK && event->by_peer) {
         REQUIRE(me->opened && other->left);
         REQUIRE(me->told == other->said);

@@ -6,6 +6,7 @@
  *   - what a side is told is what the other side said, in that order, from the first on: a prefix;
  *   - behind the first byte that is not the other side's, nothing is told any more;
  *   - on a wire that told no lie everything arrives, and both stay open;
+ *   - on such a wire nobody is ended for what the other sent, unless it came too late;
  *   - who is open knows the other's key, and both speak the same version;
  *   - who is told that the other has ended in order has been told all that the other said;
  *   - every session comes to its end when time passes, and gives all of its memory back.
