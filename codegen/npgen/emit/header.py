@@ -82,6 +82,10 @@ def _constants(p: Protocol, c: Code) -> None:
 
 def _types(p: Protocol, c: Code) -> None:
     c.section("Types")
+    # Who takes a list for a plain array reads through NULL, and looks here first.
+    c("/* Strings, bytes, lists and maps are views. To send a list or map, set items and count. In one")
+    c(" * that came, items is NULL: its _at or _next reads it; see netproto/types.h. */")
+    c()
     for decl in own_types(p):
         if isinstance(decl, Enum):
             _enum_constants(c, decl)
