@@ -23,6 +23,7 @@
 
 #define ROUNDS 15
 #define MESSAGES_MIN 500
+#define BATCHES_MIN 4
 #define TURN_NS 40000000
 
 typedef struct server {
@@ -255,12 +256,16 @@ static double wall_ns(void)
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/* How many messages make a turn, whether they are cheap or dear. */
-static void calibrate(server *s, size_t depth)
+/* How many messages make a turn, whether they are cheap or dear. All connections have all of them
+ * under way several times over, so that a turn's ends, where there are fewer, weigh little. */
+static void calibrate(server *s, size_t connections, size_t depth)
 {
+    size_t batch = connections * depth;
+    size_t batches = MESSAGES_MIN / batch;
     double took;
 
-    for (s->messages = MESSAGES_MIN;; s->messages *= 2) {
+    batches = batches < BATCHES_MIN ? BATCHES_MIN : batches;
+    for (s->messages = batches * batch;; s->messages *= 2) {
         took = wall_ns();
         load_run(&s->load, s->messages, depth);
         took = wall_ns() - took;
@@ -307,7 +312,7 @@ static void run_turns(const char *directory, bool over_unix, size_t connections,
             s->talk = load_talk_to(s->kind, over_unix);
             s->talk.cover = s->cover;
             load_open(&s->load, &s->talk, s->port, over_unix ? s->path : NULL, connections);
-            calibrate(s, depth);
+            calibrate(s, connections, depth);
         }
     }
     for (size_t round = 0; round < ROUNDS; round++) {
