@@ -18,6 +18,7 @@
 
 struct load_line {
     int fd;
+    void *session; /* of the talk's cover */
     size_t got;    /* bytes of the answer that is not complete */
     size_t unsent; /* requests that this line still has to send */
 };
@@ -73,13 +74,56 @@ static void send_all(int fd, const uint8_t *data, size_t len)
     }
 }
 
-static void check_echo(int fd, const load_talk *talk)
+/* Sends the bytes, or what the cover makes of them. */
+static void say(const load_talk *talk, const load_line *line, const uint8_t *data, size_t len)
 {
-    uint8_t answer[LOAD_BYTES_MAX];
+    static uint8_t wire[LOAD_WIRE_MAX];
 
-    send_all(fd, talk->request, talk->request_len);
-    bench_require(recv(fd, answer, talk->answer_len, MSG_WAITALL) == (ssize_t)talk->answer_len &&
-                      memcmp(answer, talk->answer, talk->answer_len) == 0,
+    if (talk->cover != NULL) {
+        len = talk->cover->wrap(line->session, data, len, wire);
+        data = wire;
+    }
+    send_all(line->fd, data, len);
+}
+
+/* One read of at most LOAD_WIRE_MAX bytes; returns how many they are without the cover. */
+static size_t hear(const load_talk *talk, const load_line *line, uint8_t *data, int flags)
+{
+    static uint8_t wire[LOAD_WIRE_MAX];
+    ssize_t n = recv(line->fd, talk->cover != NULL ? wire : data, LOAD_WIRE_MAX, flags);
+
+    if (n < 0 && (flags & MSG_DONTWAIT) != 0 && (errno == EAGAIN || errno == EINTR)) {
+        return 0;
+    }
+    bench_require(n > 0, "the server stays");
+    return talk->cover != NULL ? talk->cover->unwrap(line->session, wire, (size_t)n, data)
+                               : (size_t)n;
+}
+
+static void open_cover(const load_talk *talk, load_line *line)
+{
+    static uint8_t nothing[LOAD_WIRE_MAX];
+
+    line->session = talk->cover->open();
+    for (;;) {
+        say(talk, line, NULL, 0);
+        if (talk->cover->ready(line->session)) {
+            return;
+        }
+        bench_require(hear(talk, line, nothing, 0) == 0, "the server waits to be asked");
+    }
+}
+
+static void check_echo(const load_talk *talk, const load_line *line)
+{
+    static uint8_t answer[LOAD_BYTES_MAX + LOAD_WIRE_MAX];
+    size_t len = 0;
+
+    say(talk, line, talk->request, talk->request_len);
+    while (len < talk->answer_len) {
+        len += hear(talk, line, answer + len, 0);
+    }
+    bench_require(len == talk->answer_len && memcmp(answer, talk->answer, len) == 0,
                   "the server answers with an echo");
 }
 
@@ -94,8 +138,11 @@ void load_open(load *l, const load_talk *talk, int port, const char *path, size_
         load_line *line = &l->lines[i];
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = line};
         line->fd = load_connect(port, path);
+        if (talk->cover != NULL) {
+            open_cover(talk, line);
+        }
         bench_require(talk->greet == NULL || talk->greet(line->fd), "the server greets");
-        check_echo(line->fd, talk);
+        check_echo(talk, line);
         bench_require(epoll_ctl(l->epoll, EPOLL_CTL_ADD, line->fd, &event) == 0, "epoll_ctl");
     }
 }
@@ -105,21 +152,16 @@ static void ask(const load *l, load_line *line, const uint8_t *requests, size_t 
     count = count < line->unsent ? count : line->unsent;
     if (count > 0) {
         line->unsent -= count;
-        send_all(line->fd, requests, count * l->talk->request_len);
+        say(l->talk, line, requests, count * l->talk->request_len);
     }
 }
 
 /* Takes what has come; returns the answers that are complete. */
 static size_t take(const load *l, load_line *line)
 {
-    static uint8_t buffer[65536];
-    ssize_t n = recv(line->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    static uint8_t buffer[LOAD_WIRE_MAX];
+    size_t got = line->got + hear(l->talk, line, buffer, MSG_DONTWAIT);
 
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return 0;
-    }
-    bench_require(n > 0, "the server stays");
-    size_t got = line->got + (size_t)n;
     line->got = got % l->talk->answer_len;
     return got / l->talk->answer_len;
 }
@@ -156,6 +198,9 @@ size_t load_run(load *l, size_t messages, size_t depth)
 void load_close(load *l)
 {
     for (size_t i = 0; i < l->count; i++) {
+        if (l->talk->cover != NULL) {
+            l->talk->cover->close(l->lines[i].session);
+        }
         close(l->lines[i].fd);
     }
     close(l->epoll);

@@ -2,7 +2,8 @@
  *
  *     bench_echo DIRECTORY     where the servers' programs are
  *
- * All servers run at once, and the same client asks one after another, round for round.
+ * Two contests, in the clear and encrypted. All servers of one run at once, and the same client
+ * asks one after another, round for round.
  */
 #include <sched.h>
 #include <signal.h>
@@ -18,18 +19,22 @@
 #include <unistd.h>
 
 #include "common/load.h"
+#include "cover.h"
 
 #define ROUNDS 15
 #define MESSAGES_MIN 500
+#define BATCHES_MIN 4
 #define TURN_NS 40000000
 
 typedef struct server {
     const char *name;
-    const char *program; /* NULL: in the PATH, or nowhere */
-    const char *package; /* that brings it */
+    const char *program;  /* NULL: in the PATH, or nowhere */
+    const char *argument; /* of the program, besides port and path; NULL: none */
+    const char *package;  /* that brings it */
     load_kind kind;
+    const load_cover *cover;
     bool present;
-    double limit; /* of netproto's cost divided by this one's; 0: none */
+    double limit; /* of our cost divided by this one's; 0: none */
     pid_t pid;
     clockid_t clock;
     int port;
@@ -40,46 +45,120 @@ typedef struct server {
     double costs[ROUNDS];
 } server;
 
-static server servers[] = {
-    {.name = "netproto", .program = "server_netproto", .kind = LOAD_NETPROTO, .present = true},
-    {.name = "raw epoll",
-     .program = "server_epoll",
-     .limit = 1.1,
-     .kind = LOAD_RAW,
-     .present = true},
-    {.name = "redis", .package = "redis-server", .limit = 1.0, .kind = LOAD_REDIS},
-    {.name = "nng",
-     .program = "server_nng",
-     .package = "libnng-dev",
-     .limit = 1.0,
-     .kind = LOAD_NNG,
-#ifdef BENCH_NNG
-     .present = true
-#endif
-    },
-    {.name = "ZeroMQ",
-     .program = "server_zmq",
-     .package = "libzmq3-dev",
-     .limit = 1.0,
-     .kind = LOAD_ZMQ,
-#ifdef BENCH_ZMQ
-     .present = true
-#endif
-    },
+static server netproto = {
+    .name = "netproto in the clear",
+    .program = "server_netproto",
+    .kind = LOAD_NETPROTO,
+    .present = true,
 };
 
-#define SERVERS (sizeof servers / sizeof servers[0])
+static server raw_epoll = {
+    .name = "raw epoll",
+    .program = "server_epoll",
+    .limit = 1.1,
+    .kind = LOAD_RAW,
+    .present = true,
+};
+
+static server redis = {
+    .name = "redis",
+    .package = "redis-server",
+    .limit = 1.0,
+    .kind = LOAD_REDIS,
+};
+
+static server nng = {
+    .name = "nng",
+    .program = "server_nng",
+    .package = "libnng-dev",
+    .limit = 1.0,
+    .kind = LOAD_NNG,
+#ifdef BENCH_NNG
+    .present = true,
+#endif
+};
+
+static server zmq = {
+    .name = "ZeroMQ",
+    .program = "server_zmq",
+    .package = "libzmq3-dev",
+    .limit = 1.0,
+    .kind = LOAD_ZMQ,
+#ifdef BENCH_ZMQ
+    .present = true,
+#endif
+};
+
+static server netproto_secure = {
+    .name = "netproto, secure",
+    .program = "server_netproto",
+    .argument = "secure",
+    .kind = LOAD_RAW, /* a cover has no greeting */
+    .cover = &cover_netproto,
+    .present = true,
+};
+
+static server tls_chacha = {
+    .name = "OpenSSL, ChaCha20-Poly1305",
+    .program = "server_tls",
+    .argument = "TLS_CHACHA20_POLY1305_SHA256",
+    .package = "libssl-dev",
+    .limit = 1.0,
+    .kind = LOAD_RAW,
+#ifdef BENCH_TLS
+    .cover = &cover_tls,
+    .present = true,
+#endif
+};
+
+static server tls_aes = {
+    .name = "OpenSSL, AES-256-GCM",
+    .program = "server_tls",
+    .argument = "TLS_AES_256_GCM_SHA384",
+    .package = "libssl-dev",
+    .limit = 1.0,
+    .kind = LOAD_RAW,
+#ifdef BENCH_TLS
+    .cover = &cover_tls,
+    .present = true,
+#endif
+};
+
+#define SERVERS_MAX 5
+
+/* Servers that take turns. */
+typedef struct contest {
+    const char *what;
+    server *servers[SERVERS_MAX]; /* the first is ours, which the others are compared with */
+    size_t count;
+} contest;
+
+static const contest plain = {
+    .what = "echo",
+    .servers = {&netproto, &raw_epoll, &redis, &nng, &zmq},
+    .count = 5,
+};
+
+static const contest secure = {
+    .what = "secure echo",
+    .servers = {&netproto_secure, &netproto, &tls_chacha, &tls_aes},
+    .count = 4,
+};
+
+/* Whose servers run, for whom the program ends. */
+static const contest *current = &plain;
 
 static char folder[64] = "/tmp/netproto-bench-XXXXXX";
 
 static void stop_all(void)
 {
-    for (size_t i = 0; i < SERVERS; i++) {
-        if (servers[i].pid > 0) {
-            kill(servers[i].pid, SIGKILL);
-            waitpid(servers[i].pid, NULL, 0);
-            unlink(servers[i].path);
-            servers[i].pid = 0;
+    for (size_t i = 0; i < current->count; i++) {
+        server *s = current->servers[i];
+        if (s->pid > 0) {
+            kill(s->pid, SIGKILL);
+            waitpid(s->pid, NULL, 0);
+            unlink(s->path);
+            s->pid = 0;
         }
     }
 }
@@ -133,7 +212,7 @@ static void run_program(const server *s, const char *directory)
     snprintf(port, sizeof port, "%d", s->port);
     if (s->program != NULL) {
         snprintf(program, sizeof program, "%s/%s", directory, s->program);
-        execl(program, s->program, port, s->path, (char *)NULL);
+        execl(program, s->program, port, s->path, s->argument, (char *)NULL);
     } else if (freopen("/dev/null", "w", stdout) != NULL) {
         execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1",
                "--unixsocket", s->path, "--save", "", "--appendonly", "no", (char *)NULL);
@@ -152,7 +231,7 @@ static bool in_path(const char *program)
 static void start(server *s, const char *directory)
 {
     s->port = free_port();
-    snprintf(s->path, sizeof s->path, "%s/%d", folder, (int)(s - servers));
+    snprintf(s->path, sizeof s->path, "%s/%d", folder, s->port);
     s->pid = fork();
     bench_require(s->pid >= 0, "fork");
     if (s->pid == 0) {
@@ -177,12 +256,16 @@ static double wall_ns(void)
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/* How many messages make a turn, whether they are cheap or dear. */
-static void calibrate(server *s, size_t depth)
+/* How many messages make a turn, whether they are cheap or dear. All connections have all of them
+ * under way several times over, so that a turn's ends, where there are fewer, weigh little. */
+static void calibrate(server *s, size_t connections, size_t depth)
 {
+    size_t batch = connections * depth;
+    size_t batches = MESSAGES_MIN / batch;
     double took;
 
-    for (s->messages = MESSAGES_MIN;; s->messages *= 2) {
+    batches = batches < BATCHES_MIN ? BATCHES_MIN : batches;
+    for (s->messages = batches * batch;; s->messages *= 2) {
         took = wall_ns();
         load_run(&s->load, s->messages, depth);
         took = wall_ns() - took;
@@ -200,67 +283,79 @@ static void turn(server *s, size_t depth, size_t round)
     s->costs[round] = (cpu_ns(s) - before) / (double)count;
 }
 
-static void row(const char *what, const server *s)
+static void row(const char *what, const server *ours, const server *theirs)
 {
     double ratios[ROUNDS];
-    double ours[ROUNDS];
-    double theirs[ROUNDS];
+    double our_costs[ROUNDS];
+    double their_costs[ROUNDS];
     char note[96];
 
     for (size_t i = 0; i < ROUNDS; i++) {
-        ours[i] = servers[0].costs[i];
-        theirs[i] = s->costs[i];
-        ratios[i] = ours[i] / theirs[i];
+        our_costs[i] = ours->costs[i];
+        their_costs[i] = theirs->costs[i];
+        ratios[i] = our_costs[i] / their_costs[i];
     }
     snprintf(note, sizeof note, "%.0f ns of CPU a message against %.0f ns",
-             bench_median(ours, ROUNDS), bench_median(theirs, ROUNDS));
-    bench_row(what, s->name, bench_median(ratios, ROUNDS), s->limit, note);
+             bench_median(our_costs, ROUNDS), bench_median(their_costs, ROUNDS));
+    bench_row(what, theirs->name, bench_median(ratios, ROUNDS), theirs->limit, note);
 }
 
 /* With fresh servers: nng 1.5 may take nothing any more after many connections have gone. */
-static void measure(const char *directory, bool over_unix, size_t connections, size_t depth)
+static void run_turns(const char *directory, bool over_unix, size_t connections, size_t depth)
 {
-    char what[96];
+    const contest *c = current;
 
-    for (size_t i = 0; i < SERVERS; i++) {
-        server *s = &servers[i];
+    for (size_t i = 0; i < c->count; i++) {
+        server *s = c->servers[i];
         if (s->present) {
             start(s, directory);
             s->talk = load_talk_to(s->kind, over_unix);
+            s->talk.cover = s->cover;
             load_open(&s->load, &s->talk, s->port, over_unix ? s->path : NULL, connections);
-            calibrate(s, depth);
+            calibrate(s, connections, depth);
         }
     }
     for (size_t round = 0; round < ROUNDS; round++) {
-        for (size_t i = 0; i < SERVERS; i++) {
-            server *s = &servers[(round + i) % SERVERS];
+        for (size_t i = 0; i < c->count; i++) {
+            server *s = c->servers[(round + i) % c->count];
             if (s->present) {
                 turn(s, depth, round);
             }
         }
     }
-    snprintf(what, sizeof what, "echo, %s, %zu connection%s, depth %zu",
-             over_unix ? "unix socket" : "TCP", connections, connections > 1 ? "s" : "", depth);
-    for (size_t i = 0; i < SERVERS; i++) {
-        if (servers[i].present) {
-            load_close(&servers[i].load);
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->servers[i]->present) {
+            load_close(&c->servers[i]->load);
         }
     }
     stop_all();
-    for (size_t i = 1; i < SERVERS; i++) {
-        if (servers[i].present) {
-            row(what, &servers[i]);
-        } else {
-            bench_row_missing(what, servers[i].name, servers[i].package);
+}
+
+static void measure(const char *directory, const contest *c, bool over_unix)
+{
+    static const size_t connections[] = {1, 100};
+    static const size_t depths[] = {1, LOAD_DEPTH_MAX};
+    char what[96];
+
+    current = c;
+    for (size_t i = 0; i < 4; i++) {
+        size_t count = connections[i / 2];
+        size_t depth = depths[i % 2];
+        run_turns(directory, over_unix, count, depth);
+        snprintf(what, sizeof what, "%s, %s, %zu connection%s, depth %zu", c->what,
+                 over_unix ? "unix socket" : "TCP", count, count > 1 ? "s" : "", depth);
+        for (size_t s = 1; s < c->count; s++) {
+            if (c->servers[s]->present) {
+                row(what, c->servers[0], c->servers[s]);
+            } else {
+                bench_row_missing(what, c->servers[s]->name, c->servers[s]->package);
+            }
         }
     }
 }
 
 int main(int argc, char **argv)
 {
-    static const size_t connections[] = {1, 100};
-    static const size_t depths[] = {1, LOAD_DEPTH_MAX};
-
     if (argc != 2) {
         fprintf(stderr, "usage: bench_echo DIRECTORY\n");
         return 2;
@@ -268,17 +363,9 @@ int main(int argc, char **argv)
     bench_require(mkdtemp(folder) != NULL, "a folder for sockets");
     atexit(leave);
     share_processor();
-    for (size_t i = 0; i < SERVERS; i++) {
-        if (servers[i].kind == LOAD_REDIS) {
-            servers[i].present = in_path("redis-server");
-        }
-    }
-    for (size_t i = 0; i < 2; i++) {
-        for (size_t c = 0; c < 2; c++) {
-            for (size_t d = 0; d < 2; d++) {
-                measure(argv[1], i == 1, connections[c], depths[d]);
-            }
-        }
-    }
+    redis.present = in_path("redis-server");
+    measure(argv[1], &plain, false);
+    measure(argv[1], &plain, true);
+    measure(argv[1], &secure, false);
     return 0;
 }

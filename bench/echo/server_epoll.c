@@ -3,41 +3,14 @@
  * Level-triggered epoll, one read and one write of the same bytes for each turn, no look at what
  * they say.
  */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "door.h"
+
 #define EVENTS 64
-
-static int listen_on(const struct sockaddr *sa, socklen_t len)
-{
-    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int one = 1;
-
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(fd, sa, len) != 0 || listen(fd, 1024) != 0) {
-        perror("server_epoll");
-        exit(1);
-    }
-    return fd;
-}
-
-static void watch(int epoll, int fd)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
-        perror("server_epoll");
-        exit(1);
-    }
-}
 
 static void echo(int fd)
 {
@@ -52,23 +25,17 @@ static void echo(int fd)
 
 int main(int argc, char **argv)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET};
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct epoll_event events[EVENTS];
-    int one = 1;
 
-    if (argc != 3 || strlen(argv[2]) >= sizeof un.sun_path) {
+    if (argc != 3) {
         fprintf(stderr, "usage: server_epoll PORT PATH\n");
         return 2;
     }
-    in.sin_port = htons((uint16_t)atoi(argv[1]));
-    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    strcpy(un.sun_path, argv[2]);
-    int tcp = listen_on((struct sockaddr *)&in, sizeof in);
-    int local = listen_on((struct sockaddr *)&un, sizeof un);
+    int tcp = door_tcp(atoi(argv[1]));
+    int local = door_unix(argv[2]);
     int epoll = epoll_create1(EPOLL_CLOEXEC);
-    watch(epoll, tcp);
-    watch(epoll, local);
+    door_watch(epoll, tcp, (epoll_data_t){.fd = tcp});
+    door_watch(epoll, local, (epoll_data_t){.fd = local});
     for (;;) {
         int ready = epoll_wait(epoll, events, EVENTS, -1);
         for (int i = 0; i < ready; i++) {
@@ -77,10 +44,9 @@ int main(int argc, char **argv)
                 echo(fd);
                 continue;
             }
-            int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+            int peer = door_accept(fd);
             if (peer >= 0) {
-                setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-                watch(epoll, peer);
+                door_watch(epoll, peer, (epoll_data_t){.fd = peer});
             }
         }
     }

@@ -1,6 +1,7 @@
-/* server_netproto.c - a daemon that echoes: server_netproto PORT PATH. */
+/* server_netproto.c - a daemon that echoes: server_netproto PORT PATH [secure]. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <base_service.h>
 #include <netproto/daemon.h>
@@ -23,10 +24,11 @@ int main(int argc, char **argv)
     char tcp[64];
     char path[128];
     const char *addresses[] = {tcp, path};
+    np_keypair keys;
+    bool secure = argc == 4 && strcmp(argv[3], "secure") == 0;
 
-    options.security.plaintext = true;
-    if (argc != 3) {
-        fprintf(stderr, "usage: server_netproto PORT PATH\n");
+    if (argc != 3 && !secure) {
+        fprintf(stderr, "usage: server_netproto PORT PATH [secure]\n");
         return 2;
     }
     snprintf(tcp, sizeof tcp, "tcp://127.0.0.1:%s", argv[1]);
@@ -35,6 +37,18 @@ int main(int argc, char **argv)
     options.address_count = 2;
     options.service = trade_service(&trade);
     options.base = base_service(&base);
+    options.security.plaintext = !secure;
+    if (secure) {
+        if (np_keypair_generate(&keys) != NP_OK) {
+            fprintf(stderr, "server_netproto: no key\n");
+            return 1;
+        }
+        options.security.identity = &keys;
+        options.security.anyone = true;
+        /* All connect at once. */
+        options.handshake_rate_max = 0;
+        options.handshake_rate_per_source_max = 0;
+    }
     if (np_loop_new(&loop, NULL) != NP_OK ||
         np_daemon_start(&daemon, loop, &options, &failure) != NP_OK) {
         fprintf(stderr, "server_netproto: cannot listen\n");
