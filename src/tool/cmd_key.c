@@ -41,7 +41,7 @@ static tool_exit show(const char *path, const char *advice)
     if (np_keypair_load(&pair, path, &failure) != NP_OK) {
         bool missing = failure.err == NP_ERR_IO && failure.os_error == ENOENT;
         tool_complain("%s%s", failure.text, missing ? advice : "");
-        return EXIT_CODE_GENERIC;
+        return EXIT_CODE_KEYS;
     }
     printf("%s\n", np_key_format(pair.public_key, text));
     np_keypair_wipe(&pair);
@@ -67,7 +67,7 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
     }
     if (np_key_path(place, path, &failure) != NP_OK) {
         tool_complain("%s", failure.text);
-        return EXIT_CODE_GENERIC;
+        return EXIT_CODE_KEYS;
     }
     return show(path, place == NP_KEY_PLACE_SERVER ? "; netproto keygen --server makes one"
                                                    : "; netproto keygen makes one");
