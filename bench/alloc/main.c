@@ -20,7 +20,7 @@
 #include "common/load.h"
 #include "heap.h"
 
-#define WARM_UP 2000
+#define WARM_UP 50000
 #define MEASURED 50000
 #define CONNECTIONS 10
 #define DEPTH 8
