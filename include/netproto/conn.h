@@ -249,7 +249,7 @@ typedef struct np_agreed {
     const char *protocol;  /* the schema's name */
     uint32_t version;      /* of the protocol */
     const uint8_t *digest; /* 32 bytes: what the schema means at that version (npgen digest) */
-    const char *cipher;    /* "XChaCha20-Poly1305"; NULL: the connection is plain */
+    const char *cipher;    /* np_cipher_name; NULL: the connection is plain */
     np_compression compression;
     uint64_t features; /* one bit each; none is defined yet */
 } np_agreed;

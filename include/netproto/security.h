@@ -7,7 +7,7 @@
  * out or gives in on the wire.
  *
  * The handshake is Noise_XX_25519_ChaChaPoly_SHA256 (XXpsk3 with a pre-shared key), records are
- * XChaCha20-Poly1305; docs/security.md tells what that protects from, and what not.
+ * AES-256-GCM or XChaCha20-Poly1305; docs/security.md tells what that protects from, and what not.
  *
  * Ownership: what the struct points to is the caller's and outlives every daemon and client that
  * uses it. Threads: values; the functions run on the loop's thread.
@@ -20,6 +20,21 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* What encrypts records. The numbers are base.Offer's; append-only. */
+typedef enum np_cipher {
+    NP_CIPHER_XCHACHA20_POLY1305 = 0, /* on every processor */
+    NP_CIPHER_AES_256_GCM = 1         /* faster, on processors that have instructions for it */
+} np_cipher;
+
+/* How many there are. */
+#define NP_CIPHERS 2
+
+/* "AES-256-GCM" and such, static; "?" for a number that is none. */
+NP_API const char *np_cipher_name(np_cipher cipher);
+
+/* Whether this processor can do it. */
+NP_API bool np_cipher_is_available(np_cipher cipher);
 
 /* Whether a peer whose key is not among `keys` is trusted. A client is told the address as it was
  * given in its options, a daemon NULL. Runs in the middle of the handshake and decides at once; who
@@ -39,11 +54,16 @@ typedef struct np_security {
     const np_keypair *identity; /* [none] ours */
     const uint8_t *keys;        /* [none] keys of peers that are trusted, 32 bytes each */
     size_t key_count;
-    np_trust_fn *trust;       /* [none] asked about any other key */
-    bool anyone;              /* [false] a daemon's: every client is welcome, whatever its key */
-    const uint8_t *psk;       /* [none] a client's pre-shared key */
-    np_psk_fn *psk_of;        /* [none] a daemon's pre-shared keys */
-    void *user;               /* of trust and psk_of */
+    np_trust_fn *trust; /* [none] asked about any other key */
+    bool anyone;        /* [false] a daemon's: every client is welcome, whatever its key */
+    const uint8_t *psk; /* [none] a client's pre-shared key */
+    np_psk_fn *psk_of;  /* [none] a daemon's pre-shared keys */
+    void *user;         /* of trust and psk_of */
+    /* Those that may be agreed on, the best first; the daemon's order decides. One that this
+     * processor cannot do is passed over, but one at least has to be left. There is nothing weak
+     * among them, so this is for who has to use a certain one. */
+    np_cipher ciphers[NP_CIPHERS];
+    uint32_t cipher_count;    /* [0: all of them, AES-256-GCM first] */
     uint32_t clock_skew_ms;   /* [5,000] a daemon's: how far a client's clock may be off; 0: any */
     uint32_t handshakes_kept; /* [10,000] a daemon's: handshakes remembered against replay */
 } np_security;

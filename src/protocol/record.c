@@ -27,13 +27,17 @@ static void expand(const np_record_side *side, const char *label, uint8_t *out, 
 /* The keys of the epoch whose secret is in place. */
 static void begin_epoch(np_record_side *side, uint64_t now_ms)
 {
-    uint8_t key[NP_CRYPTO_KEY_LEN];
-    uint8_t prefix[NP_CRYPTO_PREFIX_LEN];
-
-    expand(side, "key", key, sizeof key);
-    expand(side, "prefix", prefix, sizeof prefix);
-    np_crypto_subkey(side->key, key, prefix);
-    np_crypto_wipe(key, sizeof key);
+    if (side->cipher == NP_CIPHER_AES_256_GCM) {
+        expand(side, "key", side->key, sizeof side->key);
+        expand(side, "iv", side->iv, sizeof side->iv);
+    } else {
+        uint8_t key[NP_CRYPTO_KEY_LEN];
+        uint8_t prefix[NP_CRYPTO_PREFIX_LEN];
+        expand(side, "key", key, sizeof key);
+        expand(side, "prefix", prefix, sizeof prefix);
+        np_crypto_subkey(side->key, key, prefix);
+        np_crypto_wipe(key, sizeof key);
+    }
     side->n = 0;
     side->bytes = 0;
     side->since_ms = now_ms;
@@ -43,7 +47,8 @@ np_err np_record_init(np_record_side *side, uint8_t cipher, const uint8_t secret
                       const uint8_t hash[NP_CRYPTO_HASH_LEN], uint64_t now_ms)
 {
     memset(side, 0, sizeof *side);
-    if (cipher != NP_CIPHER_XCHACHA20_POLY1305) {
+    if (cipher != NP_CIPHER_XCHACHA20_POLY1305 &&
+        !(cipher == NP_CIPHER_AES_256_GCM && np_crypto_has_aes())) {
         return NP_ERR_ARG;
     }
     side->cipher = cipher;
@@ -59,6 +64,19 @@ void np_record_fini(np_record_side *side)
     np_crypto_wipe(side, sizeof *side);
 }
 
+/* The nonce of the next record, but for XChaCha20's prefix, which the key has in it. */
+static void next_nonce(const np_record_side *side, uint8_t nonce[NP_CRYPTO_NONCE_LEN])
+{
+    if (side->cipher == NP_CIPHER_AES_256_GCM) {
+        memcpy(nonce, side->iv, sizeof side->iv);
+        for (size_t i = 0; i < sizeof side->n; i++) { /* big-endian, at the end */
+            nonce[NP_CRYPTO_NONCE_LEN - 1 - i] ^= (uint8_t)(side->n >> 8 * i);
+        }
+    } else {
+        np_crypto_count(nonce, side->n);
+    }
+}
+
 size_t np_record_seal(np_record_side *side, uint8_t *frame, size_t len)
 {
     const np_framing_head head = {
@@ -67,14 +85,20 @@ size_t np_record_seal(np_record_side *side, uint8_t *frame, size_t len)
         .kind = NP_FRAMING_NO_STREAM,
         .encrypted = true,
     };
+    const np_bytes header = {frame, NP_FRAMING_HEADER_LEN};
     uint8_t nonce[NP_CRYPTO_NONCE_LEN];
     uint8_t *plain = np_framing_put(frame, &head);
 
     assert(len > 0 && len <= NP_RECORD_PLAIN_MAX);
     assert(side->n < 2 * NP_RECORD_EPOCH_RECORDS);
-    np_crypto_count(nonce, side->n++);
-    side->bytes += len;
-    np_crypto_seal(plain, plain, len, (np_bytes){frame, NP_FRAMING_HEADER_LEN}, nonce, side->key);
+    next_nonce(side, nonce);
+    side->n++;
+    side->bytes += (uint32_t)len;
+    if (side->cipher == NP_CIPHER_AES_256_GCM) {
+        np_crypto_seal_aes(plain, plain, len, header, nonce, side->key);
+    } else {
+        np_crypto_seal(plain, plain, len, header, nonce, side->key);
+    }
     return len + NP_RECORD_OVERHEAD;
 }
 
@@ -86,6 +110,7 @@ bool np_record_is_due(const np_record_side *side, uint64_t now_ms)
 
 np_err np_record_open(np_record_side *side, uint8_t *frame, size_t frame_len, size_t *len)
 {
+    const np_bytes header = {frame, NP_FRAMING_HEADER_LEN};
     uint8_t nonce[NP_CRYPTO_NONCE_LEN];
     uint8_t *sealed = frame + NP_FRAMING_HEADER_LEN;
     size_t sealed_len = frame_len - NP_FRAMING_HEADER_LEN;
@@ -97,15 +122,16 @@ np_err np_record_open(np_record_side *side, uint8_t *frame, size_t frame_len, si
     if (side->n >= 2 * NP_RECORD_EPOCH_RECORDS || side->bytes >= 2 * NP_RECORD_EPOCH_BYTES) {
         return NP_ERR_LIMIT;
     }
-    np_crypto_count(nonce, side->n);
-    err = np_crypto_open(sealed, sealed, sealed_len, (np_bytes){frame, NP_FRAMING_HEADER_LEN},
-                         nonce, side->key);
+    next_nonce(side, nonce);
+    err = side->cipher == NP_CIPHER_AES_256_GCM
+              ? np_crypto_open_aes(sealed, sealed, sealed_len, header, nonce, side->key)
+              : np_crypto_open(sealed, sealed, sealed_len, header, nonce, side->key);
     if (err != NP_OK) {
         return err;
     }
     side->n++;
     *len = sealed_len - NP_CRYPTO_TAG_LEN;
-    side->bytes += *len;
+    side->bytes += (uint32_t)*len;
     return NP_OK;
 }
 

@@ -5,11 +5,15 @@
  *
  *     X(label, L) = HKDF-Expand(S, "netproto/1 " label 00 cipher h, L)
  *
- * the keys of an epoch are X("key", 32) and X("prefix", 16), and the next epoch's secret is
- * X("next", 32), for which S is wiped. Within an epoch records are counted, n = 0, 1, ...; the
- * count is never sent, so a record that is lost, repeated, reordered, cut or from elsewhere does
- * not open. Record n of XChaCha20-Poly1305 has the 192-bit nonce prefix || LE64(n); as the prefix
- * is fixed, HChaCha20 runs once an epoch. The frame's ten header bytes are associated data.
+ * the key of an epoch is X("key", 32), and the next epoch's secret is X("next", 32), for which S is
+ * wiped. Within an epoch records are counted, n = 0, 1, ...; the count is never sent, so a record
+ * that is lost, repeated, reordered, cut or from elsewhere does not open. The nonce of record n is,
+ *
+ *     XChaCha20-Poly1305    X("prefix", 16) || LE64(n)
+ *     AES-256-GCM           X("iv", 12) XOR (0^4 || BE64(n))
+ *
+ * As the prefix is fixed, HChaCha20 runs once an epoch. The frame's ten header bytes are associated
+ * data.
  *
  * An epoch ends by a key update: the sender puts one last into a record and switches behind it, the
  * receiver switches when it has opened that record. The directions know nothing of each other.
@@ -19,6 +23,8 @@
  */
 #ifndef NP_PROTOCOL_RECORD_H
 #define NP_PROTOCOL_RECORD_H
+
+#include <netproto/security.h>
 
 #include "core/framing.h"
 #include "util/crypto.h"
@@ -31,8 +37,8 @@
 #define NP_RECORD_OVERHEAD (NP_FRAMING_HEADER_LEN + NP_CRYPTO_TAG_LEN)
 
 /* Bounds of an epoch. A sender ends it there; a receiver bears twice the first two. */
-#define NP_RECORD_EPOCH_RECORDS (UINT64_C(1) << 20)
-#define NP_RECORD_EPOCH_BYTES (UINT64_C(1) << 30)
+#define NP_RECORD_EPOCH_RECORDS (1u << 20)
+#define NP_RECORD_EPOCH_BYTES (1u << 30)
 #define NP_RECORD_EPOCH_MS (UINT64_C(60) * 60 * 1000)
 
 /* Key updates of a peer's that are borne at once, and how often another one is. A sender at its
@@ -40,24 +46,22 @@
 #define NP_RECORD_UPDATES_MAX 32u
 #define NP_RECORD_UPDATE_MS 100u
 
-typedef enum np_cipher {
-    NP_CIPHER_XCHACHA20_POLY1305 = 0 /* the numbers are base.Offer's */
-} np_cipher;
-
 /* One direction of a session. The members are record.c's. */
 typedef struct np_record_side {
     uint8_t secret[NP_CRYPTO_KEY_LEN];
     uint8_t hash[NP_CRYPTO_HASH_LEN];
-    uint8_t key[NP_CRYPTO_KEY_LEN]; /* HChaCha20 of X("key") and X("prefix") */
-    uint64_t n;                     /* of the next record */
-    uint64_t bytes;                 /* of plain text in this epoch */
-    uint64_t since_ms;              /* when it began */
-    uint64_t update_ms;             /* when the updates below were last counted down */
+    uint8_t key[NP_CRYPTO_KEY_LEN];  /* XChaCha20: HChaCha20 of X("key") and X("prefix") */
+    uint8_t iv[NP_CRYPTO_NONCE_LEN]; /* AES: X("iv") */
+    uint32_t n;                      /* of the next record */
+    uint32_t bytes;                  /* of plain text in this epoch */
     uint32_t updates;
+    uint64_t since_ms;  /* when it began */
+    uint64_t update_ms; /* when the updates were last counted down */
     uint8_t cipher;
 } np_record_side;
 
-/* The first epoch. Errors: NP_ERR_ARG, for an unknown cipher. */
+/* The first epoch. Errors: NP_ERR_ARG, for an unknown cipher and for AES-256-GCM where
+ * np_crypto_has_aes does not hold. */
 NP_MUST_CHECK np_err np_record_init(np_record_side *side, uint8_t cipher,
                                     const uint8_t secret[NP_CRYPTO_KEY_LEN],
                                     const uint8_t hash[NP_CRYPTO_HASH_LEN], uint64_t now_ms);

@@ -51,6 +51,7 @@
 #include <sys/uio.h>
 
 #include <netproto/schema.h>
+#include <netproto/security.h>
 #include <netproto/time.h>
 
 #include "protocol/bodies.h"
@@ -92,6 +93,8 @@ typedef struct np_session_security {
     const uint8_t *psk;         /* client: a pre-shared key of 32 bytes; NULL: without */
     uint32_t skew_ms;           /* server: how far the clocks may be apart; 0: not judged */
     np_rng rng;
+    uint8_t ciphers[NP_CIPHERS]; /* np_cipher, the best first, that this processor can do */
+    uint8_t cipher_count;        /* 0: XChaCha20-Poly1305 alone */
 } np_session_security;
 
 /* What lets sessions compress. Messages and pieces of bodies go out compressed where the schema

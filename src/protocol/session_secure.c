@@ -20,7 +20,8 @@ _Static_assert(sizeof(np_handshake) <= 512, "what a stranger costs besides");
 _Static_assert(NP_FRAMING_HEADER_LEN + NP_HANDSHAKE_MESSAGE_MAX <= NP_HANDSHAKE_FRAME_MAX,
                "every handshake has room");
 
-static const uint8_t np_session_ciphers[] = {NP_CIPHER_XCHACHA20_POLY1305};
+/* The cipher of who says nothing of ciphers: the one that every processor can do. */
+static const uint8_t everywhere[] = {NP_CIPHER_XCHACHA20_POLY1305};
 
 /* Both blocks, or none. */
 static np_err np_session_secure_alloc(np_session *s)
@@ -72,8 +73,8 @@ np_err np__session_secure_init(np_session *s, np_time now)
     s->secure->side.identity = security->identity;
     s->secure->side.skew_ms = security->skew_ms;
     err = np__session_side_make(&s->secure->side.speaks, s->options);
-    s->secure->side.speaks.ciphers = np_session_ciphers;
-    s->secure->side.speaks.cipher_count = sizeof np_session_ciphers;
+    s->secure->side.speaks.ciphers = security->cipher_count > 0 ? security->ciphers : everywhere;
+    s->secure->side.speaks.cipher_count = security->cipher_count > 0 ? security->cipher_count : 1;
     if (err == NP_OK) {
         err = np_handshake_init(s->secure->handshake, &s->secure->side, client,
                                 client ? security->psk : NULL);

@@ -20,8 +20,8 @@ static const char *missing(const np_security *security, bool client)
 
     if (security->plaintext) {
         return security->identity != NULL || chooses || security->anyone || security->psk != NULL ||
-                       security->psk_of != NULL
-                   ? "security: plaintext does not go with keys; leave out one of them"
+                       security->psk_of != NULL || security->cipher_count > 0
+                   ? "security: plaintext does not go with keys or ciphers; leave out one of them"
                    : NULL;
     }
     if (security->identity == NULL) {
@@ -38,6 +38,9 @@ static const char *missing(const np_security *security, bool client)
     if (!chooses && !security->anyone) {
         return client ? "security: set keys or trust, or no server is trusted"
                       : "security: set keys or trust, or anyone to let every client in";
+    }
+    if (np__ciphers_wrong(security) != NULL) {
+        return np__ciphers_wrong(security);
     }
     if (client ? security->psk_of != NULL : security->psk != NULL) {
         return client ? "security: psk_of is a daemon's; a client sets psk"
@@ -68,6 +71,7 @@ np_err np__guard_init(np_guard *guard, const np_security *security, const char *
         .skew_ms = security->clock_skew_ms,
         .rng = rng,
     };
+    np__ciphers_offer(&guard->session, security);
     if (address != NULL) {
         guard->address = strdup(address);
         err = guard->address != NULL ? NP_OK : NP_ERR_MEMORY;

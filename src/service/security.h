@@ -25,6 +25,12 @@ void np__guard_fini(np_guard *guard);
 /* What goes into np_session_options.security; NULL: plain text. */
 const np_session_security *np__guard_session(const np_guard *guard);
 
+/* What is wrong with the choice of ciphers, in words; NULL: nothing. */
+const char *np__ciphers_wrong(const np_security *security);
+
+/* What sessions offer of them: those that this processor can do, in order. */
+void np__ciphers_offer(np_session_security *out, const np_security *security);
+
 /* Answers PEER_KEY. */
 void np__guard_judge(const np_guard *guard, np_session *session, const uint8_t *key);
 

@@ -9,6 +9,9 @@
 _Static_assert(crypto_scalarmult_BYTES == NP_CRYPTO_KEY_LEN, "sizes agree with libsodium's");
 _Static_assert(crypto_aead_chacha20poly1305_ietf_NPUBBYTES == NP_CRYPTO_NONCE_LEN, "likewise");
 _Static_assert(crypto_aead_chacha20poly1305_ietf_ABYTES == NP_CRYPTO_TAG_LEN, "likewise");
+_Static_assert(crypto_aead_aes256gcm_KEYBYTES == NP_CRYPTO_KEY_LEN, "likewise");
+_Static_assert(crypto_aead_aes256gcm_NPUBBYTES == NP_CRYPTO_NONCE_LEN, "likewise");
+_Static_assert(crypto_aead_aes256gcm_ABYTES == NP_CRYPTO_TAG_LEN, "likewise");
 _Static_assert(crypto_core_hchacha20_INPUTBYTES == NP_CRYPTO_PREFIX_LEN, "likewise");
 
 np_err np_keypair_from(np_keypair *out, const uint8_t secret[NP_CRYPTO_KEY_LEN])
@@ -124,6 +127,39 @@ np_err np_crypto_open(uint8_t *out, const uint8_t *in, size_t len, np_bytes asso
                                                      associated.len, nonce, key) == 0
                ? NP_OK
                : NP_ERR_SEAL;
+}
+
+bool np_crypto_has_aes(void)
+{
+    return crypto_aead_aes256gcm_is_available() == 1;
+}
+
+/* Key and tables are expanded here rather than by libsodium's shorter functions, which leave them
+ * on the stack. */
+void np_crypto_seal_aes(uint8_t *out, const uint8_t *in, size_t len, np_bytes associated,
+                        const uint8_t nonce[NP_CRYPTO_NONCE_LEN],
+                        const uint8_t key[NP_CRYPTO_KEY_LEN])
+{
+    crypto_aead_aes256gcm_state state;
+
+    crypto_aead_aes256gcm_beforenm(&state, key);
+    crypto_aead_aes256gcm_encrypt_afternm(out, NULL, in, len, associated.data, associated.len, NULL,
+                                          nonce, &state);
+    np_crypto_wipe(&state, sizeof state);
+}
+
+np_err np_crypto_open_aes(uint8_t *out, const uint8_t *in, size_t len, np_bytes associated,
+                          const uint8_t nonce[NP_CRYPTO_NONCE_LEN],
+                          const uint8_t key[NP_CRYPTO_KEY_LEN])
+{
+    crypto_aead_aes256gcm_state state;
+    int failed;
+
+    crypto_aead_aes256gcm_beforenm(&state, key);
+    failed = crypto_aead_aes256gcm_decrypt_afternm(out, NULL, NULL, in, len, associated.data,
+                                                   associated.len, nonce, &state);
+    np_crypto_wipe(&state, sizeof state);
+    return failed == 0 ? NP_OK : NP_ERR_SEAL;
 }
 
 bool np_crypto_equal(const void *a, const void *b, size_t len)

@@ -1,6 +1,6 @@
 """Writes tests/vectors/records/vectors.json: the key schedule and the records of secure sessions, by
 an implementation that shares nothing with the library: HKDF by Python's hmac, XChaCha20-Poly1305 by
-libsodium's own function with a nonce of 24 bytes, entries put together by hand.
+libsodium's own function with a nonce of 24 bytes, AES-256-GCM by OpenSSL, entries put together by hand.
 
     python3 tests/reference/records.py [--check]
 """
@@ -20,8 +20,9 @@ from typing import Any
 FILE = Path(__file__).parent.parent / "vectors" / "records" / "vectors.json"
 
 TAG = 16
-XCHACHA20_POLY1305 = 0
+XCHACHA20_POLY1305, AES_256_GCM = 0, 1
 MESSAGE, KEY_UPDATE, CLOSE = 0, 1, 2
+EVP_CTRL_AEAD_GET_TAG = 0x10  # openssl/evp.h
 
 
 def expand(secret: bytes, info: bytes, length: int) -> bytes:
@@ -36,12 +37,25 @@ def expand(secret: bytes, info: bytes, length: int) -> bytes:
     return out[:length]
 
 
-class Sodium:
+def library(name: str, package: str) -> ctypes.CDLL:
+    path = ctypes.util.find_library(name)
+    if path is None:
+        raise SystemExit(f"records.py: lib{name} is missing: apt-get install {package}")
+    return ctypes.CDLL(path)
+
+
+class XChaCha20:
+    """A nonce is a prefix, fixed for an epoch, and the number."""
+
+    number = XCHACHA20_POLY1305
+    label = "prefix"
+    length = 16
+
     def __init__(self) -> None:
-        name = ctypes.util.find_library("sodium")
-        if name is None:
-            raise SystemExit("records.py: libsodium is missing: apt-get install libsodium23")
-        self._seal = ctypes.CDLL(name).crypto_aead_xchacha20poly1305_ietf_encrypt
+        self._seal = library("sodium", "libsodium23").crypto_aead_xchacha20poly1305_ietf_encrypt
+
+    def nonce(self, fixed: bytes, n: int) -> bytes:
+        return fixed + struct.pack("<Q", n)
 
     def seal(self, plain: bytes, associated: bytes, nonce: bytes, key: bytes) -> bytes:
         out = ctypes.create_string_buffer(len(plain) + TAG)
@@ -60,24 +74,67 @@ class Sodium:
         return out.raw[: length.value]
 
 
+class Aes:
+    """A nonce is a vector, fixed for an epoch, to which the number is added without carry."""
+
+    number = AES_256_GCM
+    label = "iv"
+    length = 12
+
+    def __init__(self) -> None:
+        self._crypto = library("crypto", "libssl3")
+        for name in ("EVP_CIPHER_CTX_new", "EVP_aes_256_gcm"):
+            getattr(self._crypto, name).restype = ctypes.c_void_p
+
+    def nonce(self, fixed: bytes, n: int) -> bytes:
+        number = bytes(4) + struct.pack(">Q", n)
+        return bytes(a ^ b for a, b in zip(fixed, number))
+
+    def seal(self, plain: bytes, associated: bytes, nonce: bytes, key: bytes) -> bytes:
+        crypto = self._crypto
+        out = ctypes.create_string_buffer(len(plain))
+        tag = ctypes.create_string_buffer(TAG)
+        length = ctypes.c_int(0)
+        context = ctypes.c_void_p(crypto.EVP_CIPHER_CTX_new())
+        cipher = ctypes.c_void_p(crypto.EVP_aes_256_gcm())
+        good = (
+            crypto.EVP_EncryptInit_ex(context, cipher, None, key, nonce) == 1
+            and crypto.EVP_EncryptUpdate(
+                context, None, ctypes.byref(length), associated, len(associated)
+            )
+            == 1
+            and crypto.EVP_EncryptUpdate(context, out, ctypes.byref(length), plain, len(plain)) == 1
+            and crypto.EVP_EncryptFinal_ex(context, tag, ctypes.byref(length)) == 1
+            and crypto.EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG, tag) == 1
+        )
+        crypto.EVP_CIPHER_CTX_free(context)
+        if not good:
+            raise SystemExit("records.py: libcrypto does not do AES-256-GCM")
+        return out.raw + tag.raw
+
+
 class Side:
     """One direction of a session."""
 
-    def __init__(self, sodium: Sodium, secret: bytes, handshake_hash: bytes) -> None:
-        self.sodium = sodium
+    def __init__(self, cipher: XChaCha20 | Aes, secret: bytes, handshake_hash: bytes) -> None:
+        self.cipher = cipher
         self.secret = secret
         self.hash = handshake_hash
         self.n = 0
 
     def derive(self, label: bytes, length: int) -> bytes:
-        info = b"netproto/1 " + label + b"\0" + bytes([XCHACHA20_POLY1305]) + self.hash
+        info = b"netproto/1 " + label + b"\0" + bytes([self.cipher.number]) + self.hash
         return expand(self.secret, info, length)
 
     def record(self, plain: bytes) -> bytes:
         header = struct.pack(">IBBI", 0xDEADBEEF, 1, 4, len(plain) + TAG)
-        nonce = self.derive(b"prefix", 16) + struct.pack("<Q", self.n)
+        nonce = self.cipher.nonce(self.fixed(), self.n)
         self.n += 1
-        return header + self.sodium.seal(plain, header, nonce, self.derive(b"key", 32))
+        return header + self.cipher.seal(plain, header, nonce, self.derive(b"key", 32))
+
+    def fixed(self) -> bytes:
+        """What nonces of this epoch are made of."""
+        return self.derive(self.cipher.label.encode(), self.cipher.length)
 
     def next_epoch(self) -> None:
         self.secret = self.derive(b"next", 32)
@@ -88,11 +145,9 @@ def entry(kind: int, body: bytes, flags: int = 0, stream: bytes = b"") -> bytes:
     return struct.pack("<IBB", len(body), kind, flags) + stream + body
 
 
-def vectors() -> dict[str, Any]:
-    sodium = Sodium()
-    secret = bytes(range(32))
-    handshake_hash = hashlib.sha256(b"a handshake").digest()
-    side = Side(sodium, secret, handshake_hash)
+def session(cipher: XChaCha20 | Aes, secret: bytes, handshake_hash: bytes) -> dict[str, Any]:
+    """One direction, from its first record to its last."""
+    side = Side(cipher, secret, handshake_hash)
     ping = struct.pack("<IQ", 0, 7)
     request = struct.pack("<I", 257) + b"what is it?"
     stream = struct.pack("<IBBH", 1, 0, 0, 0)
@@ -108,7 +163,7 @@ def vectors() -> dict[str, Any]:
     ]
     records = []
     for name, plain in plan:
-        epoch = {"key": side.derive(b"key", 32).hex(), "prefix": side.derive(b"prefix", 16).hex()}
+        epoch = {"key": side.derive(b"key", 32).hex(), cipher.label: side.fixed().hex()}
         n = side.n
         record = side.record(plain)
         told = {"plain": plain.hex(), "record": record.hex()}
@@ -120,13 +175,18 @@ def vectors() -> dict[str, Any]:
         records.append({"name": name, "n": n, **epoch, "len": len(plain), **told})
         if plain.endswith(entry(KEY_UPDATE, b"")):
             side.next_epoch()
+    return {"cipher": cipher.number, "next_secret": side.secret.hex(), "records": records}
+
+
+def vectors() -> dict[str, Any]:
+    secret = bytes(range(32))
+    handshake_hash = hashlib.sha256(b"a handshake").digest()
+    ciphers: list[XChaCha20 | Aes] = [XChaCha20(), Aes()]
     return {
         "about": "made by tests/reference/records.py",
-        "cipher": XCHACHA20_POLY1305,
         "secret": secret.hex(),
         "handshake_hash": handshake_hash.hex(),
-        "next_secret": side.secret.hex(),
-        "records": records,
+        "sessions": [session(cipher, secret, handshake_hash) for cipher in ciphers],
     }
 
 

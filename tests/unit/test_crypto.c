@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <sodium.h>
 
 #include "support/hex.h"
 #include "util/crypto.h"
@@ -84,9 +85,14 @@ static void test_x25519(void **state)
     assert_int_equal(each_test("x25519_test.json", run_x25519), 31);
 }
 
+typedef void seal_fn(uint8_t *out, const uint8_t *in, size_t len, np_bytes associated,
+                     const uint8_t *nonce, const uint8_t *key);
+typedef np_err open_fn(uint8_t *out, const uint8_t *in, size_t len, np_bytes associated,
+                       const uint8_t *nonce, const uint8_t *key);
+
 /* What one AEAD vector says, sealed and opened by our functions under the given key and nonce. */
-static void run_aead(const json_t *test, const char *result, const uint8_t *key,
-                     const uint8_t *nonce)
+static void run_aead(const json_t *test, const char *result, seal_fn *seal, open_fn *open,
+                     const uint8_t *key, const uint8_t *nonce)
 {
     size_t aad_len;
     size_t msg_len;
@@ -106,12 +112,11 @@ static void run_aead(const json_t *test, const char *result, const uint8_t *key,
     if (valid) {
         assert_int_equal(ct_len, msg_len);
         memcpy(buffer, msg, msg_len); /* in place, as records do it */
-        np_crypto_seal(buffer, buffer, msg_len, (np_bytes){aad, aad_len}, nonce, key);
+        seal(buffer, buffer, msg_len, (np_bytes){aad, aad_len}, nonce, key);
         assert_memory_equal(buffer, sealed, ct_len + tag_len);
     }
-    assert_int_equal(
-        np_crypto_open(sealed, sealed, ct_len + tag_len, (np_bytes){aad, aad_len}, nonce, key),
-        valid ? NP_OK : NP_ERR_SEAL);
+    assert_int_equal(open(sealed, sealed, ct_len + tag_len, (np_bytes){aad, aad_len}, nonce, key),
+                     valid ? NP_OK : NP_ERR_SEAL);
     if (valid) {
         assert_memory_equal(sealed, msg, msg_len);
     }
@@ -134,7 +139,7 @@ static bool run_chacha20_poly1305(const json_t *test, const char *result)
 
     assert_int_equal(key_len, 32);
     if (usable) {
-        run_aead(test, result, key, nonce);
+        run_aead(test, result, np_crypto_seal, np_crypto_open, key, nonce);
     } else {
         assert_string_equal(result, "invalid");
     }
@@ -158,7 +163,7 @@ static bool run_xchacha20_poly1305(const json_t *test, const char *result)
         uint8_t count[NP_CRYPTO_NONCE_LEN];
         np_crypto_subkey(subkey, key, nonce);
         np_crypto_count(count, np_get_u64(nonce + NP_CRYPTO_PREFIX_LEN));
-        run_aead(test, result, subkey, count);
+        run_aead(test, result, np_crypto_seal, np_crypto_open, subkey, count);
     } else {
         assert_string_equal(result, "invalid");
     }
@@ -174,6 +179,31 @@ static void test_aead(void **state)
     assert_true(each_test("xchacha20_poly1305_test.json", run_xchacha20_poly1305) > 300);
 }
 
+static bool run_aes_gcm(const json_t *test, const char *result)
+{
+    size_t key_len;
+    size_t nonce_len;
+    uint8_t *key = field(test, "key", &key_len);
+    uint8_t *nonce = field(test, "iv", &nonce_len);
+    bool usable = key_len == NP_CRYPTO_KEY_LEN && nonce_len == NP_CRYPTO_NONCE_LEN;
+
+    if (usable) {
+        run_aead(test, result, np_crypto_seal_aes, np_crypto_open_aes, key, nonce);
+    }
+    free(key);
+    free(nonce);
+    return usable;
+}
+
+static void test_aes(void **state)
+{
+    (void)state;
+    if (!np_crypto_has_aes()) {
+        skip();
+    }
+    assert_int_equal(each_test("aes_gcm_test.json", run_aes_gcm), 66);
+}
+
 static void test_short_input_is_a_forgery(void **state)
 {
     static const uint8_t zero[32];
@@ -183,6 +213,10 @@ static void test_short_input_is_a_forgery(void **state)
     for (size_t len = 0; len < NP_CRYPTO_TAG_LEN; len++) {
         assert_int_equal(np_crypto_open(out, zero, len, (np_bytes){NULL, 0}, zero, zero),
                          NP_ERR_SEAL);
+        if (np_crypto_has_aes()) {
+            assert_int_equal(np_crypto_open_aes(out, zero, len, (np_bytes){NULL, 0}, zero, zero),
+                             NP_ERR_SEAL);
+        }
     }
 }
 
@@ -245,10 +279,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_x25519),
         cmocka_unit_test(test_aead),
+        cmocka_unit_test(test_aes),
         cmocka_unit_test(test_short_input_is_a_forgery),
         cmocka_unit_test(test_expand),
         cmocka_unit_test(test_derive_in_place),
         cmocka_unit_test(test_no_randomness_no_key),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

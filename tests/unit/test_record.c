@@ -7,10 +7,14 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <sodium.h>
 
 #include "protocol/entry.h"
 #include "protocol/record.h"
 #include "support/hex.h"
+
+/* Everything below is run with each. */
+static uint8_t cipher;
 
 static const uint8_t secret[32] = {1, 2, 3};
 static const uint8_t hash[32] = {4, 5, 6};
@@ -100,7 +104,8 @@ static size_t make_plain(size_t number, uint8_t *plain)
 static void test_vectors(void **state)
 {
     json_t *all = json_load_file("tests/vectors/records/vectors.json", 0, NULL);
-    const json_t *records = json_object_get(all, "records");
+    const json_t *session = json_array_get(json_object_get(all, "sessions"), cipher);
+    const json_t *records = json_object_get(session, "records");
     uint8_t *frame = malloc(NP_RECORD_PLAIN_MAX + NP_RECORD_OVERHEAD);
     np_record_side sender;
     np_record_side receiver;
@@ -108,12 +113,13 @@ static void test_vectors(void **state)
     uint8_t *given[3];
     (void)state;
 
-    assert_true(all != NULL && frame != NULL && json_array_size(records) == 8);
+    assert_true(frame != NULL && json_array_size(records) == 8);
+    assert_int_equal(json_integer_value(json_object_get(session, "cipher")), cipher);
     given[0] = field(all, "secret", &len);
     given[1] = field(all, "handshake_hash", &len);
-    given[2] = field(all, "next_secret", &len);
-    assert_int_equal(np_record_init(&sender, 0, given[0], given[1], 0), NP_OK);
-    assert_int_equal(np_record_init(&receiver, 0, given[0], given[1], 0), NP_OK);
+    given[2] = field(session, "next_secret", &len);
+    assert_int_equal(np_record_init(&sender, cipher, given[0], given[1], 0), NP_OK);
+    assert_int_equal(np_record_init(&receiver, cipher, given[0], given[1], 0), NP_OK);
     for (size_t i = 0; i < json_array_size(records); i++) {
         const json_t *record = json_array_get(records, i);
         size_t plain_len = make_plain(i, frame + NP_FRAMING_HEADER_LEN);
@@ -150,8 +156,8 @@ typedef struct stream {
 
 static void stream_make(stream *s)
 {
-    assert_int_equal(np_record_init(&s->sender, 0, secret, hash, 0), NP_OK);
-    assert_int_equal(np_record_init(&s->receiver, 0, secret, hash, 0), NP_OK);
+    assert_int_equal(np_record_init(&s->sender, cipher, secret, hash, 0), NP_OK);
+    assert_int_equal(np_record_init(&s->receiver, cipher, secret, hash, 0), NP_OK);
     for (size_t i = 0; i < 4; i++) {
         memset(s->frames[i] + NP_FRAMING_HEADER_LEN, (int)i, 8);
         s->len[i] = np_record_seal(&s->sender, s->frames[i], 8);
@@ -217,8 +223,8 @@ static void test_hash_is_bound(void **state)
 
     memcpy(other, hash, 32);
     other[31] ^= 1;
-    assert_int_equal(np_record_init(&a, 0, secret, hash, 0), NP_OK);
-    assert_int_equal(np_record_init(&b, 0, secret, other, 0), NP_OK);
+    assert_int_equal(np_record_init(&a, cipher, secret, hash, 0), NP_OK);
+    assert_int_equal(np_record_init(&b, cipher, secret, other, 0), NP_OK);
     assert_memory_not_equal(a.key, b.key, 32);
     assert_int_equal(np_record_init(&a, 9, secret, hash, 0), NP_ERR_ARG);
 }
@@ -239,7 +245,7 @@ static void test_epochs_have_bounds(void **state)
     assert_int_equal(NP_RECORD_PLAIN_MAX, 66560);
     assert_int_equal(NP_RECORD_PAYLOAD_MAX, 66576);
 
-    assert_int_equal(np_record_init(&s, 0, secret, hash, 1000), NP_OK);
+    assert_int_equal(np_record_init(&s, cipher, secret, hash, 1000), NP_OK);
     assert_false(np_record_is_due(&s, 1000 + NP_RECORD_EPOCH_MS - 1));
     assert_true(np_record_is_due(&s, 1000 + NP_RECORD_EPOCH_MS));
     s.n = NP_RECORD_EPOCH_RECORDS - 2;
@@ -275,8 +281,8 @@ static void test_receivers_patience(void **state)
     (void)state;
 
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(np_record_init(&sender, 0, secret, hash, 0), NP_OK);
-        assert_int_equal(np_record_init(&receiver, 0, secret, hash, 0), NP_OK);
+        assert_int_equal(np_record_init(&sender, cipher, secret, hash, 0), NP_OK);
+        assert_int_equal(np_record_init(&receiver, cipher, secret, hash, 0), NP_OK);
         sender.n = receiver.n = i == 0 ? 2 * NP_RECORD_EPOCH_RECORDS - 1 : 0;
         sender.bytes = NP_RECORD_EPOCH_BYTES - (i == 0 ? 9 : 8);
         receiver.bytes = i == 0 ? 0 : 2 * NP_RECORD_EPOCH_BYTES - 8;
@@ -296,15 +302,19 @@ static void test_empty_record(void **state)
     static const uint8_t header[] = {0xDE, 0xAD, 0xBE, 0xEF, 1, 4, 0, 0, 0, 16};
     uint8_t frame[NP_RECORD_OVERHEAD];
     uint8_t nonce[NP_CRYPTO_NONCE_LEN];
+    uint8_t *plain = frame + sizeof header;
     size_t len = 0;
     np_record_side s;
     (void)state;
 
-    assert_int_equal(np_record_init(&s, 0, secret, hash, 0), NP_OK);
+    assert_int_equal(np_record_init(&s, cipher, secret, hash, 0), NP_OK);
     memcpy(frame, header, sizeof header);
     np_crypto_count(nonce, 0);
-    np_crypto_seal(frame + sizeof header, frame + sizeof header, 0,
-                   (np_bytes){frame, sizeof header}, nonce, s.key);
+    if (cipher == NP_CIPHER_AES_256_GCM) {
+        np_crypto_seal_aes(plain, plain, 0, (np_bytes){frame, sizeof header}, s.iv, s.key);
+    } else {
+        np_crypto_seal(plain, plain, 0, (np_bytes){frame, sizeof header}, nonce, s.key);
+    }
     assert_int_equal(np_record_open(&s, frame, sizeof frame, &len), NP_ERR_SEAL);
 }
 
@@ -315,7 +325,7 @@ static void test_flood_of_updates(void **state)
     np_record_side s;
     (void)state;
 
-    assert_int_equal(np_record_init(&s, 0, secret, hash, now), NP_OK);
+    assert_int_equal(np_record_init(&s, cipher, secret, hash, now), NP_OK);
     while (np_record_take_update(&s, now) == NP_OK) {
         taken++;
         assert_true(taken <= NP_RECORD_UPDATES_MAX);
@@ -430,7 +440,44 @@ static void test_least_fragment(void **state)
     assert_int_equal(np_entry_read(&entry, plain, NP_ENTRY_HEADER_LEN + 3, 3, &fault), NP_OK);
 }
 
-int main(void)
+/* Secret and hash alone do not make the keys: those of another cipher are others. */
+static void test_cipher_is_bound(void **state)
+{
+    np_record_side sides[NP_CIPHERS];
+    (void)state;
+
+    for (int i = 0; i < NP_CIPHERS; i++) {
+        uint8_t number = (uint8_t)i;
+        assert_int_equal(np_record_init(&sides[i], number, secret, hash, 0), NP_OK);
+    }
+    assert_memory_not_equal(sides[0].key, sides[1].key, 32);
+    np_record_next_epoch(&sides[0], 0);
+    np_record_next_epoch(&sides[1], 0);
+    assert_memory_not_equal(sides[0].secret, sides[1].secret, 32);
+}
+
+/* The nonce of each record of an epoch is another, up to the greatest number that there can be. */
+static void test_nonces_differ(void **state)
+{
+    static const uint32_t numbers[] = {0,     1,       255,     256,     65535,
+                                       65536, 1048575, 1048576, 2097150, 2097151};
+    enum { COUNT = sizeof numbers / sizeof numbers[0] };
+    uint8_t tags[COUNT][NP_CRYPTO_TAG_LEN];
+    np_record_side s;
+    (void)state;
+
+    assert_int_equal(np_record_init(&s, cipher, secret, hash, 0), NP_OK);
+    for (size_t i = 0; i < COUNT; i++) {
+        uint8_t frame[64] = {0};
+        s.n = numbers[i];
+        memcpy(tags[i], frame + np_record_seal(&s, frame, 8) - NP_CRYPTO_TAG_LEN, sizeof tags[i]);
+        for (size_t j = 0; j < i; j++) {
+            assert_memory_not_equal(tags[i], tags[j], sizeof tags[i]);
+        }
+    }
+}
+
+static int run_all(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
@@ -441,8 +488,37 @@ int main(void)
         cmocka_unit_test(test_receivers_patience),
         cmocka_unit_test(test_empty_record),
         cmocka_unit_test(test_flood_of_updates),
+        cmocka_unit_test(test_nonces_differ),
+    };
+    return cmocka_run_group_tests_name(np_cipher_name((np_cipher)cipher), tests, NULL, NULL);
+}
+
+static int run_aes(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cipher_is_bound),
+    };
+
+    cipher = NP_CIPHER_AES_256_GCM;
+    return run_all() + cmocka_run_group_tests_name("both", tests, NULL, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entries),
         cmocka_unit_test(test_least_fragment),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("entries", tests, NULL, NULL);
+
+    if (sodium_init() < 0) {
+        return 1;
+    }
+    failed += run_all();
+    if (np_crypto_has_aes()) {
+        failed += run_aes();
+    } else {
+        printf("skipped: AES-256-GCM, for which this processor has no instructions\n");
+    }
+    return failed;
 }

@@ -28,6 +28,7 @@ type identity struct {
 	peer   []byte // the public key that the other side has to prove
 	psk    []byte // nil: XX without one
 	digest []byte // of the schema
+	cipher byte   // the only one that is spoken
 }
 
 // cipherWithKey is ChaChaPoly, and keeps the key: Split gives secrets, which are no cipher's keys here.
@@ -106,7 +107,7 @@ func connect(conn net.Conn, id identity) (*session, error) {
 	if _, err := rand.Read(first.nonce[:]); err != nil {
 		return nil, err
 	}
-	message, _, _, err := state.WriteMessage(nil, putInit(first))
+	message, _, _, err := state.WriteMessage(nil, putInit(first, id.cipher))
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func connect(conn net.Conn, id identity) (*session, error) {
 	if !bytes.Equal(state.PeerStatic(), id.peer) {
 		return nil, refusal{"the server's key"}
 	}
-	challenge, err := readResponse(payload, id.digest)
+	challenge, err := readResponse(payload, id.digest, id.cipher)
 	if err != nil {
 		return nil, refusal{"Response: " + err.Error()}
 	}
@@ -137,7 +138,7 @@ func connect(conn net.Conn, id identity) (*session, error) {
 	if err := sendNoise(conn, idConfirm, nil, message); err != nil {
 		return nil, err
 	}
-	return newSession(conn, ours, theirs, state.ChannelBinding()), nil
+	return newSession(conn, id.cipher, ours, theirs, state.ChannelBinding()), nil
 }
 
 // accept is the handshake of the side that accepts.
@@ -154,7 +155,7 @@ func accept(conn net.Conn, id identity) (*session, error) {
 	if err != nil {
 		return nil, refusal{"Init does not open"}
 	}
-	first, err := readInit(payload)
+	first, err := readInit(payload, id.cipher)
 	if err != nil {
 		return nil, refusal{"Init: " + err.Error()}
 	}
@@ -166,7 +167,7 @@ func accept(conn net.Conn, id identity) (*session, error) {
 	if _, err := rand.Read(challenge); err != nil {
 		return nil, err
 	}
-	message, _, _, err = state.WriteMessage(nil, putResponse(challenge, id.digest))
+	message, _, _, err = state.WriteMessage(nil, putResponse(challenge, id.digest, id.cipher))
 	if err != nil {
 		return nil, err
 	}
@@ -188,5 +189,5 @@ func accept(conn net.Conn, id identity) (*session, error) {
 	if err := readConfirm(payload, challenge, first); err != nil {
 		return nil, refusal{"Confirm: " + err.Error()}
 	}
-	return newSession(conn, ours, theirs, state.ChannelBinding()), nil
+	return newSession(conn, id.cipher, ours, theirs, state.ChannelBinding()), nil
 }

@@ -1,7 +1,7 @@
 // netproto by another hand: it follows docs/wire-format.md and schema/base.np, on flynn/noise and
 // golang.org/x/crypto. It speaks version 2 of examples/chat, in secure sessions only.
 //
-//	chat client|server ADDRESS SECRET PEER PSK DIGEST
+//	chat client|server ADDRESS SECRET PEER PSK DIGEST CIPHER
 //
 // A server prints the address it listens on, and serves one connection.
 package main
@@ -73,11 +73,14 @@ func tell(conn net.Conn, s *session, err error) error {
 }
 
 func main() {
-	if len(os.Args) != 7 {
-		fmt.Fprintln(os.Stderr, "usage: chat client|server ADDRESS SECRET PEER PSK DIGEST")
+	if len(os.Args) != 8 {
+		fmt.Fprintln(os.Stderr, "usage: chat client|server ADDRESS SECRET PEER PSK DIGEST CIPHER")
 		os.Exit(2)
 	}
 	id := identity{secret: unhex(os.Args[3]), peer: unhex(os.Args[4]), digest: unhex(os.Args[6])}
+	if os.Args[7] == "aes" {
+		id.cipher = cipherAES
+	}
 	if os.Args[5] != "-" {
 		id.psk = unhex(os.Args[5])
 	}

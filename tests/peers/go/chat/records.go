@@ -1,8 +1,10 @@
 package main
 
 import (
+	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha256"
+	"encoding/binary"
 	"io"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -13,21 +15,22 @@ import (
 
 // direction is one direction of a session.
 type direction struct {
+	cipher byte   // its number
 	secret []byte // S
 	hash   []byte // h
 	aead   cipher.AEAD
-	prefix []byte
+	fixed  []byte // the part of nonces that an epoch has: prefix or iv
 	n      uint64
 }
 
-func newDirection(secret [32]byte, hash []byte) *direction {
-	d := &direction{secret: secret[:], hash: hash}
+func newDirection(number byte, secret [32]byte, hash []byte) *direction {
+	d := &direction{cipher: number, secret: secret[:], hash: hash}
 	d.begin()
 	return d
 }
 
 func (d *direction) expand(label string, length int) []byte {
-	info := append([]byte("netproto/1 "+label), 0, cipherXChaCha)
+	info := append([]byte("netproto/1 "+label), 0, d.cipher)
 	out := make([]byte, length)
 	if _, err := io.ReadFull(hkdf.Expand(sha256.New, d.secret, append(info, d.hash...)), out); err != nil {
 		panic(err) // only for absurd lengths
@@ -36,11 +39,26 @@ func (d *direction) expand(label string, length int) []byte {
 }
 
 func (d *direction) begin() {
-	aead, err := chacha20poly1305.NewX(d.expand("key", chacha20poly1305.KeySize))
+	var err error
+	d.n = 0
+	if d.cipher == cipherAES {
+		d.fixed = d.expand("iv", 12)
+		d.aead, err = newGCM(d.expand("key", 32))
+	} else {
+		d.fixed = d.expand("prefix", 16)
+		d.aead, err = chacha20poly1305.NewX(d.expand("key", 32))
+	}
 	if err != nil {
 		panic(err) // only for keys of another length
 	}
-	d.aead, d.prefix, d.n = aead, d.expand("prefix", 16), 0
+}
+
+func newGCM(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
 }
 
 // next begins the next epoch.
@@ -50,8 +68,15 @@ func (d *direction) next() {
 }
 
 func (d *direction) nonce() []byte {
-	nonce := le.AppendUint64(append([]byte{}, d.prefix...), d.n)
+	n := d.n
 	d.n++
+	if d.cipher != cipherAES {
+		return le.AppendUint64(append([]byte{}, d.fixed...), n)
+	}
+	nonce := binary.BigEndian.AppendUint64(make([]byte, 4), n)
+	for i := range nonce {
+		nonce[i] ^= d.fixed[i]
+	}
 	return nonce
 }
 

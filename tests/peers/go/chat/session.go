@@ -22,11 +22,11 @@ type session struct {
 	heard           bool   // a record of the other side's has opened
 }
 
-func newSession(conn net.Conn, ours, theirs *noise.CipherState, hash []byte) *session {
+func newSession(conn net.Conn, number byte, ours, theirs *noise.CipherState, hash []byte) *session {
 	return &session{
 		conn:     conn,
-		sends:    newDirection(ours.Cipher().(cipherWithKey).key, hash),
-		receives: newDirection(theirs.Cipher().(cipherWithKey).key, hash),
+		sends:    newDirection(number, ours.Cipher().(cipherWithKey).key, hash),
+		receives: newDirection(number, theirs.Cipher().(cipherWithKey).key, hash),
 	}
 }
 

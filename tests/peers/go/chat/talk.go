@@ -30,7 +30,9 @@ func withID(id uint32) []byte { return le.AppendUint32(nil, id) }
 
 func token(id uint32, value uint64) []byte { return le.AppendUint64(withID(id), value) }
 
-func welcome(digest []byte) []byte { return putChoice(withID(idWelcome), digest) }
+func (s *session) welcome(digest []byte) []byte {
+	return putChoice(withID(idWelcome), digest, s.sends.cipher)
+}
 
 func disconnect() []byte { return putText(append(withID(idDisconnect), 0), "") }
 
@@ -92,7 +94,7 @@ func (s *session) talkToServer(digest []byte) error {
 		return s.send(message{stream: streamHeader(stream, kindRequest), body: find(name)})
 	}
 	steps := []func() error{
-		func() error { return s.expect(nil, welcome(digest)) },
+		func() error { return s.expect(nil, s.welcome(digest)) },
 		func() error { return plain(join(), token(idPing, 7)) },
 		func() error { return s.expect(nil, token(idPong, 7)) },
 		func() error { return plain(echo(), say()) },
@@ -119,7 +121,7 @@ func (s *session) talkToServer(digest []byte) error {
 
 // serve says back what comes, and answers requests, until the client says goodbye.
 func (s *session) serve(digest []byte) error {
-	if err := s.send(message{body: welcome(digest)}, message{body: token(idPing, 9)}); err != nil {
+	if err := s.send(message{body: s.welcome(digest)}, message{body: token(idPing, 9)}); err != nil {
 		return err
 	}
 	for ponged, joined := false, false; ; {
