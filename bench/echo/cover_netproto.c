@@ -41,6 +41,10 @@ static common *get_common(void)
         np_pool_init(&c.pool, NULL);
         c.security.rng = (np_rng){fill_random, NULL};
         c.security.identity = &c.keys;
+        c.security.ciphers[c.security.cipher_count++] = NP_CIPHER_XCHACHA20_POLY1305;
+        if (np_crypto_has_aes()) {
+            c.security.ciphers[c.security.cipher_count++] = NP_CIPHER_AES_256_GCM;
+        }
         bench_require(np_keypair_make(&c.keys, &c.security.rng) == NP_OK, "a key is made");
         c.options = np_session_options_default(&trade_protocol);
         c.options.security = &c.security;

@@ -98,6 +98,15 @@ static server netproto_secure = {
     .present = true,
 };
 
+static server netproto_xchacha = {
+    .name = "netproto, XChaCha20-Poly1305",
+    .program = "server_netproto",
+    .argument = "xchacha",
+    .kind = LOAD_RAW,
+    .cover = &cover_netproto,
+    .present = true,
+};
+
 static server tls_chacha = {
     .name = "OpenSSL, ChaCha20-Poly1305",
     .program = "server_tls",
@@ -141,8 +150,8 @@ static const contest plain = {
 
 static const contest secure = {
     .what = "secure echo",
-    .servers = {&netproto_secure, &netproto, &tls_chacha, &tls_aes},
-    .count = 4,
+    .servers = {&netproto_secure, &netproto, &netproto_xchacha, &tls_chacha, &tls_aes},
+    .count = 5,
 };
 
 /* Whose servers run, for whom the program ends. */

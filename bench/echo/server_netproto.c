@@ -1,4 +1,4 @@
-/* server_netproto.c - a daemon that echoes: server_netproto PORT PATH [secure]. */
+/* server_netproto.c - a daemon that echoes: server_netproto PORT PATH [secure|xchacha]. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +25,11 @@ int main(int argc, char **argv)
     char path[128];
     const char *addresses[] = {tcp, path};
     np_keypair keys;
-    bool secure = argc == 4 && strcmp(argv[3], "secure") == 0;
+    bool xchacha = argc == 4 && strcmp(argv[3], "xchacha") == 0;
+    bool secure = xchacha || (argc == 4 && strcmp(argv[3], "secure") == 0);
 
     if (argc != 3 && !secure) {
-        fprintf(stderr, "usage: server_netproto PORT PATH [secure]\n");
+        fprintf(stderr, "usage: server_netproto PORT PATH [secure|xchacha]\n");
         return 2;
     }
     snprintf(tcp, sizeof tcp, "tcp://127.0.0.1:%s", argv[1]);
@@ -45,6 +46,8 @@ int main(int argc, char **argv)
         }
         options.security.identity = &keys;
         options.security.anyone = true;
+        options.security.cipher_count = xchacha; /* else the first in common is AES-256-GCM */
+        options.security.ciphers[0] = NP_CIPHER_XCHACHA20_POLY1305;
         /* All connect at once. */
         options.handshake_rate_max = 0;
         options.handshake_rate_per_source_max = 0;
