@@ -46,8 +46,7 @@ tool_exit tool_admit_open(tool_admit *a, const tool_security *s, np_security *se
     tool_exit code;
 
     *a = (tool_admit){.clients = NULL};
-    *security = np_security_default();
-    security->plaintext = s->plaintext;
+    *security = tool_security_begin(s);
     if (s->plaintext) {
         return EXIT_CODE_OK;
     }

@@ -72,7 +72,7 @@ typedef struct stage {
 static void list_stages(const tool_link *link, stage stages[STAGE_COUNT])
 {
     const tool_moments *m = &link->dial.moments;
-    bool secure = !link->dial.trust.plaintext;
+    bool secure = !link->dial.trust.begun.plaintext;
 
     stages[0] = (stage){"resolve", "resolve: the address is known", m->resolved};
     stages[1] = (stage){"connect", "connect: the transport stands", m->connected};

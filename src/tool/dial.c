@@ -139,7 +139,7 @@ static tool_exit late_at(const tool_dial *d)
         (void)tool_dial_late(d, "connect");
         return EXIT_CODE_CONNECT;
     }
-    return tool_dial_late(d, d->trust.plaintext
+    return tool_dial_late(d, d->trust.begun.plaintext
                                  ? "hello: connected, and then nothing came that makes sense"
                                  : "handshake: connected, and then nothing came that makes sense");
 }
@@ -152,7 +152,7 @@ static void advise(const tool_dial *d, const np_failure *failure)
     if (failure->stage != NP_STAGE_HELLO || failure->err != NP_ERR_REFUSED || !failure->by_peer) {
         return;
     }
-    if (d->trust.plaintext) {
+    if (d->trust.begun.plaintext) {
         tool_complain("try without --plaintext: the server may take secure sessions only");
     } else {
         tool_complain("is our key among its authorized keys, does it have the same pre-shared key, "

@@ -3,6 +3,30 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
+
+/* The cipher of that name, in whatever case. */
+static bool find_cipher(const char *name, np_cipher *cipher)
+{
+    for (int i = 0; i < NP_CIPHERS; i++) {
+        *cipher = (np_cipher)i;
+        if (strcasecmp(name, np_cipher_name(*cipher)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+np_security tool_security_begin(const tool_security *s)
+{
+    np_security security = np_security_default();
+
+    security.plaintext = s->plaintext;
+    if (s->cipher != NULL && find_cipher(s->cipher, &security.ciphers[0])) {
+        security.cipher_count = 1;
+    }
+    return security;
+}
 
 bool tool_security_take(tool_security *s, int option, const char *argument)
 {
@@ -15,6 +39,9 @@ bool tool_security_take(tool_security *s, int option, const char *argument)
         return true;
     case TOOL_OPTION_PSK:
         s->psk = argument;
+        return true;
+    case TOOL_OPTION_CIPHER:
+        s->cipher = argument;
         return true;
     case TOOL_OPTION_PEER:
         s->peer = argument;
@@ -36,8 +63,10 @@ bool tool_security_take(tool_security *s, int option, const char *argument)
 bool tool_security_check(const tool_command *command, const tool_security *s)
 {
     uint8_t key[NP_KEY_LEN];
+    np_cipher cipher;
     const char *other = s->key != NULL           ? "--key"
                         : s->psk != NULL         ? "--psk"
+                        : s->cipher != NULL      ? "--cipher"
                         : s->peer != NULL        ? "--peer"
                         : s->known_hosts != NULL ? "--known-hosts"
                         : s->authorized != NULL  ? "--authorized"
@@ -55,6 +84,17 @@ bool tool_security_check(const tool_command *command, const tool_security *s)
     }
     if (s->anyone && s->authorized != NULL) {
         (void)tool_usage(command, "--anyone does not go with --authorized: leave out one of them");
+        return false;
+    }
+    if (s->cipher != NULL && !find_cipher(s->cipher, &cipher)) {
+        (void)tool_usage(command, "--cipher takes aes-256-gcm or xchacha20-poly1305");
+        return false;
+    }
+    if (s->cipher != NULL && !np_cipher_is_available(cipher)) {
+        (void)tool_usage(command,
+                         "--cipher %s: this processor has no instructions for it; without the "
+                         "option XChaCha20-Poly1305 is spoken",
+                         s->cipher);
         return false;
     }
     if (s->peer != NULL && np_key_parse(key, s->peer, strlen(s->peer)) != NP_OK) {

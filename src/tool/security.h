@@ -12,8 +12,9 @@
 /* What the command line said. */
 typedef struct tool_security {
     bool plaintext;
-    const char *key; /* file; NULL: the role's default */
-    const char *psk; /* file; NULL: the default, where there is one */
+    const char *key;    /* file; NULL: the role's default */
+    const char *psk;    /* file; NULL: the default, where there is one */
+    const char *cipher; /* the only one; NULL: any */
     /* a client's */
     const char *peer;        /* public key, or NULL */
     const char *known_hosts; /* file; NULL: the default */
@@ -27,6 +28,7 @@ enum tool_security_option {
     TOOL_OPTION_PLAINTEXT = 256,
     TOOL_OPTION_KEY,
     TOOL_OPTION_PSK,
+    TOOL_OPTION_CIPHER,
     TOOL_OPTION_PEER,
     TOOL_OPTION_KNOWN_HOSTS,
     TOOL_OPTION_AUTHORIZED,
@@ -37,6 +39,7 @@ enum tool_security_option {
 #define TOOL_SECURITY_BOTH                                                                         \
     {"plaintext", no_argument, NULL, TOOL_OPTION_PLAINTEXT},                                       \
         {"key", required_argument, NULL, TOOL_OPTION_KEY},                                         \
+        {"cipher", required_argument, NULL, TOOL_OPTION_CIPHER},                                   \
     {                                                                                              \
         "psk", required_argument, NULL, TOOL_OPTION_PSK                                            \
     }
@@ -59,6 +62,7 @@ enum tool_security_option {
     "                       without --peer: keys of servers met before; who is new is asked\n"     \
     "                       about on the terminal; without: the default file\n"                    \
     "      --psk FILE       pre-shared keys; without: the default file, where there is one\n"      \
+    "      --cipher NAME    aes-256-gcm or xchacha20-poly1305, and no other; without: any\n"       \
     "      --plaintext      no keys and no secrecy: who listens in reads everything\n"
 #define TOOL_SECURITY_SERVER_HELP                                                                  \
     "      --key FILE       our secret key; without: the default (netproto keygen --server)\n"     \
@@ -67,7 +71,11 @@ enum tool_security_option {
     "                       file\n"                                                                \
     "      --anyone         instead: every client may come in, whatever its key\n"                 \
     "      --psk FILE       pre-shared keys; without: the default file, where there is one\n"      \
+    "      --cipher NAME    aes-256-gcm or xchacha20-poly1305, and no other; without: any\n"       \
     "      --plaintext      no keys and no secrecy: who listens in reads everything\n"
+
+/* What np_security has of these options for either side, but for keys. */
+np_security tool_security_begin(const tool_security *s);
 
 /* Takes an option of the tables above; false if it is none of them. */
 bool tool_security_take(tool_security *s, int option, const char *argument);

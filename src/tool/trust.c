@@ -45,7 +45,7 @@ tool_exit tool_trust_open(tool_trust *t, const tool_security *s, const char *add
 {
     tool_exit code;
 
-    *t = (tool_trust){.address = address, .plaintext = s->plaintext, .psk_file = s->psk};
+    *t = (tool_trust){.address = address, .begun = tool_security_begin(s), .psk_file = s->psk};
     if (s->plaintext) {
         return EXIT_CODE_OK;
     }
@@ -80,11 +80,10 @@ static bool is_expected(const uint8_t key[NP_KEY_LEN], const char *address, void
 
 np_security tool_trust_begin(tool_trust *t)
 {
-    np_security security = np_security_default();
+    np_security security = t->begun;
 
     t->met = t->refused = false;
-    security.plaintext = t->plaintext;
-    if (!t->plaintext) {
+    if (!security.plaintext) {
         security.identity = &t->identity;
         security.trust = is_expected;
         security.user = t;

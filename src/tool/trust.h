@@ -17,7 +17,7 @@
 /* What a client's np_security points to: it must not move or end before the client does. */
 typedef struct tool_trust {
     const char *address; /* as it was typed, which is how known hosts are kept */
-    bool plaintext;
+    np_security begun;   /* of the options, without keys */
     np_keypair identity;
     np_psk_list *psks;
     const char *psk_file;        /* named: the server must have a line in it */

@@ -264,6 +264,37 @@ static int listen_at(const char *file)
     return fd;
 }
 
+/* The cipher that handshake was told, or all that serve has to choose from. */
+static void test_cipher(void **state)
+{
+    bool aes = np_cipher_is_available(NP_CIPHER_AES_256_GCM);
+    const tool_result *r;
+    pid_t pid;
+    (void)state;
+
+    pid = SERVE(place(0));
+    r = RUN("handshake", "--cipher", "xchacha20-poly1305", "--peer", server_key, address);
+    expect(r, 0, NULL);
+    expect_in(r->out, "cipher          XChaCha20-Poly1305\n");
+    if (aes) {
+        r = RUN("handshake", "--cipher", "AES-256-GCM", "--peer", server_key, address);
+        expect(r, 0, NULL);
+        expect_in(r->out, "cipher          AES-256-GCM\n");
+    } else {
+        expect_words(RUN("ping", "--cipher", "aes-256-gcm", "x"), 2, "no instructions for it");
+    }
+    stop(pid);
+    pid = SERVE("--cipher", "xchacha20-poly1305", place(0));
+    r = RUN("handshake", "--peer", server_key, address);
+    expect(r, 0, NULL);
+    expect_in(r->out, "cipher          XChaCha20-Poly1305\n");
+    if (aes) {
+        expect_words(RUN("call", "--cipher", "aes-256-gcm", "--peer", server_key, address, ECHO), 5,
+                     "in common");
+    }
+    stop(pid);
+}
+
 static void test_client_without_keys(void **state)
 {
     char at[160];
@@ -323,6 +354,10 @@ static void test_options_that_do_not_fit(void **state)
     (void)state;
     expect_words(RUN("call", "--plaintext", "--peer", server_key, "x", ECHO), 2,
                  "--plaintext does not go with --peer");
+    expect_words(RUN("ping", "--plaintext", "--cipher", "aes-256-gcm", "x"), 2,
+                 "--plaintext does not go with --cipher");
+    expect_words(RUN("bench", "--cipher", "rot13", "x"), 2,
+                 "--cipher takes aes-256-gcm or xchacha20-poly1305");
     expect_words(RUN("serve", "--plaintext", "--anyone", "x"), 2,
                  "--plaintext does not go with --anyone");
     expect_words(RUN("serve", "--anyone", "--authorized", "x", "x"), 2,
@@ -585,6 +620,7 @@ int main(void)
         cmocka_unit_test(test_named_files),
         cmocka_unit_test(test_plugin),
         cmocka_unit_test(test_handshake),
+        cmocka_unit_test(test_cipher),
         cmocka_unit_test(test_client_without_keys),
         cmocka_unit_test(test_server_without_a_choice),
         cmocka_unit_test(test_options_that_do_not_fit),
