@@ -198,6 +198,7 @@ void np__session_cause(np_session *s, np_err err, np_session_stage stage, bool b
 
 void np__session_closing(np_session *s)
 {
+    s->parting = s->phase == NP_PHASE_OPEN && s->end_err == NP_OK;
     s->phase = NP_PHASE_CLOSING;
     s->phase_deadline = np__session_after(s, s->options->close_ms);
     if (s->end_err != NP_OK) {
@@ -223,6 +224,7 @@ void np__session_closed(np_session *s)
         return;
     }
     s->phase = NP_PHASE_CLOSED;
+    s->parting = false;
     s->closed_due = true;
     s->calls_due = false;
     s->phase_deadline = NP_TIME_NEVER;
@@ -235,7 +237,8 @@ void np__session_closed(np_session *s)
 
 void np__session_settle(np_session *s)
 {
-    if (s->phase == NP_PHASE_CLOSING && s->out.queued == 0 && s->peer_ended) {
+    if (s->phase == NP_PHASE_CLOSING && s->out.queued == 0 && !s->parting &&
+        (s->eof || s->peer_bye)) {
         np__session_closed(s);
     }
 }
@@ -465,13 +468,8 @@ static void np_session_tick_idle(np_session *s)
  * goodbye. */
 static void np_session_cut_short(np_session *s, const np_fault *fault)
 {
-    if (s->phase == NP_PHASE_CLOSING && s->end_err == NP_OK) {
-        s->end_err = NP_ERR_DEADLINE;
-        s->end_stage = NP_SESSION_STAGE_DEADLINE;
-        if (s->end != NULL) {
-            s->end->fault = *fault;
-            s->end->has_fault = true;
-        }
+    if (!s->peer_ended || s->out.queued > 0) {
+        np__session_spoil(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, fault);
     }
     np__session_closed(s);
 }

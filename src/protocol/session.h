@@ -34,10 +34,12 @@
  * no other sign that there is something to write.
  *
  * Life: HELLO (the client's Hello and the server's Welcome agree on the version) - OPEN - CLOSING
- * (what is queued goes out, then our Disconnect or Error; input is read and thrown away so that
- * the peer gets those words instead of a reset) - CLOSED. Errors are sticky: the first one is the
- * cause. A peer's malformed bytes, a passed deadline and a lack of memory do not return errors
- * from these verbs, they end in CLOSED with a cause.
+ * (what is queued goes out, then our Disconnect or Error; the peer's bytes are read to their end, so
+ * that it gets those words instead of a reset) - CLOSED. Errors are sticky: the first one is the
+ * cause. An end in order becomes an error where the peer's last word is not its last: what comes
+ * then is not handed out, but judged; see session_parting.c. A peer's malformed bytes, a passed
+ * deadline and a lack of memory do not return errors from these verbs, they end in CLOSED with a
+ * cause.
  *
  * Memory: the struct is the caller's and must not move while it is in use. Buffers come from the
  * pool and go back as soon as they are empty: an idle session holds none. They grow with the
@@ -74,7 +76,8 @@ typedef enum np_session_role {
 typedef enum np_session_stage {
     NP_SESSION_STAGE_NONE,         /* an orderly end */
     NP_SESSION_STAGE_NEGOTIATE,    /* Hello and Welcome */
-    NP_SESSION_STAGE_FRAME,        /* frame, stream header, fragments; an end in their middle */
+    NP_SESSION_STAGE_FRAME,        /* frame, stream header, fragments; an end in their middle;
+                                    * something behind the peer's last word */
     NP_SESSION_STAGE_DECODE,       /* a message's fields */
     NP_SESSION_STAGE_CONVERSATION, /* a message that is not allowed now */
     NP_SESSION_STAGE_DEADLINE,     /* something took too long */
@@ -248,11 +251,14 @@ typedef struct np_session {
     bool whole_more : 1;     /* another frame follows the current one */
     bool body_more : 1;      /* it is not the last piece */
     bool closed_due : 1;     /* the event CLOSED is still to come */
-    bool peer_ended : 1;     /* its Disconnect or the end of its bytes was seen */
+    bool peer_bye : 1;       /* its Disconnect or Close was seen: it says no more */
+    bool peer_ended : 1;     /* and nothing but the end of its bytes is to come */
     bool eof : 1;            /* the end of its bytes */
     bool by_peer : 1;        /* of the cause */
     bool pinged : 1;         /* idle_ms has passed once */
     bool close_queued : 1;   /* the last entry of our direction */
+    bool parting : 1;        /* CLOSING in order: what still comes is looked at */
+    bool parting_begun : 1;  /* the window is where that goes on */
     uint8_t compression : 2; /* np_compression agreed on */
     uint16_t version;        /* agreed on; 0 before */
 
@@ -310,8 +316,8 @@ np_want np_session_want(const np_session *s, uint8_t **place, size_t *len);
  * (a secure session decrypts in place). */
 void np_session_recv(np_session *s, uint8_t *data, size_t len, np_time now);
 
-/* The peer will send no more. In order after a Disconnect; else the cause is NP_ERR_EOF, after
- * the events of what it sent before. */
+/* The peer will send no more. In order after a Disconnect (secure: and its Close), or after our own
+ * close; else the cause is NP_ERR_EOF, after the events of what it sent before. */
 void np_session_recv_end(np_session *s, np_time now);
 
 /* The transport cannot go on: CLOSED with this error, unless the session was at its end already.
@@ -480,7 +486,8 @@ void *np_session_body_user(const np_session *s, uint32_t stream);
 
 /* Ends in order: what is queued goes out, then a Disconnect. reason: a number of base.Reason or
  * NP_SESSION_NO_REASON; text: as in np_session_refuse, or empty; broken text is left out. The
- * cause will be NP_OK. Does nothing if the session is at its end already. */
+ * cause will be NP_OK, unless what the peer still sends breaks the protocol, or it does not end in
+ * time. Does nothing if the session is at its end already. */
 void np_session_close(np_session *s, uint32_t reason, np_str text, np_time now);
 
 /* Ends because of an error: a message that did not decode (stage DECODE, its fault), one that has

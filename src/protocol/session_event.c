@@ -292,7 +292,8 @@ static np__session_step np_session_take_disconnect(np_session *s, const uint8_t 
                       reason, NULL, bye.text);
     err = np__session_emit_base(s, BASE_DISCONNECT_ID, &answer);
     (void)err; /* without memory the peer, which has ended, sees the end only */
-    s->peer_ended = true;
+    s->peer_bye = true;
+    s->peer_ended = s->secure == NULL; /* else by its Close */
     np__session_closing(s);
     return NP_STEP_ENDED;
 }

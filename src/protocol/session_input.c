@@ -17,13 +17,9 @@
 /* The greatest carry buffer for a split frame. */
 #define NP_SESSION_CARRY_MAX NP_POOL_TOP
 
-void np__session_drop_input(np_session *s)
+void np__session_drop_messages(np_session *s)
 {
-    np_buf_release(s->pool, &s->carry);
     np_buf_release(s->pool, &s->whole);
-    s->in = NULL;
-    s->in_end = NULL;
-    s->in_carry = false;
     s->whole_busy = false;
     s->whole_body = false;
     s->whole_given = false;
@@ -31,6 +27,15 @@ void np__session_drop_input(np_session *s)
     s->body_frame = false;
     s->body_left = 0;
     np__session_body_drop(s);
+}
+
+void np__session_drop_input(np_session *s)
+{
+    np__session_drop_messages(s);
+    np_buf_release(s->pool, &s->carry);
+    s->in = NULL;
+    s->in_end = NULL;
+    s->in_carry = false;
 }
 
 /* The last event's payload is not needed any more. */
@@ -59,10 +64,10 @@ np_want np_session_want(const np_session *s, uint8_t **place, size_t *len)
     if (s->phase == NP_PHASE_CLOSED || s->eof) {
         return NP_WANT_NOTHING;
     }
-    if (s->phase == NP_PHASE_CLOSING) {
+    if (s->phase == NP_PHASE_CLOSING && !s->parting) {
         return NP_WANT_SHARED;
     }
-    if (s->held || s->paused) {
+    if (!s->parting && (s->held || s->paused)) {
         return NP_WANT_NOTHING;
     }
     if (np_session_direct(s) && np_buf_room(&s->whole) > 0) {
@@ -85,7 +90,7 @@ np_want np_session_want(const np_session *s, uint8_t **place, size_t *len)
 void np_session_recv(np_session *s, uint8_t *data, size_t len, np_time now)
 {
     np__session_tell_time(s, now);
-    if (len == 0 || s->phase >= NP_PHASE_CLOSING) {
+    if (len == 0 || (s->phase >= NP_PHASE_CLOSING && !s->parting)) {
         return;
     }
     np_session_release_given(s);
@@ -115,7 +120,6 @@ void np_session_recv_end(np_session *s, np_time now)
 {
     np__session_tell_time(s, now);
     s->eof = true;
-    s->peer_ended = true;
     s->starved = false;
     np__session_settle(s);
 }
@@ -193,7 +197,7 @@ void np_session_park(np_session *s)
     np_err err = NP_OK;
 
     np_session_release_given(s);
-    if (s->phase >= NP_PHASE_CLOSING) {
+    if (s->phase >= NP_PHASE_CLOSING && !s->parting) {
         np__session_drop_input(s);
         return;
     }
@@ -210,6 +214,7 @@ void np_session_park(np_session *s)
     }
     if (err != NP_OK) {
         np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+        s->parting = false; /* nobody waits for what would have come */
         np__session_drop_input(s);
     }
 }
@@ -225,7 +230,11 @@ np__session_step np__session_refused(np_session *s, np_err err, const np_fault *
     } else if (err == NP_ERR_MEMORY || (err == NP_ERR_LIMIT && fault == NULL)) {
         stage = NP_SESSION_STAGE_LOCAL; /* the pool's; a limit of the peer's has a fault */
     }
-    np__session_fail(s, err, stage, fault);
+    if (s->phase == NP_PHASE_CLOSING) {
+        np__session_spoil(s, err, stage, fault);
+    } else {
+        np__session_fail(s, err, stage, fault);
+    }
     return NP_STEP_ENDED;
 }
 
@@ -233,7 +242,7 @@ np__session_step np__session_starve(np_session *s, size_t need)
 {
     s->starved = true;
     s->in_need = (uint32_t)need;
-    if (s->frame_deadline == NP_TIME_NEVER &&
+    if (s->frame_deadline == NP_TIME_NEVER && s->phase < NP_PHASE_CLOSING &&
         (s->in != s->in_end || s->whole_busy || s->body_frame)) {
         s->frame_deadline = np__session_after(s, s->options->frame_ms);
     }
@@ -336,6 +345,9 @@ np__session_step np__session_step_head(np_session *s, const np_framing_head *hea
     np_fault fault;
     np_err err;
 
+    if (np_unlikely(s->phase == NP_PHASE_CLOSING)) {
+        return np__session_pass_over(s, head, there);
+    }
     /* In the clear the frame's rules say so; a record's entries know no such rule. */
     if (np_unlikely(s->phase == NP_PHASE_HELLO && head->kind != NP_FRAMING_NO_STREAM)) {
         err = np_fault_set(&fault, NP_ERR_UNEXPECTED, "a stream", "before base.Welcome", 0,
@@ -541,8 +553,7 @@ static bool np_session_event_any(np_session *s, np_session_event *event)
         return true;
     }
     if (s->phase == NP_PHASE_CLOSING) {
-        np__session_drop_input(s);
-        np__session_settle(s);
+        np__session_part(s);
     }
     return np_session_event_closed(s, event);
 }
@@ -609,7 +620,7 @@ bool np_session_pending(const np_session *s)
         return true;
     }
     if (s->phase >= NP_PHASE_CLOSING) {
-        return false;
+        return s->parting && (s->eof || (s->in != s->in_end && !s->starved));
     }
     if (np__session_writable(s)) {
         return true;

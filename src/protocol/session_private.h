@@ -9,6 +9,7 @@
  *   session_body_input.c  pieces of the peer's bodies to events
  *   session_secure.c      the handshake, and trust
  *   session_record.c      records to entries, entries to records
+ *   session_parting.c     what still comes when it is closing in order
  */
 #ifndef NP_PROTOCOL_SESSION_PRIVATE_H
 #define NP_PROTOCOL_SESSION_PRIVATE_H
@@ -242,6 +243,9 @@ np_str np__session_offer_text(const np_session *s, const base_offer *offer, char
 
 /* session_input.c --------------------------------------------------------------------------- */
 
+/* Gives back what is kept of messages that are not complete. */
+void np__session_drop_messages(np_session *s);
+
 /* Gives the buffers of input back; the window is empty then. */
 void np__session_drop_input(np_session *s);
 
@@ -358,6 +362,17 @@ void np__session_emit_close(np_session *s);
 
 /* Seals what is queued, as much as is likely to be written. */
 void np__session_seal(np_session *s);
+
+/* session_parting.c ------------------------------------------------------------------------- */
+
+/* CLOSING: takes what is there of the peer's input, or throws it away. */
+void np__session_part(np_session *s);
+
+/* A head that comes while the session is parting; `there` bytes of its body lie behind it. */
+np__session_step np__session_pass_over(np_session *s, const np_framing_head *head, size_t there);
+
+/* CLOSING in order: it was not in order after all. */
+void np__session_spoil(np_session *s, np_err err, np_session_stage stage, const np_fault *fault);
 
 /* session_send.c ---------------------------------------------------------------------------- */
 

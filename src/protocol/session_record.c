@@ -36,9 +36,15 @@ static np__session_step np_session_take_close(np_session *s, const uint8_t *body
     uint32_t code = np_get_u16(body);
     np_str none = {NULL, 0};
 
+    s->in += NP_ENTRY_HEADER_LEN + NP_ENTRY_CLOSE_LEN;
+    s->secure->plain_left = 0; /* np_entry_read says that it is the last of its record */
+    s->peer_bye = true;
+    s->peer_ended = true;
+    if (s->phase == NP_PHASE_CLOSING) {
+        return NP_STEP_AGAIN;
+    }
     np__session_cause(s, NP_OK, NP_SESSION_STAGE_NONE, true,
                       code == UINT16_MAX ? NP_SESSION_NO_REASON : code, NULL, none);
-    s->peer_ended = true;
     np__session_closing(s);
     return NP_STEP_ENDED;
 }
