@@ -463,6 +463,51 @@ static void test_garbage_is_refused_in_words(void **state)
     end(&w);
 }
 
+/* Somebody says goodbye, and more: the daemon tells so, and what it had to say is not lost. */
+static void test_more_behind_a_goodbye(void **state)
+{
+    static const uint8_t bye[] = {0xDE, 0xAD, 0xBE, 0xEF, 1, 0, 0, 0, 0, 13, BASE_DISCONNECT_ID,
+                                  0,    0,    0,    0,    0, 0, 0, 0, 0, 0,  0,
+                                  0};
+    uint8_t bytes[512];
+    size_t len;
+    size_t got = 0;
+    ssize_t n = 0;
+    world w;
+    int fd = -1;
+
+    (void)state;
+    if (getenv(DEMO_SECURE) != NULL) {
+        skip(); /* over records: unit.session_parting */
+    }
+    start(&w, "tcp://127.0.0.1:0");
+    fd = demo_raw_connect(np_daemon_address(w.daemon, 0));
+    len = demo_raw_hello(bytes, sizeof bytes);
+    len += demo_raw_say(bytes + len, sizeof bytes - len, "echo", 4);
+    memcpy(bytes + len, bye, sizeof bye);
+    memcpy(bytes + len + sizeof bye, "more", 4);
+    len += sizeof bye + 4;
+    assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    demo_run(w.loop, &w.server.closed);
+    assert_int_equal(w.server.failure.err, NP_ERR_TRAILING);
+    assert_int_equal(w.server.failure.stage, NP_STAGE_FRAME);
+    assert_true(w.server.failure.by_peer);
+    assert_string_equal(w.server.failure.text,
+                        "frame: base.frame: bytes follow the end of the "
+                        "value, rule: nothing behind a Disconnect at byte 0");
+    do {
+        n = recv(fd, bytes + got, sizeof bytes - got, 0);
+        got += n > 0 ? (size_t)n : 0;
+    } while (n > 0);
+    assert_int_equal(n, 0); /* no reset */
+    assert_true(got > 40);
+    assert_memory_equal(bytes + got - sizeof bye - 4, "echo", 4);
+    assert_memory_equal(bytes + got - sizeof bye, bye, sizeof bye);
+    (void)close(fd);
+    end(&w);
+}
+
 static np_err close_on_say(np_conn *conn, const demo_say *msg, void *user)
 {
     (void)user;
@@ -674,6 +719,7 @@ int main(void)
         cmocka_unit_test(test_handler_error_closes),
         cmocka_unit_test(test_no_handler_refuses),
         cmocka_unit_test(test_garbage_is_refused_in_words),
+        cmocka_unit_test(test_more_behind_a_goodbye),
         cmocka_unit_test(test_close_in_handler_sends_what_is_queued),
         cmocka_unit_test(test_stop_drains),
         cmocka_unit_test(test_free_in_the_middle),
