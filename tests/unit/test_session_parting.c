@@ -422,6 +422,83 @@ static void test_closed_in_the_middle(void **state)
     free(bytes);
 }
 
+static void close_at_begin(wire_end *end, const np_session_event *event)
+{
+    np_time now = {.mono_ms = end->s.now_ms};
+
+    if (event->kind == NP_SESSION_EVENT_BODY_BEGIN) {
+        np_session_close(&end->s, BASE_REASON_BUSY, np_str_from("server"), now);
+    }
+}
+
+/* A handler closes at the beginning of a body, the first piece of which lies there: as it came, or
+ * unpacked, so that nothing of it is in the window any more. */
+static void test_closed_at_the_beginning_of_a_body(void **state)
+{
+    static uint8_t zeros[5000];
+    const np_message *data = np_protocol_message(&base_protocol, BASE_DATA_ID);
+    base_data head = {.name = {NULL, 0}};
+    wire w;
+    (void)state;
+
+    for (unsigned i = 0; i < 8; i++) {
+        uint32_t stream = 0;
+        size_t taken = 0;
+
+        wire_init(&w);
+        if ((i & SECURE) != 0) {
+            wire_secure(&w);
+        }
+        if ((i & 2) != 0) {
+            wire_compress(&w.client, NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE, 16);
+            wire_compress(&w.server, NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE, 16);
+        }
+        wire_open(&w);
+        w.server.on_event = close_at_begin;
+        w.cut = (i & 4) != 0 ? one_byte : NULL;
+        assert_int_equal(np_session_body_begin(&w.client.s, data, &head, 5000, &stream, NULL),
+                         NP_OK);
+        assert_int_equal(np_session_body_write(&w.client.s, stream, zeros, 5000, &taken), NP_OK);
+        assert_int_equal(np_session_body_end(&w.client.s, stream), NP_OK);
+        assert_int_equal(talk_say(&w.client.s, zeros, sizeof zeros), NP_OK);
+        leave(&w, &w.client, "client");
+        while (np_session_queued(&w.client.s) > 0) {
+            wire_write(&w, &w.client);
+        }
+        add_byte(&w, i); /* found, since all that is before it has been passed over, and no more */
+        wire_run(&w);
+        wire_expect(&w.server, NP_SESSION_EVENT_BODY_BEGIN);
+        assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_BODY_END)->event.err,
+                         NP_ERR_TRAILING);
+        assert_spoiled(wire_expect(&w.server, NP_SESSION_EVENT_CLOSED), NP_ERR_TRAILING,
+                       "base.frame", rule_of(i), 0);
+        assert_true(w.client.closed);
+        wire_fini(&w);
+    }
+}
+
+/* As after any error, the end of the peer's bytes is waited for, but no longer than fail_ms. */
+static void test_patience_with_a_spoiler(void **state)
+{
+    wire w;
+    (void)state;
+
+    for (unsigned way = 0; way < WAYS; way++) {
+        part(&w, way);
+        w.server.options.fail_ms = 200;
+        add_garbage(&w, way);
+        assert_true(wire_read(&w, &w.server));
+        wire_write(&w, &w.server);
+        wire_drain(&w, &w.server);
+        assert_false(w.server.closed);
+        assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms + 200);
+        w.now.mono_ms += 200;
+        np_session_tick(&w.server.s, w.now);
+        assert_int_equal(arrive(&w, way)->event.err, NP_ERR_TRAILING);
+        wire_fini(&w);
+    }
+}
+
 /* What was queued before still goes out, whatever comes behind the peer's last word. */
 static void test_nothing_of_ours_is_lost(void **state)
 {
@@ -536,6 +613,8 @@ int main(void)
         cmocka_unit_test(test_last_word_in_two_reads),
         cmocka_unit_test(test_both_at_once),
         cmocka_unit_test(test_closed_in_the_middle),
+        cmocka_unit_test(test_closed_at_the_beginning_of_a_body),
+        cmocka_unit_test(test_patience_with_a_spoiler),
         cmocka_unit_test(test_nothing_of_ours_is_lost),
         cmocka_unit_test(test_last_word_without_an_end),
         cmocka_unit_test(test_without_memory),
