@@ -1,9 +1,9 @@
 /* One session and a peer that sends anything. The first byte of the input picks the role, whether
- * the connection is open already, and what was agreed on to compress with; the rest are the peer's
- * bytes. The same bytes in one
- * piece, byte by byte, and in pieces of growing sizes must give the same events, and no buffer
- * may be left behind. Only the bytes of a stream's body come in events of any length, so these are
- * compared as bytes. */
+ * the connection is open already, what was agreed on to compress with, and whether this side
+ * closes, before the peer's bytes or at some message of them; the rest are the peer's bytes. The
+ * same bytes in one piece, byte by byte, and in pieces of growing sizes must give the same events,
+ * and no buffer may be left behind. Only the bytes of a stream's body come in events of any length,
+ * so these are compared as bytes. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,9 @@
 
 #include "protocol/session_private.h"
 #include "support/demo_protocol.h"
+
+/* Bits of the first byte; bits 3 and 4 are the compression. */
+enum { CLIENT = 1, OPEN = 2, END = 4, CLOSE_FIRST = 32, CLOSE_AT_MESSAGE = 64 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,6 +25,7 @@ typedef struct run {
     np_time now;
     uint64_t hash; /* of all events */
     uint32_t body; /* a stream of ours, or 0 */
+    uint8_t mode;
     bool closed;
 } run;
 
@@ -80,6 +84,11 @@ static void go_on_with_body(run *r, size_t step)
     assert(err == NP_OK || err == NP_ERR_FULL || err == NP_ERR_CLOSED);
 }
 
+static void leave(run *r)
+{
+    np_session_close(&r->s, BASE_REASON_BUSY, np_str_from("bye"), r->now);
+}
+
 static void handle(run *r, const np_session_event *event)
 {
     demo_say answer = {{event->payload, event->len < 100 ? event->len : 100}};
@@ -113,6 +122,9 @@ static void handle(run *r, const np_session_event *event)
             err = np_session_send(&r->s, event->message, &answer, NULL);
         }
         go_on_with_body(r, event->len);
+        if ((r->mode & CLOSE_AT_MESSAGE) != 0 && event->len % 5 == 0) {
+            leave(r);
+        }
         break;
     case NP_SESSION_EVENT_BODY_BEGIN:
         begin_body(r, event);
@@ -213,7 +225,7 @@ static void open_session(run *r, np_session_role role)
     assert(np_session_is_open(&r->s));
 }
 
-/* Compression by bits 3 and 4 of the mode: none, LZ4, zstd. */
+/* None, LZ4, zstd. */
 static void choose_compression(run *r, uint8_t mode)
 {
     static np_compress contexts; /* all zero is one that is not used yet */
@@ -231,13 +243,14 @@ static void choose_compression(run *r, uint8_t mode)
 
 static uint64_t play(const uint8_t *data, size_t size, size_t piece, uint8_t mode)
 {
-    np_session_role role = (mode & 1) != 0 ? NP_SESSION_CLIENT : NP_SESSION_SERVER;
+    np_session_role role = (mode & CLIENT) != 0 ? NP_SESSION_CLIENT : NP_SESSION_SERVER;
     demo_find find = {1};
     run *r = calloc(1, sizeof *r);
     uint64_t hash;
     np_err err;
 
     assert(r != NULL);
+    r->mode = mode;
     np_pool_init(&r->pool, NULL);
     r->options = np_session_options_default(&demo_protocol);
     r->options.serve_max = 4;
@@ -245,7 +258,7 @@ static uint64_t play(const uint8_t *data, size_t size, size_t piece, uint8_t mod
     err = np_session_init(&r->s, &r->options, &r->pool, role, r->now);
     assert(err == NP_OK);
     turn(r);
-    if ((mode & 2) != 0) {
+    if ((mode & OPEN) != 0) {
         open_session(r, role);
         choose_compression(r, mode);
         for (int i = 0; i < 3; i++) {
@@ -254,8 +267,12 @@ static uint64_t play(const uint8_t *data, size_t size, size_t piece, uint8_t mod
         }
         turn(r);
     }
+    if ((mode & CLOSE_FIRST) != 0) {
+        leave(r);
+        turn(r);
+    }
     feed(r, data, size, piece);
-    if ((mode & 4) != 0) {
+    if ((mode & END) != 0) {
         np_session_recv_end(&r->s, r->now);
         turn(r);
     }
