@@ -94,10 +94,13 @@ static np__session_step np_session_pass_bytes(np_session *s)
 {
     size_t n = (size_t)(s->in_end - s->in);
 
+    if (n == 0) {
+        return np__session_starve(s, 0);
+    }
     n = n < s->whole_left ? n : s->whole_left;
     s->in += n;
     s->whole_left -= (uint32_t)n;
-    return s->whole_left > 0 ? np__session_starve(s, 0) : NP_STEP_AGAIN;
+    return NP_STEP_AGAIN;
 }
 
 /* Behind the peer's last word. */

@@ -10,11 +10,33 @@
 
 #include "protocol/session_private.h"
 #include "support/demo_protocol.h"
+#include "support/liar_choice.h"
 
 #define WIRE_MAX (1u << 18)
 #define SAID_MAX 4096
+#define QUEUE_MAX ((size_t)512 * 1024)
+
+/* Bytes of a side's pool beyond what is queued: a record that is not complete, a message and a body
+ * of which each is put together and unpacked, every block up to twice as large as what is in it. */
+#define MEMORY_MAX ((size_t)512 * 1024)
+
+/* With every turn something moves, or time passes. */
+#define TURNS_MAX 100000u
 
 #define REQUIRE(condition) require((condition), #condition, __LINE__)
+
+/* A body in pieces. Its name has its number and kind. */
+typedef struct body {
+    bool open;
+    uint32_t stream;
+    uint32_t number;
+    liar_kind kind;
+    size_t at; /* bytes that have been written, or that have come */
+    size_t total;
+} body;
+
+/* A message: its number, its kind, and a content of them. */
+#define SAY_HEAD 5
 
 /* One side, and the bytes on their way to it. */
 typedef struct side {
@@ -23,11 +45,13 @@ typedef struct side {
     np_session_security security;
     np_keypair identity;
     np_pool pool;
+    liar_choice choice;
     uint64_t seed;
     uint8_t *wire;
     size_t wire_len;
     uint64_t honest; /* bytes of the wire, from its start, that are the other side's own */
     bool lied;
+    bool deceived; /* it has read a byte that is not */
     bool closed;
     bool opened;
     bool left;         /* it has closed by itself, or was about to */
@@ -35,6 +59,12 @@ typedef struct side {
     uint64_t ready_ms; /* before that nothing of it arrives */
     uint32_t said;     /* messages; each holds its number */
     uint32_t told;     /* of the other side's */
+    body out;          /* its own, under way */
+    body in;           /* of the other side's */
+    uint32_t begun;    /* bodies */
+    uint32_t ended;    /* of these, with all of their bytes */
+    uint32_t bodies;   /* of the other side's, that have come to their end */
+    uint64_t heard;    /* bytes of the other side's, messages and bodies */
 } side;
 
 typedef struct play {
@@ -85,6 +115,8 @@ static void side_start(play *p, int i)
     me->security.skew_ms = 5000;
     me->options = np_session_options_default(&demo_protocol);
     me->options.security = &me->security;
+    me->options.queue_max = QUEUE_MAX;
+    me->options.compression = me->choice.compresses ? &me->choice.compression : NULL;
     REQUIRE(me->wire != NULL && np_keypair_make(&me->identity, &me->security.rng) == NP_OK);
     REQUIRE(np_session_init(&me->s, &me->options, &me->pool,
                             i == 0 ? NP_SESSION_CLIENT : NP_SESSION_SERVER, p->now) == NP_OK);
@@ -92,45 +124,101 @@ static void side_start(play *p, int i)
 
 /* Events ------------------------------------------------------------------------------------ */
 
-static void take_message(play *p, side *me, const np_session_event *event)
+static side *other_of(play *p, const side *me)
 {
-    const side *other = me == &p->sides[0] ? &p->sides[1] : &p->sides[0];
-
-    REQUIRE(event->id == DEMO_SAY_ID && event->len >= 16);
-    REQUIRE(np_get_u32(event->payload + 12) == me->told); /* the next one, and no other */
-    REQUIRE(me->told < other->said);
-    for (size_t i = 16; i < event->len; i++) {
-        REQUIRE(event->payload[i] == (uint8_t)(me->told + i));
-    }
-    me->told++;
+    return me == &p->sides[0] ? &p->sides[1] : &p->sides[0];
 }
 
-static void take_open(side *me, const side *other, const np_session_event *event)
+static void take_message(play *p, side *me, const np_session_event *event)
 {
+    const uint8_t *said = event->payload + 12;
+    uint32_t number;
+
+    REQUIRE(event->id == DEMO_SAY_ID && event->len >= 12 + SAY_HEAD);
+    number = np_get_u32(said);
+    REQUIRE(number == me->told); /* the next one, and no other */
+    REQUIRE(me->told < other_of(p, me)->said);
+    REQUIRE(said[4] < LIAR_KINDS);
+    REQUIRE(memcmp(said + SAY_HEAD, liar_content((liar_kind)said[4], number),
+                   event->len - 12 - SAY_HEAD) == 0);
+    me->told++;
+    me->heard += event->len;
+}
+
+static void take_body_begin(play *p, side *me, const np_session_event *event)
+{
+    const side *other = other_of(p, me);
+    base_data data;
+    unsigned number = 0;
+    unsigned kind = 0;
+    char name[32];
+
+    REQUIRE(np_message_decode_head(event->message, &data, event->version, event->payload,
+                                   event->len, NULL) == NP_OK);
+    REQUIRE(data.name.len < sizeof name);
+    memcpy(name, data.name.data, data.name.len);
+    name[data.name.len] = '\0';
+    REQUIRE(sscanf(name, "%u %u", &number, &kind) == 2 && kind < LIAR_KINDS);
+    /* One that was given up before it was under way is not heard of. */
+    REQUIRE(!me->in.open && number < other->begun && (me->in.total == 0 || number > me->in.number));
+    REQUIRE(event->total > 0);
+    me->in = (body){true, event->stream, number, (liar_kind)kind, 0, (size_t)event->total};
+}
+
+static void take_body_data(side *me, const np_session_event *event)
+{
+    body *in = &me->in;
+
+    REQUIRE(in->open && in->stream == event->stream && event->len <= in->total - in->at);
+    REQUIRE(memcmp(event->payload, liar_content(in->kind, in->number) + in->at, event->len) == 0);
+    in->at += event->len;
+    me->heard += event->len;
+}
+
+static void take_body_end(side *me, const np_session_event *event)
+{
+    body *in = &me->in;
+
+    REQUIRE(in->open && in->stream == event->stream);
+    REQUIRE(event->err != NP_OK || in->at == in->total);
+    in->open = false;
+    me->bodies += event->err == NP_OK;
+}
+
+/* Whatever the wire did to the handshake: who is open knows who it is that it talks to, and how. */
+static void take_open(play *p, side *me, const np_session_event *event)
+{
+    const side *other = other_of(p, me);
     const uint8_t *key = np_session_peer_key(&me->s);
+    uint8_t agreed = liar_agreed_compression(&p->sides[0].choice, &p->sides[1].choice);
 
     REQUIRE(key != NULL && memcmp(key, other->identity.public_key, NP_CRYPTO_KEY_LEN) == 0);
     REQUIRE(event->version == demo_protocol.version);
+    REQUIRE(me->s.compression == agreed);
     me->opened = true;
+    p->story.compressing += agreed != NP_COMPRESSION_NONE;
 }
 
-static void take_closed(play *p, side *me, const side *other, const np_session_event *event)
+static void take_closed(play *p, side *me, const np_session_event *event)
 {
+    const side *other = other_of(p, me);
+
     me->closed = true;
     p->story.refused += event->err != NP_OK;
     /* On an honest wire nobody finds fault with what came, but for its coming late. */
-    REQUIRE(p->story.lies > 0 || event->by_peer || event->err == NP_OK ||
+    REQUIRE(p->story.lies > 0 || (event->by_peer && event->fault == NULL) || event->err == NP_OK ||
             event->err == NP_ERR_DEADLINE || event->err == NP_ERR_CLOCK);
     if (event->err == NP_OK && event->by_peer) {
         REQUIRE(me->opened && other->left);
-        REQUIRE(me->told == other->said);
+        REQUIRE(me->told == other->said && me->bodies == other->ended);
+        REQUIRE(!me->deceived); /* not even behind its last word */
         p->story.byes++;
     }
+    p->story.trailing += event->err == NP_ERR_TRAILING;
 }
 
 static void drain(play *p, side *me)
 {
-    const side *other = me == &p->sides[0] ? &p->sides[1] : &p->sides[0];
     np_session_event event;
 
     while (np_session_next_event(&me->s, &event)) {
@@ -140,13 +228,22 @@ static void drain(play *p, side *me)
             np_session_trust(&me->s, true, NULL);
             break;
         case NP_SESSION_EVENT_OPEN:
-            take_open(me, other, &event);
+            take_open(p, me, &event);
             break;
         case NP_SESSION_EVENT_MESSAGE:
             take_message(p, me, &event);
             break;
+        case NP_SESSION_EVENT_BODY_BEGIN:
+            take_body_begin(p, me, &event);
+            break;
+        case NP_SESSION_EVENT_BODY_DATA:
+            take_body_data(me, &event);
+            break;
+        case NP_SESSION_EVENT_BODY_END:
+            take_body_end(me, &event);
+            break;
         case NP_SESSION_EVENT_CLOSED:
-            take_closed(p, me, other, &event);
+            take_closed(p, me, &event);
             break;
         default:
             break;
@@ -163,7 +260,7 @@ static bool deliver(play *p, side *me, size_t most)
     size_t len = most < me->wire_len ? most : me->wire_len;
     np_want want = np_session_want(&me->s, &place, &room);
     bool only_lies = me->lied && me->honest == 0;
-    uint32_t told = me->told;
+    uint64_t heard = me->heard;
 
     if (me->closed || len == 0 || want == NP_WANT_NOTHING) {
         return false;
@@ -182,19 +279,21 @@ static bool deliver(play *p, side *me, size_t most)
     memcpy(place, me->wire, len);
     memmove(me->wire, me->wire + len, me->wire_len - len);
     me->wire_len -= len;
+    me->deceived = me->deceived || (me->lied && len > me->honest);
     me->honest -= len < me->honest ? len : me->honest;
     np_session_recv(&me->s, place, len, p->now);
     drain(p, me);
     np_session_park(&me->s);
     free(shared);
-    REQUIRE(!only_lies || me->told == told);
+    REQUIRE(!only_lies || me->heard == heard);
+    REQUIRE(me->pool.live <= MEMORY_MAX + np_session_queued(&me->s));
     return true;
 }
 
 /* Writes up to `most` bytes. */
 static bool transmit(play *p, side *me, size_t most)
 {
-    side *other = me == &p->sides[0] ? &p->sides[1] : &p->sides[0];
+    side *other = other_of(p, me);
     struct iovec iov[5];
     size_t count = np_session_output(&me->s, iov, 5, p->now);
     size_t written = 0;
@@ -218,22 +317,84 @@ static bool transmit(play *p, side *me, size_t most)
 
 /* The script -------------------------------------------------------------------------------- */
 
-static void say(play *p, side *me, size_t len)
+/* What a payload of `len` bytes has made the queue grow by tells whether it was compressed. */
+static void judge_growth(play *p, const side *me, liar_kind kind, size_t len, size_t grown)
 {
-    static uint8_t bytes[4 + 70000];
-    demo_say value = {{bytes, 4 + len}};
+    bool compresses = me->s.compression != 0;
+
+    if (!compresses || len < me->choice.compression.threshold || kind == LIAR_NOISE) {
+        REQUIRE(grown >= len);
+    } else if (len >= 4096) { /* some of each part of a mixed one lies in it */
+        REQUIRE(grown < len);
+    }
+    p->story.saved += grown < len ? len - grown : 0;
+}
+
+static void say(play *p, side *me, liar_kind kind, size_t len)
+{
+    static uint8_t bytes[SAY_HEAD + LIAR_CONTENT_MAX];
+    demo_say value = {{bytes, SAY_HEAD + len}};
+    size_t before = np_session_queued(&me->s);
 
     if (me->said >= SAID_MAX) {
         return;
     }
     np_put_u32(bytes, me->said);
-    for (size_t i = 0; i < len; i++) {
-        bytes[4 + i] = (uint8_t)(me->said + 16 + i);
-    }
+    bytes[4] = (uint8_t)kind;
+    memcpy(bytes + SAY_HEAD, liar_content(kind, me->said), len);
     if (np_session_send(&me->s, demo_message_say, &value, NULL) == NP_OK) {
+        judge_growth(p, me, kind, 12 + SAY_HEAD + len, np_session_queued(&me->s) - before);
         me->said++;
         p->story.said++;
     }
+}
+
+static void begin_body(play *p, side *me, liar_kind kind, size_t total)
+{
+    const np_message *message = np_protocol_message(&base_protocol, BASE_DATA_ID);
+    body *out = &me->out;
+    char name[32];
+    base_data data = {.name = {name, 0}};
+
+    if (me->begun >= SAID_MAX) {
+        return;
+    }
+    data.name.len = (size_t)snprintf(name, sizeof name, "%u %u", me->begun, (unsigned)kind);
+    *out = (body){.number = me->begun, .kind = kind, .total = total};
+    out->open = np_session_body_begin(&me->s, message, &data, total, &out->stream, NULL) == NP_OK;
+    me->begun += out->open;
+    p->story.bodies += out->open;
+}
+
+/* Begins a body, or goes on with the one that is under way, or gives it up. */
+static void go_on_with_body(play *p, side *me, liar_kind kind, uint8_t how)
+{
+    body *out = &me->out;
+    size_t len = (size_t)how * 200;
+    size_t taken = 0;
+    np_err err;
+
+    if (!out->open) {
+        begin_body(p, me, kind, 1 + (size_t)how * 270);
+        return;
+    }
+    if (how == 77) {
+        np_session_body_abort(&me->s, out->stream);
+        out->open = false;
+        return;
+    }
+    len = len < out->total - out->at ? len : out->total - out->at;
+    err = np_session_body_write(&me->s, out->stream, liar_content(out->kind, out->number) + out->at,
+                                len, &taken);
+    out->at += taken;
+    if (err == NP_OK && out->at == out->total) {
+        err = np_session_body_end(&me->s, out->stream);
+        if (err == NP_OK) {
+            out->open = false;
+            me->ended++;
+        }
+    }
+    REQUIRE(err == NP_OK || err == NP_ERR_FULL || err == NP_ERR_CLOSED);
 }
 
 /* From here on, what comes to this side is not what the other has sent. */
@@ -242,6 +403,18 @@ static void lie(play *p, side *me, size_t at)
     me->honest = at < me->honest ? at : me->honest;
     me->lied = true;
     p->story.lies++;
+}
+
+/* The other side has said its last word, and the wire goes on. */
+static void add_behind(play *p, side *me, size_t len)
+{
+    if (me->lied || me->closed || len > WIRE_MAX - me->wire_len) {
+        return;
+    }
+    lie(p, me, me->wire_len);
+    for (size_t i = 0; i < len; i++) {
+        me->wire[me->wire_len++] = next(p);
+    }
 }
 
 /* A lie shows at its first byte: one that happens to say the truth there, which one byte in 256
@@ -253,6 +426,10 @@ static void tamper(play *p, side *me, uint8_t how)
     uint8_t *wire = me->wire;
     uint8_t made[32];
 
+    if (how == 3 && np_session_output_ended(&other_of(p, me)->s)) {
+        add_behind(p, me, 1 + len % sizeof made);
+        return;
+    }
     if (me->lied || at + len >= me->wire_len || len > WIRE_MAX - me->wire_len) {
         return; /* a second lie could also take the first one back */
     }
@@ -304,14 +481,15 @@ static void step(play *p)
 {
     uint8_t code = next(p);
     side *me = &p->sides[code & 1];
+    liar_kind kind = (liar_kind)((code >> 5) % LIAR_KINDS);
 
     switch (code >> 1 & 15) {
     case 0:
     case 1:
-        say(p, me, next(p));
+        say(p, me, kind, next(p));
         break;
     case 2:
-        say(p, me, (size_t)next(p) * 270);
+        say(p, me, kind, (size_t)next(p) * 270);
         break;
     case 3:
     case 4:
@@ -346,6 +524,8 @@ static void step(play *p)
     case 14:
         if (code >> 5 == 0) { /* seldom, so that long talks are among the scripts */
             tamper(p, me, (uint8_t)((code >> 1 & 15) - 11));
+        } else if (code >> 5 < 5) {
+            go_on_with_body(p, me, kind, next(p));
         }
         break;
     default:
@@ -380,9 +560,11 @@ static bool wait_for_bytes(play *p)
 static void settle(play *p)
 {
     bool moved = true;
+    unsigned turns = 0;
 
     while (moved || wait_for_bytes(p)) {
         moved = false;
+        REQUIRE(++turns < TURNS_MAX);
         for (int i = 0; i < 2; i++) {
             moved = transmit(p, &p->sides[i], SIZE_MAX) || moved;
             moved = deliver(p, &p->sides[i], SIZE_MAX) || moved;
@@ -400,6 +582,7 @@ static void expect_all(play *p)
 
         if (p->story.lies == 0 && np_session_is_open(&me->s) && np_session_is_open(&other->s)) {
             REQUIRE(me->told == other->said && me->opened);
+            REQUIRE(me->bodies == other->ended);
         }
     }
 }
@@ -415,6 +598,13 @@ liar_story liar_run(const uint8_t *script, size_t len, unsigned how)
     p->now = (np_time){.mono_ms = 1000, .wall_ms = 1700000000000u};
     p->script = script;
     p->left = len;
+    for (int i = 0; i < 2 && (how & LIAR_CHOICES) != 0; i++) {
+        uint8_t bytes[LIAR_CHOICE_LEN];
+        for (size_t at = 0; at < sizeof bytes; at++) {
+            bytes[at] = next(p);
+        }
+        liar_choose(&p->sides[i].choice, bytes);
+    }
     side_start(p, 0);
     side_start(p, 1);
     if ((how & LIAR_HANDSHAKE) == 0) {

@@ -7,11 +7,17 @@
  *   - behind the first byte that is not the other side's, nothing is told any more;
  *   - on a wire that told no lie everything arrives, and both stay open;
  *   - on such a wire nobody is ended for what the other sent, unless it came too late;
- *   - who is open knows the other's key, and both speak the same version;
- *   - who is told that the other has ended in order has been told all that the other said;
+ *   - who is open knows the other's key, and both speak the same version and compress with what
+ *     they had to agree on;
+ *   - what does not compress, or is too short to, takes no less than its own length, and the rest
+ *     takes less;
+ *   - who is told that the other has ended in order has been told all that the other said, and has
+ *     read nothing behind it;
+ *   - memory stays within what is queued and a few records' worth;
  *   - every session comes to its end when time passes, and gives all of its memory back.
  *
- * A test draws scripts from seeds; the fuzzer writes its own.
+ * What is said are messages and bodies in pieces, of up to 70,000 bytes, of which some compress. A
+ * test draws scripts from seeds; the fuzzer writes its own.
  */
 #ifndef TEST_LIAR_H
 #define TEST_LIAR_H
@@ -28,13 +34,19 @@ typedef struct liar_story {
     size_t updates; /* of keys */
     size_t late;    /* reads that had to wait */
     size_t byes;    /* ends in order, of which the other side was told */
+    size_t bodies;
+    size_t compressing; /* sides that opened with a compression */
+    size_t saved;       /* bytes, by compressing */
+    size_t trailing;    /* ends for what came behind a last word */
 } liar_story;
 
 /* How a script is run, as bits. */
 enum {
     LIAR_HANDSHAKE = 1, /* from a pair of sessions that have not met */
-    LIAR_DELAY = 2      /* each direction has a delay of its own, which the script changes, so that
+    LIAR_DELAY = 2,     /* each direction has a delay of its own, which the script changes, so that
                          * what the two say crosses on the way in any order */
+    LIAR_CHOICES = 4    /* the script begins with what each of them offers; else nothing is
+                         * compressed */
 };
 
 liar_story liar_run(const uint8_t *script, size_t len, unsigned how);

@@ -25,7 +25,7 @@ static liar_story run_seed(uint64_t seed, unsigned how)
     }
     /* Where a script breaks a rule the program ends, and the last line is its seed. */
     fprintf(stderr, "\rseed %llu", (unsigned long long)seed);
-    return liar_run(script, len, how | (seed % 3 == 0 ? LIAR_HANDSHAKE : 0));
+    return liar_run(script, len, LIAR_CHOICES | how | (seed % 3 == 0 ? LIAR_HANDSHAKE : 0));
 }
 
 /* Seeds from the first on, or the one that TEST_SEED names. */
@@ -44,12 +44,17 @@ static liar_story run_seeds(uint64_t count, unsigned how, size_t *honest)
         sum.updates += story.updates;
         sum.late += story.late;
         sum.byes += story.byes;
+        sum.bodies += story.bodies;
+        sum.compressing += story.compressing;
+        sum.saved += story.saved;
+        sum.trailing += story.trailing;
         *honest += story.lies == 0;
     }
     fprintf(stderr,
-            "\n%zu said, %zu told, %zu lies, %zu refused, %zu key updates, %zu honest, "
-            "%zu late, %zu byes\n",
-            sum.said, sum.told, sum.lies, sum.refused, sum.updates, *honest, sum.late, sum.byes);
+            "\n%zu said, %zu told, %zu bodies, %zu lies, %zu refused, %zu key updates, %zu honest, "
+            "%zu late, %zu byes, %zu trailing, %zu compressing, %zu KiB saved\n",
+            sum.said, sum.told, sum.bodies, sum.lies, sum.refused, sum.updates, *honest, sum.late,
+            sum.byes, sum.trailing, sum.compressing, sum.saved / 1024);
     return sum;
 }
 
@@ -63,7 +68,9 @@ static void test_ten_thousand_seeds(void **state)
         assert_true(sum.told > 2 * SEEDS);
         assert_true(sum.lies > SEEDS / 4 && honest > SEEDS / 10);
         assert_true(sum.refused > SEEDS / 4 && sum.updates > SEEDS / 10);
-        assert_true(sum.byes > SEEDS / 10);
+        assert_true(sum.byes > SEEDS / 10 && sum.trailing > SEEDS / 20);
+        assert_true(sum.bodies > SEEDS && sum.compressing > SEEDS / 2);
+        assert_true(sum.saved > (size_t)SEEDS * 4096);
     }
 }
 
@@ -78,7 +85,9 @@ static void test_delays(void **state)
         assert_true(sum.told > 2 * DELAYED_SEEDS && sum.late > 2 * DELAYED_SEEDS);
         assert_true(sum.lies > DELAYED_SEEDS / 4 && honest > DELAYED_SEEDS / 10);
         assert_true(sum.refused > DELAYED_SEEDS / 4 && sum.updates > DELAYED_SEEDS / 10);
-        assert_true(sum.byes > DELAYED_SEEDS / 10);
+        assert_true(sum.byes > DELAYED_SEEDS / 10 && sum.trailing > DELAYED_SEEDS / 20);
+        assert_true(sum.bodies > DELAYED_SEEDS && sum.compressing > DELAYED_SEEDS / 2);
+        assert_true(sum.saved > (size_t)DELAYED_SEEDS * 4096);
     }
 }
 
