@@ -53,6 +53,7 @@ typedef struct side {
     bool lied;
     bool deceived; /* it has read a byte that is not */
     bool closed;
+    np_err err; /* of its end */
     bool opened;
     bool left;         /* it has closed by itself, or was about to */
     uint64_t delay_ms; /* of what is on its way to it */
@@ -73,6 +74,8 @@ typedef struct play {
     const uint8_t *script;
     size_t left;
     bool delays;
+    bool common; /* they have a cipher in common: */
+    uint8_t cipher;
     liar_story story;
 } play;
 
@@ -114,6 +117,8 @@ static void side_start(play *p, int i)
     me->security.identity = &me->identity;
     me->security.skew_ms = 5000;
     me->options = np_session_options_default(&demo_protocol);
+    me->security.cipher_count = me->choice.cipher_count;
+    memcpy(me->security.ciphers, me->choice.ciphers, sizeof me->security.ciphers);
     me->options.security = &me->security;
     me->options.queue_max = QUEUE_MAX;
     me->options.compression = me->choice.compresses ? &me->choice.compression : NULL;
@@ -189,14 +194,18 @@ static void take_body_end(side *me, const np_session_event *event)
 static void take_open(play *p, side *me, const np_session_event *event)
 {
     const side *other = other_of(p, me);
+    const np_session_secure *secure = me->s.secure;
     const uint8_t *key = np_session_peer_key(&me->s);
     uint8_t agreed = liar_agreed_compression(&p->sides[0].choice, &p->sides[1].choice);
 
     REQUIRE(key != NULL && memcmp(key, other->identity.public_key, NP_CRYPTO_KEY_LEN) == 0);
     REQUIRE(event->version == demo_protocol.version);
     REQUIRE(me->s.compression == agreed);
+    REQUIRE(p->common && np_session_cipher(&me->s) == p->cipher);
+    REQUIRE(secure->sends.cipher == p->cipher && secure->receives.cipher == p->cipher);
     me->opened = true;
     p->story.compressing += agreed != NP_COMPRESSION_NONE;
+    p->story.aes += p->cipher == NP_CIPHER_AES_256_GCM;
 }
 
 static void take_closed(play *p, side *me, const np_session_event *event)
@@ -204,10 +213,15 @@ static void take_closed(play *p, side *me, const np_session_event *event)
     const side *other = other_of(p, me);
 
     me->closed = true;
+    me->err = event->err;
     p->story.refused += event->err != NP_OK;
+    if (!p->common && p->story.lies == 0 && !me->left && !other->left) {
+        REQUIRE(event->err == NP_ERR_VERSION || event->err == NP_ERR_DEADLINE ||
+                event->err == NP_ERR_CLOCK);
+    }
     /* On an honest wire nobody finds fault with what came, but for its coming late. */
-    REQUIRE(p->story.lies > 0 || (event->by_peer && event->fault == NULL) || event->err == NP_OK ||
-            event->err == NP_ERR_DEADLINE || event->err == NP_ERR_CLOCK);
+    REQUIRE(p->story.lies > 0 || !p->common || (event->by_peer && event->fault == NULL) ||
+            event->err == NP_OK || event->err == NP_ERR_DEADLINE || event->err == NP_ERR_CLOCK);
     if (event->err == NP_OK && event->by_peer) {
         REQUIRE(me->opened && other->left);
         REQUIRE(me->told == other->said && me->bodies == other->ended);
@@ -587,6 +601,30 @@ static void expect_all(play *p)
     }
 }
 
+static void end_bytes(play *p)
+{
+    for (int i = 0; i < 2; i++) {
+        np_session_recv_end(&p->sides[i].s, p->now);
+        drain(p, &p->sides[i]);
+    }
+}
+
+/* On a wire that does not lie yet: both open, or both find out that they have nothing in common,
+ * and then the script has nothing to say. */
+static void meet(play *p)
+{
+    settle(p);
+    if (p->common) {
+        REQUIRE(np_session_is_open(&p->sides[0].s) && np_session_is_open(&p->sides[1].s));
+        return;
+    }
+    end_bytes(p);
+    for (int i = 0; i < 2; i++) {
+        REQUIRE(p->sides[i].closed && p->sides[i].err == NP_ERR_VERSION);
+    }
+    p->left = 0;
+}
+
 liar_story liar_run(const uint8_t *script, size_t len, unsigned how)
 {
     play *p = calloc(1, sizeof *p);
@@ -605,11 +643,12 @@ liar_story liar_run(const uint8_t *script, size_t len, unsigned how)
         }
         liar_choose(&p->sides[i].choice, bytes);
     }
+    p->common = liar_agreed_cipher(&p->cipher, &p->sides[0].choice, &p->sides[1].choice);
+    p->story.strangers += !p->common;
     side_start(p, 0);
     side_start(p, 1);
     if ((how & LIAR_HANDSHAKE) == 0) {
-        settle(p);
-        REQUIRE(np_session_is_open(&p->sides[0].s) && np_session_is_open(&p->sides[1].s));
+        meet(p);
     }
     p->delays = (how & LIAR_DELAY) != 0;
     while (p->left > 0) {
@@ -619,10 +658,7 @@ liar_story liar_run(const uint8_t *script, size_t len, unsigned how)
     expect_all(p);
     /* Time passes, and nobody says any more: what is in the middle of something comes to its end.
      */
-    for (int i = 0; i < 2; i++) {
-        np_session_recv_end(&p->sides[i].s, p->now);
-        drain(p, &p->sides[i]);
-    }
+    end_bytes(p);
     for (int i = 0; i < 4; i++) {
         pass_time(p, 60000);
     }

@@ -7,8 +7,9 @@
  *   - behind the first byte that is not the other side's, nothing is told any more;
  *   - on a wire that told no lie everything arrives, and both stay open;
  *   - on such a wire nobody is ended for what the other sent, unless it came too late;
- *   - who is open knows the other's key, and both speak the same version and compress with what
- *     they had to agree on;
+ *   - who is open knows the other's key, and both speak the same version, encrypt with the cipher
+ *     and compress with what they had to agree on;
+ *   - two without a cipher in common do not open, and on a wire that told no lie both say why;
  *   - what does not compress, or is too short to, takes no less than its own length, and the rest
  *     takes less;
  *   - who is told that the other has ended in order has been told all that the other said, and has
@@ -36,6 +37,8 @@ typedef struct liar_story {
     size_t byes;    /* ends in order, of which the other side was told */
     size_t bodies;
     size_t compressing; /* sides that opened with a compression */
+    size_t aes;         /* sides that opened with AES-256-GCM */
+    size_t strangers;   /* pairs without a cipher in common */
     size_t saved;       /* bytes, by compressing */
     size_t trailing;    /* ends for what came behind a last word */
 } liar_story;
@@ -46,7 +49,7 @@ enum {
     LIAR_DELAY = 2,     /* each direction has a delay of its own, which the script changes, so that
                          * what the two say crosses on the way in any order */
     LIAR_CHOICES = 4    /* the script begins with what each of them offers; else nothing is
-                         * compressed */
+                         * compressed, and the cipher is XChaCha20-Poly1305 */
 };
 
 liar_story liar_run(const uint8_t *script, size_t len, unsigned how);

@@ -4,6 +4,24 @@
 /* How many contents of a kind there are: they begin at so many places of one long text. */
 #define LIAR_CONTENTS 2048
 
+/* Those of a list that this processor can do, and one at least. */
+static void liar_choose_ciphers(liar_choice *choice, uint8_t which)
+{
+    enum { X = NP_CIPHER_XCHACHA20_POLY1305, A = NP_CIPHER_AES_256_GCM };
+    static const struct {
+        uint8_t count;
+        uint8_t ciphers[NP_CIPHERS];
+    } lists[8] = {{0, {0}},    {1, {X}},    {1, {A}},    {1, {A}},
+                  {2, {X, A}}, {2, {X, A}}, {2, {A, X}}, {2, {A, X}}};
+
+    for (size_t i = 0; i < lists[which].count; i++) {
+        uint8_t cipher = lists[which].ciphers[i];
+        if (np_cipher_is_available((np_cipher)cipher)) {
+            choice->ciphers[choice->cipher_count++] = cipher;
+        }
+    }
+}
+
 void liar_choose(liar_choice *choice, const uint8_t bytes[LIAR_CHOICE_LEN])
 {
     static np_compress contexts; /* all zero is one that is not used yet */
@@ -28,6 +46,7 @@ void liar_choose(liar_choice *choice, const uint8_t bytes[LIAR_CHOICE_LEN])
         choice->compression.kinds[choice->compression.kind_count++] = preferred[i];
     }
     choice->compresses = choice->compression.kind_count > 0;
+    liar_choose_ciphers(choice, bytes[1] & 7);
 }
 
 /* The first of the accepting side's that the other one offers; 0: none. */
@@ -53,6 +72,16 @@ uint8_t liar_agreed_compression(const liar_choice *client, const liar_choice *se
     (void)liar_first_common(&agreed, ours->kinds, ours->kind_count, theirs->kinds,
                             theirs->kind_count);
     return agreed;
+}
+
+bool liar_agreed_cipher(uint8_t *cipher, const liar_choice *client, const liar_choice *server)
+{
+    static const uint8_t by_default[] = {NP_CIPHER_XCHACHA20_POLY1305};
+
+    return liar_first_common(cipher, client->cipher_count > 0 ? client->ciphers : by_default,
+                             client->cipher_count > 0 ? client->cipher_count : 1,
+                             server->cipher_count > 0 ? server->ciphers : by_default,
+                             server->cipher_count > 0 ? server->cipher_count : 1);
 }
 
 /* A text of each kind, filled in when it is first asked for. */
