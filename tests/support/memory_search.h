@@ -22,10 +22,12 @@ bool memory_search_works(void);
 /* Forgets all secrets. */
 void memory_search_begin(void);
 
-/* From here on only secrets that are noted again may be anywhere. */
+/* From here on only secrets that are noted again may lie anywhere; those noted before are still
+ * looked for. */
 void memory_search_age(void);
 
-/* A secret that has its places, for now. */
+/* A secret that may lie in the places that memory_search_run is given, until memory_search_age: a
+ * key is at home in its session as long as the session uses it, and nowhere afterwards. */
 void memory_search_note(const char *name, const uint8_t secret[MEMORY_SECRET_LEN]);
 
 /* One that no memory may hold when nobody is at work with it. */
