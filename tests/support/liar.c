@@ -16,9 +16,12 @@
 #define SAID_MAX 4096
 #define QUEUE_MAX ((size_t)512 * 1024)
 
-/* Bytes of a side's pool beyond what is queued: a record that is not complete, a message and a body
+/* Bytes of a side's pool beyond its output's: a record that is not complete, a message and a body
  * of which each is put together and unpacked, every block up to twice as large as what is in it. */
-#define MEMORY_MAX ((size_t)512 * 1024)
+#define INPUT_MAX ((size_t)384 * 1024)
+
+/* Bytes of output: what the queue takes, and what the session itself says and seals besides. */
+#define OUTPUT_MAX (QUEUE_MAX + (size_t)64 * 1024)
 
 /* With every turn something moves, or time passes. */
 #define TURNS_MAX 100000u
@@ -265,6 +268,17 @@ static void drain(play *p, side *me)
     }
 }
 
+static void judge_memory(const side *me)
+{
+    size_t output = 0;
+
+    for (const np_outq_block *block = me->s.out.head; block != NULL; block = block->next) {
+        output += block->cap;
+    }
+    REQUIRE(me->pool.live <= INPUT_MAX + output);
+    REQUIRE(np_session_queued(&me->s) <= OUTPUT_MAX);
+}
+
 /* Reads up to `most` bytes of what is on the wire; returns whether any were taken. */
 static bool deliver(play *p, side *me, size_t most)
 {
@@ -300,7 +314,7 @@ static bool deliver(play *p, side *me, size_t most)
     np_session_park(&me->s);
     free(shared);
     REQUIRE(!only_lies || me->heard == heard);
-    REQUIRE(me->pool.live <= MEMORY_MAX + np_session_queued(&me->s));
+    judge_memory(me);
     return true;
 }
 

@@ -14,7 +14,7 @@
  *     takes less;
  *   - who is told that the other has ended in order has been told all that the other said, and has
  *     read nothing behind it;
- *   - memory stays within what is queued and a few records' worth;
+ *   - input holds a few records' worth of memory at most, and output no more than its bound;
  *   - every session comes to its end when time passes, and gives all of its memory back.
  *
  * What is said are messages and bodies in pieces, of up to 70,000 bytes, of which some compress. A
