@@ -14,7 +14,7 @@
 
 #define WIRE_MAX (1u << 18)
 #define SAID_MAX 4096
-#define QUEUE_MAX ((size_t)512 * 1024)
+#define QUEUE_MAX ((size_t)128 * 1024)
 
 /* Bytes of a side's pool beyond its output's: a record that is not complete, a message and a body
  * of which each is put together and unpacked, every block up to twice as large as what is in it. */
@@ -211,6 +211,16 @@ static void take_open(play *p, side *me, const np_session_event *event)
     p->story.aes += p->cipher == NP_CIPHER_AES_256_GCM;
 }
 
+/* Of what the wire made up nobody gets to see more than that it is no record of the other side's:
+ * what is found wrong is its frame or its seal, never what would be in it. */
+static bool is_about_records(const np_session_event *event)
+{
+    const char *where = event->fault != NULL ? event->fault->where : "";
+
+    return event->err == NP_ERR_SEAL || event->err == NP_ERR_EOF || event->err == NP_ERR_DEADLINE ||
+           strncmp(where, "base.frame", strlen("base.frame")) == 0;
+}
+
 static void take_closed(play *p, side *me, const np_session_event *event)
 {
     const side *other = other_of(p, me);
@@ -225,6 +235,8 @@ static void take_closed(play *p, side *me, const np_session_event *event)
     /* On an honest wire nobody finds fault with what came, but for its coming late. */
     REQUIRE(p->story.lies > 0 || !p->common || (event->by_peer && event->fault == NULL) ||
             event->err == NP_OK || event->err == NP_ERR_DEADLINE || event->err == NP_ERR_CLOCK);
+    REQUIRE(!me->opened || event->err == NP_OK || (event->by_peer && event->fault == NULL) ||
+            is_about_records(event));
     if (event->err == NP_OK && event->by_peer) {
         REQUIRE(me->opened && other->left);
         REQUIRE(me->told == other->said && me->bodies == other->ended);

@@ -4,7 +4,8 @@
  * time passes. Whatever it says, this must hold, or the program ends:
  *
  *   - what a side is told is what the other side said, in that order, from the first on: a prefix;
- *   - behind the first byte that is not the other side's, nothing is told any more;
+ *   - behind the first byte that is not the other side's, nothing is told any more, and nothing of
+ *     it is judged but its frame and its seal;
  *   - on a wire that told no lie everything arrives, and both stay open;
  *   - on such a wire nobody is ended for what the other sent, unless it came too late;
  *   - who is open knows the other's key, and both speak the same version, encrypt with the cipher
