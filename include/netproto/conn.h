@@ -11,6 +11,8 @@
  *
  * A close is orderly: what is queued is sent, then a Disconnect, then both sides end; it has 5 s
  * for that (close_timeout_ms). on_close runs exactly once per on_open, at the end, with the cause.
+ * Whoever closes, what a peer puts behind its own Disconnect is no part of the talk: it reaches no
+ * handler, and the cause is NP_ERR_TRAILING.
  *
  * Threads: everything belongs to the thread of the loop.
  */
