@@ -34,8 +34,8 @@
  * no other sign that there is something to write.
  *
  * Life: HELLO (the client's Hello and the server's Welcome agree on the version) - OPEN - CLOSING
- * (what is queued goes out, then our Disconnect or Error; the peer's bytes are read to their end, so
- * that it gets those words instead of a reset) - CLOSED. Errors are sticky: the first one is the
+ * (what is queued goes out, then our Disconnect or Error; the peer's bytes are read to their end,
+ * so that it gets those words instead of a reset) - CLOSED. Errors are sticky: the first one is the
  * cause. An end in order becomes an error where the peer's last word is not its last: what comes
  * then is not handed out, but judged; see session_parting.c. A peer's malformed bytes, a passed
  * deadline and a lack of memory do not return errors from these verbs, they end in CLOSED with a

@@ -466,9 +466,12 @@ static void tamper(play *p, side *me, uint8_t how)
     uint8_t *wire = me->wire;
     uint8_t made[32];
 
-    if (how == 3 && np_session_output_ended(&other_of(p, me)->s)) {
-        add_behind(p, me, 1 + len % sizeof made);
-        return;
+    if (how == 3) {
+        len = 1 + len % sizeof made;
+        if (np_session_output_ended(&other_of(p, me)->s)) {
+            add_behind(p, me, len);
+            return;
+        }
     }
     if (me->lied || at + len >= me->wire_len || len > WIRE_MAX - me->wire_len) {
         return; /* a second lie could also take the first one back */
@@ -493,7 +496,6 @@ static void tamper(play *p, side *me, uint8_t how)
         }
         break;
     default: /* something of the wire's own */
-        len = 1 + len % sizeof made;
         for (size_t i = 0; i < len; i++) {
             made[i] = next(p);
         }
