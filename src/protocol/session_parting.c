@@ -40,6 +40,7 @@ static void np_session_end_parting(np_session *s)
 
 void np__session_spoil(np_session *s, np_err err, np_session_stage stage, const np_fault *fault)
 {
+    s->parting = false;
     if (s->phase != NP_PHASE_CLOSING || s->end_err != NP_OK) {
         return;
     }
@@ -49,7 +50,6 @@ void np__session_spoil(np_session *s, np_err err, np_session_stage stage, const 
         s->end->fault = *fault;
         s->end->has_fault = true;
     }
-    s->parting = false;
     s->peer_bye = false; /* as after any error, the end of its bytes is waited for */
     s->phase_deadline =
         np_time_earlier(s->phase_deadline, np__session_after(s, s->options->fail_ms));
