@@ -3,7 +3,8 @@
 
     check_chat.py OUR_PROGRAM BUILD_FOLDER
 
-Each talk is a server and a client, and this one in between, which may flip a bit of a frame.
+Each talk is a server and a client, and this one in between, which may flip a bit of a frame, or say
+something more when a side has ended.
 """
 
 import contextlib
@@ -25,11 +26,13 @@ CLIENT, SERVER = 0, 1
 
 @dataclass(frozen=True)
 class Flip:
-    """One bit on the way: the side that sends it, the number of its frame, the byte of the payload."""
+    """One bit on the way: the side that sends it, the number of its frame, the byte of the payload. Or
+    what is put behind the last frame of that side."""
 
     sender: int = CLIENT
     frame: int = -1
     byte: int = 0
+    behind: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,17 @@ def read_fully(sock: socket.socket, length: int) -> bytes:
     return out
 
 
-def relay(source: socket.socket, target: socket.socket, flip: int, byte: int) -> None:
-    """Hands on all frames, until one of the two has gone; in number `flip` a bit of `byte` changes."""
+def relay(source: socket.socket, target: socket.socket, flip: Flip) -> None:
+    """Hands on all frames, until one of the two has gone, but for what is changed."""
     number = 0
     with contextlib.suppress(OSError):  # the programs tell how they ended
         while head := read_fully(source, HEAD_LEN):
             payload = bytearray(read_fully(source, int.from_bytes(head[6:], "big")))
-            if number == flip:
-                payload[byte] ^= 1
+            if number == flip.frame:
+                payload[flip.byte] ^= 1
             number += 1
             target.sendall(head + payload)
+        target.sendall(flip.behind)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)  # also when the source was reset: nobody waits in vain
 
@@ -94,7 +98,7 @@ def run(server: Kind, client: Kind, keys: Keys, flip: Flip) -> list[tuple[int, s
     with near, far:
         ways = [
             threading.Thread(target=relay, args=(
-                source, target, flip.frame if flip.sender == sender else -1, flip.byte))
+                source, target, flip if flip.sender == sender else Flip()))
             for sender, source, target in [(CLIENT, near, far), (SERVER, far, near)]
         ]
         for way in ways:
@@ -161,6 +165,13 @@ def check(server: Kind, client: Kind, tally: Tally) -> None:
         talk(what, [{FINE}, {FINE}], keys)
         for side, flip in flips(keys != Keys()):
             talk(f"{what}, {flip}", refused_by(side), keys, flip)
+    # Who finds something behind a Close has said its own last word, or is about to: the other side,
+    # which has closed as well, is not told.
+    for behind in [b"\xde", b"GET / HTTP/1.1\r\n\r\n", bytes.fromhex("deadbeef010400000011") + bytes(17)]:
+        for sender in [CLIENT, SERVER]:
+            ends = [{FINE}, {FINE}]
+            ends[1 - sender] = {REFUSED}
+            talk(f"{behind!r} behind {sender}", ends, Keys(), Flip(sender, behind=behind))
     talk("pre-shared keys differ", refused_by(SERVER), Keys(other_psk, psk))
     talk("only the client has a pre-shared key", NOT_LET_IN, Keys(client_psk=psk))
     talk("only the server has a pre-shared key", NOT_LET_IN, Keys(server_psk=psk))

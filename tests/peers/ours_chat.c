@@ -280,6 +280,7 @@ static int status(const talk *t)
     case NP_OK:
         return t->wrong ? TALK_WRONG : 0;
     case NP_ERR_SEAL:
+    case NP_ERR_TRAILING:
         return TALK_REFUSED;
     case NP_ERR_REFUSED:
         return t->by_peer ? TALK_TOLD : TALK_REFUSED;

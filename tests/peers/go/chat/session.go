@@ -146,10 +146,14 @@ func (s *session) receive() (message, error) {
 	}
 }
 
-// bye sends the last record: a Disconnect without a reason, and a close.
+// bye sends the last record, a Disconnect without a reason and a close, and shuts its direction down.
 func (s *session) bye() error {
 	code := []byte{0xFF, 0xFF}
-	return s.sendRecord(entry{body: disconnect()}, entry{kind: entryClose, body: code})
+	err := s.sendRecord(entry{body: disconnect()}, entry{kind: entryClose, body: code})
+	if err == nil {
+		_ = s.conn.(*net.TCPConn).CloseWrite() // it may have gone by now
+	}
+	return err
 }
 
 // expectBye takes the other side's Disconnect and close.
@@ -169,5 +173,17 @@ func (s *session) expectClose() error {
 	if err == nil && !m.last {
 		err = fmt.Errorf("a message behind Disconnect: % x", m.body)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.expectEnd()
+}
+
+// expectEnd takes the end of the other side's bytes, which follows its close.
+func (s *session) expectEnd() error {
+	var one [1]byte
+	if n, _ := s.conn.Read(one[:]); n > 0 || len(s.record.rest) > 0 {
+		return refusal{"something behind a close"}
+	}
+	return nil
 }
