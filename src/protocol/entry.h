@@ -52,11 +52,18 @@ static inline bool np_entry_is_plain(const uint8_t *data, size_t len, uint32_t *
         return false;
     }
     *body_len = np_get_u32(data);
-    return np_likely(*body_len <= NP_FRAMING_FRAGMENT_MAX && *body_len <= len - NP_ENTRY_HEADER_LEN);
+    return np_likely(*body_len <= NP_FRAMING_FRAGMENT_MAX &&
+                     *body_len <= len - NP_ENTRY_HEADER_LEN);
 }
 
 /* Writes a head of head.head_len bytes; returns the address behind it. */
 uint8_t *np_entry_put(uint8_t *p, const np_entry *entry);
+
+/* The head of a message without flags, 6 bytes, for a body of at most 64 KiB. */
+static inline uint8_t *np_entry_put_plain(uint8_t *p, uint32_t body_len)
+{
+    return np_put_u16(np_put_u32(p, body_len), NP_ENTRY_MESSAGE);
+}
 
 /* An entry for a body of body_len bytes; stream 0 with NP_FRAMING_NO_STREAM. */
 np_entry np_entry_make(np_entry_type type, uint8_t kind, uint32_t stream, size_t body_len,
