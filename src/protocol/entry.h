@@ -44,8 +44,26 @@ typedef struct np_entry {
 NP_MUST_CHECK np_err np_entry_read(np_entry *out, const uint8_t *data, size_t len,
                                    uint8_t compressions, np_fault *fault);
 
+/* Whether `len` bytes of plain text begin with a message without flags, *body_len bytes of body,
+ * all of which is there. A false says nothing: np_entry_read tells why. */
+static inline bool np_entry_is_plain(const uint8_t *data, size_t len, uint32_t *body_len)
+{
+    if (np_unlikely(len < NP_ENTRY_HEADER_LEN || np_get_u16(data + 4) != 0)) {
+        return false;
+    }
+    *body_len = np_get_u32(data);
+    return np_likely(*body_len <= NP_FRAMING_FRAGMENT_MAX &&
+                     *body_len <= len - NP_ENTRY_HEADER_LEN);
+}
+
 /* Writes a head of head.head_len bytes; returns the address behind it. */
 uint8_t *np_entry_put(uint8_t *p, const np_entry *entry);
+
+/* The head of a message without flags, 6 bytes, for a body of at most 64 KiB. */
+static inline uint8_t *np_entry_put_plain(uint8_t *p, uint32_t body_len)
+{
+    return np_put_u16(np_put_u32(p, body_len), NP_ENTRY_MESSAGE);
+}
 
 /* An entry for a body of body_len bytes; stream 0 with NP_FRAMING_NO_STREAM. */
 np_entry np_entry_make(np_entry_type type, uint8_t kind, uint32_t stream, size_t body_len,

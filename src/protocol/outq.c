@@ -80,36 +80,19 @@ static bool np_outq_is_single(const np_outq_block *block)
     return block->piece_len == 0;
 }
 
-np_err np_outq_reserve_record(np_outq *q, np_pool *pool, const np_outq_margins *margins, size_t len,
-                              uint8_t **room)
+np_err np__outq_reserve_new_record(np_outq *q, np_pool *pool, const np_outq_margins *margins,
+                                   size_t len, uint8_t **room)
 {
-    np_outq_block *block = q->tail;
-    size_t ends = margins->spare + margins->after;
-    np_err err;
+    uint8_t *data = NULL;
+    np_err err = np__outq_reserve_block(
+        q, pool, margins->before + len + margins->spare + margins->after, &data);
 
-    assert(len + margins->spare <= margins->plain_max);
-    if (block == NULL || !block->open || !np_outq_is_single(block) ||
-        len + ends > block->cap - sizeof *block - block->end ||
-        block->end - margins->before + len + margins->spare > margins->plain_max) {
-        uint8_t *data = NULL;
-        err = np__outq_reserve_block(q, pool, margins->before + len + ends, &data);
-        if (err != NP_OK) {
-            return err;
-        }
-        block = q->tail;
-        block->open = true;
-        block->end = margins->before;
+    if (err == NP_OK) {
+        q->tail->open = true;
+        q->tail->end = margins->before;
+        *room = data + margins->before;
     }
-    *room = np_outq_data(block) + block->end;
-    return NP_OK;
-}
-
-void np_outq_commit_record(np_outq *q, const np_outq_margins *margins, size_t len)
-{
-    np_outq_block *block = q->tail;
-
-    q->queued += len + (block->end == margins->before ? margins->before : 0);
-    block->end += len;
+    return err;
 }
 
 /* Bytes on the wire of a whole record of a block of several. */

@@ -85,11 +85,36 @@ typedef struct np_outq_margins {
     size_t plain_max; /* greatest plain text, what is spare included */
 } np_outq_margins;
 
+/* Room in a new record. */
+NP_MUST_CHECK np_err np__outq_reserve_new_record(np_outq *q, np_pool *pool,
+                                                 const np_outq_margins *margins, size_t len,
+                                                 uint8_t **room);
+
 /* The same two for plain text of records: `len` bytes that share a record with others. */
-NP_MUST_CHECK np_err np_outq_reserve_record(np_outq *q, np_pool *pool,
-                                            const np_outq_margins *margins, size_t len,
-                                            uint8_t **room);
-void np_outq_commit_record(np_outq *q, const np_outq_margins *margins, size_t len);
+static inline NP_MUST_CHECK np_err np_outq_reserve_record(np_outq *q, np_pool *pool,
+                                                          const np_outq_margins *margins,
+                                                          size_t len, uint8_t **room)
+{
+    const np_outq_block *block = q->tail;
+
+    assert(len + margins->spare <= margins->plain_max);
+    if (np_unlikely(block == NULL || !block->open || block->piece_len > 0 ||
+                    len + margins->spare + margins->after >
+                        block->cap - sizeof *block - block->end ||
+                    len + margins->spare > margins->before + margins->plain_max - block->end)) {
+        return np__outq_reserve_new_record(q, pool, margins, len, room);
+    }
+    *room = np_outq_data(block) + block->end;
+    return NP_OK;
+}
+
+static inline void np_outq_commit_record(np_outq *q, const np_outq_margins *margins, size_t len)
+{
+    np_outq_block *block = q->tail;
+
+    q->queued += len + (block->end == margins->before ? margins->before : 0);
+    block->end += len;
+}
 
 /* Room for a body of body_len bytes that goes out in records of its own, head_len bytes and at most
  * piece_len of the body in each. Encode the body to *body, then call np_outq_commit_records, then

@@ -242,11 +242,11 @@ typedef struct np_session {
             bool starved : 1;         /* the next step needs more input */
             bool paused : 1;          /* the next step needs room in the output queue */
             bool held : 1;            /* np_session_hold */
-            bool secured : 1;         /* input comes in records, or will */
         };
         uint16_t detours;
     };
 
+    bool secured : 1;        /* input comes in records, or will */
     bool in_carry : 1;       /* the window lies in carry */
     bool whole_more : 1;     /* another frame follows the current one */
     bool body_more : 1;      /* it is not the last piece */

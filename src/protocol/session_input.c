@@ -564,24 +564,41 @@ static inline bool np_session_is_application(uint32_t id)
     return id >= 256 || id == BASE_ECHO_ID || id == BASE_CUSTOM_ID;
 }
 
-/* The short way, which nearly every message takes: nothing else is due, and the window begins with
- * a whole frame without flags, which holds a message that may come now. It judges what the long way
- * judges; where anything is otherwise, nothing has been touched and the long way finds out what. */
-static inline bool np_session_event_plain(np_session *s, np_session_event *event)
+/* The payload of the whole frame without flags that the window begins with, or, within a record, of
+ * such an entry; NULL if it does not. */
+static inline uint8_t *np_session_plain_payload(const np_session *s, uint32_t *len)
 {
     size_t there = (size_t)(s->in_end - s->in);
+
+    if (s->secured) {
+        return np_entry_is_plain(s->in, s->secure->plain_left, len) ? s->in + NP_ENTRY_HEADER_LEN
+                                                                    : NULL;
+    }
+    return np_framing_is_plain(s->in, there, NP_FRAMING_PAYLOAD_MAX, len) &&
+                   *len <= there - NP_FRAMING_HEADER_LEN
+               ? s->in + NP_FRAMING_HEADER_LEN
+               : NULL;
+}
+
+/* The short way, which nearly every message takes: nothing else is due, and the window begins with
+ * a whole frame or entry without flags, which holds a message that may come now. It judges what the
+ * long way judges; where anything is otherwise, nothing has been touched and the long way finds out
+ * what. */
+static inline bool np_session_event_plain(np_session *s, np_session_event *event)
+{
     const np_message *message;
-    const uint8_t *payload;
+    uint8_t *payload;
     uint32_t len = 0;
     np_fault fault;
     int place = 0;
 
-    if (s->detours != 0 || s->phase != NP_PHASE_OPEN ||
-        !np_framing_is_plain(s->in, there, NP_FRAMING_PAYLOAD_MAX, &len) || len < 4 ||
-        len > there - NP_FRAMING_HEADER_LEN) {
+    if (s->detours != 0 || s->phase != NP_PHASE_OPEN) {
         return false;
     }
-    payload = s->in + NP_FRAMING_HEADER_LEN;
+    payload = np_session_plain_payload(s, &len);
+    if (payload == NULL || len < 4) {
+        return false;
+    }
     message = np_session_is_application(np_get_u32(payload))
                   ? np__session_message(s, np_get_u32(payload))
                   : NULL;
@@ -593,7 +610,10 @@ static inline bool np_session_event_plain(np_session *s, np_session_event *event
         return false;
     }
     np__session_converse_move(s, place);
-    s->in += NP_FRAMING_HEADER_LEN + len;
+    if (s->secured) {
+        s->secure->plain_left -= NP_ENTRY_HEADER_LEN + len;
+    }
+    s->in = payload + len;
     s->frame_deadline = NP_TIME_NEVER;
     np__session_event_clear(event, s->version);
     np__session_deliver(s, NP_SESSION_EVENT_MESSAGE, message, 0, payload, len, event);

@@ -223,6 +223,12 @@ typedef struct np__session_outgoing {
     size_t rest_len;
 } np__session_outgoing;
 
+/* Whether its head says how long it is, and nothing else. */
+static inline bool np__session_is_bare(const np__session_outgoing *out)
+{
+    return out->kind == NP_FRAMING_NO_STREAM && !out->more && out->compression == 0;
+}
+
 /* The compressions that a payload may have now, as np_framing_rules counts them. */
 static inline uint8_t np__session_compressions(const np_session *s)
 {

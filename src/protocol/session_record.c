@@ -144,17 +144,24 @@ np__session_step np__session_step_record(np_session *s, np_session_event *event)
 
 np_err np__session_emit_entry(np_session *s, const np__session_outgoing *out, size_t len)
 {
-    np_entry entry = np_entry_make(NP_ENTRY_MESSAGE, out->kind, out->stream, len, out->more);
+    size_t total = len + (out->kind == NP_FRAMING_NO_STREAM ? (size_t)NP_ENTRY_HEADER_LEN
+                                                            : (size_t)NP_ENTRY_HEAD_MAX);
     uint8_t *p = NULL;
-    np_err err = np_outq_reserve_record(&s->out, s->pool, &np_session_margins,
-                                        entry.head.head_len + len, &p);
+    np_err err = np_outq_reserve_record(&s->out, s->pool, &np_session_margins, total, &p);
 
-    entry.head.compression = out->compression;
-    if (err == NP_OK) {
-        np__session_write(np_entry_put(p, &entry), out);
-        np_outq_commit_record(&s->out, &np_session_margins, entry.head.head_len + len);
+    if (np_unlikely(err != NP_OK)) {
+        return err;
     }
-    return err;
+    if (np_likely(np__session_is_bare(out))) {
+        p = np_entry_put_plain(p, (uint32_t)len);
+    } else {
+        np_entry entry = np_entry_make(NP_ENTRY_MESSAGE, out->kind, out->stream, len, out->more);
+        entry.head.compression = out->compression;
+        p = np_entry_put(p, &entry);
+    }
+    np__session_write(p, out);
+    np_outq_commit_record(&s->out, &np_session_margins, total);
+    return NP_OK;
 }
 
 np_err np__session_emit_entries(np_session *s, const np__session_outgoing *out, size_t len)

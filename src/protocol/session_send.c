@@ -19,7 +19,6 @@ void np__session_write(uint8_t *p, const np__session_outgoing *out)
 /* One frame. */
 static np_err np_session_emit_whole(np_session *s, const np__session_outgoing *out, size_t len)
 {
-    bool plain = out->kind == NP_FRAMING_NO_STREAM && !out->more && out->compression == 0;
     size_t wire = len + (out->kind == NP_FRAMING_NO_STREAM ? (size_t)NP_FRAMING_HEADER_LEN
                                                            : (size_t)NP_FRAMING_HEAD_MAX);
     uint8_t *p = NULL;
@@ -28,7 +27,7 @@ static np_err np_session_emit_whole(np_session *s, const np__session_outgoing *o
     if (np_unlikely(err != NP_OK)) {
         return err;
     }
-    if (np_likely(plain)) {
+    if (np_likely(np__session_is_bare(out))) {
         p = np_framing_put_plain(p, (uint32_t)len);
     } else {
         np_framing_head head = np_framing_make(out->kind, out->stream, len, out->more);

@@ -31,6 +31,7 @@ struct wire_end {
     size_t taken; /* by wire_next */
     bool closed;
     bool stop;      /* do not drain events: backpressure */
+    bool long_way;  /* no event takes the session's short way */
     uint8_t *bytes; /* on their way to it */
     size_t byte_count;
     bool bytes_end; /* the other side shut its direction down */

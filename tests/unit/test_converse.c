@@ -8,7 +8,7 @@
 
 #include "base.h"
 #include "protocol/converse.h"
-#include "support/session_wire.h"
+#include "support/secure_wire.h"
 #include "talk.h"
 
 static const np_message *message_named(const char *name)
@@ -74,14 +74,19 @@ static void test_machine(void **state)
 }
 
 /* Two sessions that keep the conversation of talk.np. */
-static void open_talk(wire *w)
+static void start_talk(wire *w)
 {
-    wire_init(w);
     w->client.options.protocol = &talk_protocol;
     w->server.options.protocol = &talk_protocol;
     w->client.options.conversation = &talk_protocol.conversations[0];
     w->server.options.conversation = &talk_protocol.conversations[0];
     wire_open(w);
+}
+
+static void open_talk(wire *w)
+{
+    wire_init(w);
+    start_talk(w);
 }
 
 static const talk_say hello = {.text = {"hello", 5}, .mood = 3};
@@ -215,6 +220,42 @@ static void test_failed_send_changes_nothing(void **state)
     wire_fini(&w);
 }
 
+/* Messages in one record: an Echo, since the first of a record takes the session's long way, then
+ * what may come, each because of the one before, and then what may not. Both ways judge the same.
+ */
+static void test_in_records(void **state)
+{
+    static const uint32_t ids[] = {BASE_ECHO_ID, TALK_JOIN_ID, TALK_SAY_ID, TALK_SAY_ID,
+                                   TALK_JOIN_ID};
+    (void)state;
+
+    for (int way = 0; way < 2; way++) {
+        uint8_t plain[sizeof ids / sizeof ids[0] * (NP_ENTRY_HEADER_LEN + 4)];
+        uint8_t *p = plain;
+        const wire_event *last;
+        char text[160];
+        wire w;
+
+        wire_init(&w);
+        wire_secure(&w);
+        start_talk(&w);
+        w.server.long_way = way == 1;
+        for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+            p = np_put_u32(np_entry_put_plain(p, 4), ids[i]);
+        }
+        secure_wire_inject_record(&w, &w.server, plain, sizeof plain);
+        assert_true(wire_read(&w, &w.server));
+        for (size_t i = 0; i + 1 < sizeof ids / sizeof ids[0]; i++) {
+            assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_MESSAGE)->event.id, ids[i]);
+        }
+        last = secure_wire_expect_closed(&w, &w.server, NP_ERR_UNEXPECTED);
+        assert_string_equal(np_fault_format(&last->fault, text, sizeof text),
+                            "talk.Join is not allowed from the client in state open; allowed: "
+                            "Say, Find, Upload");
+        wire_fini(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_requests_keep_to_it),
         cmocka_unit_test(test_a_state_ends_in_time),
         cmocka_unit_test(test_failed_send_changes_nothing),
+        cmocka_unit_test(test_in_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
