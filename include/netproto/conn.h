@@ -88,7 +88,7 @@ typedef struct np_conn_options {
     uint32_t close_timeout_ms; /* [5,000] from np_conn_close to the end, absolute */
     uint32_t fail_timeout_ms;  /* [5,000] from an error to the end, absolute, and
                                 * close_timeout_ms at most: so long the peer has to take what we say
-                                * about it */
+                                * about it. Before on_open it is 1,000 at most, whatever this says */
     uint32_t idle_timeout_ms;  /* [0: never] nothing came: a Ping; again nothing: the end */
     uint32_t call_timeout_ms;  /* [30,000] for requests whose schema says no timeout */
     np_compression_options compression; /* [off] see compression.h */

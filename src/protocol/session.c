@@ -198,12 +198,19 @@ void np__session_cause(np_session *s, np_err err, np_session_stage stage, bool b
 
 void np__session_closing(np_session *s)
 {
+    bool stranger = s->phase == NP_PHASE_HELLO;
+
     s->parting = s->phase == NP_PHASE_OPEN && s->end_err == NP_OK;
     s->phase = NP_PHASE_CLOSING;
     s->phase_deadline = np__session_after(s, s->options->close_ms);
     if (s->end_err != NP_OK) {
         s->phase_deadline =
             np_time_earlier(s->phase_deadline, np__session_after(s, s->options->fail_ms));
+    }
+    if (stranger) {
+        s->phase_deadline =
+            np_time_earlier(s->phase_deadline, np__session_after(s, NP_SESSION_STRANGER_LEAVE_MS));
+        np__session_secure_refused(s);
     }
     s->frame_deadline = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;

@@ -30,6 +30,10 @@ enum { NP_PHASE_HELLO, NP_PHASE_OPEN, NP_PHASE_CLOSING, NP_PHASE_CLOSED };
 /* The keepalive's token. */
 #define NP_SESSION_IDLE_TOKEN UINT64_MAX
 
+/* So long at most a peer that failed before the session was open has to take the Error; who has
+ * proved nothing must not cost twice the time that a handshake may take. */
+#define NP_SESSION_STRANGER_LEAVE_MS 1000u
+
 /* The least that a peer is waited for in the middle of something. */
 #define NP_SESSION_NEED_STEP ((size_t)4096)
 
@@ -334,6 +338,9 @@ np__session_step np__session_opened(np_session *s, uint32_t version, uint8_t com
 /* Makes a session secure, right after np_session_init; a client queues its first message. */
 NP_MUST_CHECK np_err np__session_secure_init(np_session *s, np_time now);
 void np__session_secure_fini(np_session *s);
+
+/* Gives the handshake's memory back, of a session that ends before it has keys. */
+void np__session_secure_refused(np_session *s);
 
 /* Wipes the keys of a session that is closed, which somebody may keep for a while. Whom it was with
  * may still be asked. */

@@ -103,6 +103,13 @@ void np__session_secure_fini(np_session *s)
     }
 }
 
+void np__session_secure_refused(np_session *s)
+{
+    if (s->secure != NULL && !np__session_is_keyed(s)) {
+        np_session_end_handshake(s);
+    }
+}
+
 void np__session_secure_forget(np_session *s)
 {
     if (s->secure != NULL) {
@@ -263,6 +270,9 @@ void np_session_trust(np_session *s, bool trusted, const uint8_t *psk)
 
     assert(secure != NULL && secure->step == NP_SECURE_TRUST && secure->asked);
     secure->asked = false;
+    if (s->phase >= NP_PHASE_CLOSING) {
+        return; /* it was closed over the question */
+    }
     if (s->role == NP_SESSION_SERVER) {
         err = np_session_trust_client(s, psk, &fault);
     } else if (trusted) {

@@ -194,6 +194,34 @@ static void test_time_at_each_stage(void **state)
     }
 }
 
+/* Who fails before it is open has a second to take what is said about it, and no more memory than
+ * before. */
+static void test_cost_of_the_refused(void **state)
+{
+    static const uint8_t zeros[16];
+    wire w;
+    (void)state;
+
+    for (stage at = FOR_INIT; at < OPEN; at++) {
+        wire_end *end = start_to(&w, at);
+        wire_write(&w, end);
+        assert_in_range(end->pool.live, 1, 1024);
+        wire_inject(end, zeros, sizeof zeros);
+        wire_read(&w, end);
+        assert_int_equal(end->s.end_err, NP_ERR_CONST);
+        while (np_session_queued(&end->s) > 0) {
+            wire_write(&w, end);
+        }
+        assert_int_equal(end->s.phase, NP_PHASE_CLOSING);
+        assert_in_range(end->pool.live, 1, at == FOR_WELCOME ? 1536 : 1024);
+        assert_int_equal(np_session_deadline(&end->s), w.now.mono_ms + 1000);
+        w.now.mono_ms += 1000;
+        np_session_tick(&end->s, w.now);
+        assert_int_equal(end->s.phase, NP_PHASE_CLOSED);
+        wire_fini(&w);
+    }
+}
+
 /* An end is none in order before there was a beginning; and a client that leaves because there is
  * nothing in common is told apart from one that just leaves. */
 static void test_end_at_each_stage(void **state)
@@ -497,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_flags_at_each_stage),
         cmocka_unit_test(test_lengths_at_each_stage),
         cmocka_unit_test(test_time_at_each_stage),
+        cmocka_unit_test(test_cost_of_the_refused),
         cmocka_unit_test(test_end_at_each_stage),
         cmocka_unit_test(test_split_record_is_no_debt),
         cmocka_unit_test(test_no_detail_of_a_record),
