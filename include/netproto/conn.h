@@ -62,7 +62,8 @@ typedef struct np_failure {
     uint32_t reason; /* number of the base protocol's Reason that the peer or we gave, or
                       * NP_CONN_NO_REASON */
     np_fault fault;  /* the field refused, where err is of class PROTO; at stage HANDLER `where` is
-                      * the message's name; else all zero */
+                      * the message's name; where err is NP_ERR_CLOCK, `got` is the peer's clock in
+                      * ms since 1970, unverified; else all zero */
     char text[256];  /* one line for people, always NUL-terminated */
 } np_failure;
 

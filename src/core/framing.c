@@ -26,7 +26,7 @@ static np_err np_framing_check_flags(const base_frame *frame, const np_framing_r
     if (np_unlikely((frame->flags_encrypted != 0) != rules->encrypted)) {
         return np_fault_set(fault, NP_ERR_FRAME, "base.frame.flags.encrypted",
                             rules->encrypted ? "always on a secure connection"
-                                             : "never on a plain connection",
+                                             : "only behind a secure handshake",
                             NP_FRAMING_FLAGS_AT, frame->flags_encrypted);
     }
     if (np_unlikely(rules->bare && frame->flags_multiplexed != 0)) {

@@ -116,7 +116,7 @@ static np_err check_clock(const np_handshake *h, uint64_t theirs, np_time now, n
     return h->side->skew_ms == 0 || apart <= h->side->skew_ms
                ? NP_OK
                : np_fault_set(fault, NP_ERR_CLOCK, "base.InitPayload.timestamp_ms",
-                              "the responder's clock, more or less", 0, apart);
+                              "the responder's clock, more or less", 0, theirs);
 }
 
 np_err np_handshake_read_init(np_handshake *h, np_bytes message, np_time now, np_fault *fault)

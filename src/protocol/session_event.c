@@ -235,8 +235,9 @@ np_str np__session_offer_text(const np_session *s, const base_offer *offer, char
     return (np_str){line, n > 0 ? (size_t)n : 0};
 }
 
-/* What the words of an Error are. In the clear anybody may have written it: then its number is all
- * that is told of it, and no words of ours that would look like the peer's. */
+/* What the words of an Error are. In the clear anybody may have written it: then its number, and
+ * the clock where that is the reason, is all that is told of it, and no words of ours that would
+ * look like the peer's. */
 static np_str np_session_error_text(const np_session *s, const base_error *error, char *line,
                                     size_t cap)
 {
@@ -261,9 +262,14 @@ static np__session_step np_session_take_error(np_session *s, const uint8_t *payl
         return np_session_failed(s, err, NP_SESSION_STAGE_DECODE, &fault);
     }
     err = np__session_reason_err(error.reason);
-    np__session_cause(
-        s, err, err == NP_ERR_VERSION ? NP_SESSION_STAGE_NEGOTIATE : NP_SESSION_STAGE_PEER, true,
-        error.reason, NULL, np_session_error_text(s, &error, line, sizeof line));
+    if (error.reason == BASE_REASON_CLOCK && error.clock_ms.has) {
+        (void)np_fault_set(&fault, err, "base.Error.clock_ms", "ours, more or less", 0,
+                           error.clock_ms.value);
+    }
+    np__session_cause(s, err,
+                      err == NP_ERR_VERSION ? NP_SESSION_STAGE_NEGOTIATE : NP_SESSION_STAGE_PEER,
+                      true, error.reason, err == NP_ERR_CLOCK && error.clock_ms.has ? &fault : NULL,
+                      np_session_error_text(s, &error, line, sizeof line));
     s->peer_ended = true;
     np__session_closed(s);
     return NP_STEP_ENDED;

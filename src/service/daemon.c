@@ -188,25 +188,23 @@ static np_err make_busy(np_daemon *daemon)
     return err;
 }
 
-/* All places are taken: gives up the oldest of those who have not even said hello, if it has had
- * time to. */
-static bool evict(np_daemon *daemon, const char *limit)
+/* All places are taken: the oldest of those who have not even said hello, if it has had time to;
+ * NULL: there is none. */
+static np_conn *who_gives_way(const np_daemon *daemon)
 {
     np_conn *oldest = daemon->group.half_open.first;
     const np_session_options *options = &daemon->group.session;
     uint64_t now = np_loop_now(daemon->group.loop).mono_ms;
 
     if (oldest == NULL || options->hello_ms <= EVICT_AGE_MS || oldest->link.in_turn) {
-        return false;
+        return NULL;
     }
     /* Its hello deadline tells its age. */
     if (oldest->link.session.phase_deadline == NP_TIME_NEVER ||
         oldest->link.session.phase_deadline - options->hello_ms + EVICT_AGE_MS > now) {
-        return false;
+        return NULL;
     }
-    log_evicted(daemon, oldest, limit);
-    np_link_destroy(&oldest->link);
-    return true;
+    return oldest;
 }
 
 /* The option that speaks against one more stranger, unless somebody makes room; or NULL. */
@@ -227,10 +225,12 @@ np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct
     uint8_t source[16];
     bool counted = sa != NULL && sa->sa_family != AF_UNIX;
     np_time now = np_loop_now(daemon->group.loop);
+    const char *taken = places_taken(daemon);
+    np_conn *oldest = taken != NULL ? who_gives_way(daemon) : NULL;
     np_err err = NP_OK;
 
-    *limit = places_taken(daemon);
-    if (*limit != NULL && !evict(daemon, *limit)) {
+    *limit = taken;
+    if (taken != NULL && oldest == NULL) {
         return NP_ERR_BUSY;
     }
     if (sa != NULL) {
@@ -239,6 +239,10 @@ np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct
         if (err != NP_OK) {
             return err;
         }
+    }
+    if (oldest != NULL) { /* not before: who does not come in takes nobody's place */
+        log_evicted(daemon, oldest, taken);
+        np_link_destroy(&oldest->link);
     }
     err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa);
     if (err != NP_OK) {

@@ -1,6 +1,7 @@
 /* failure.c - stage and cause of whatever went wrong, in words. See np_failure. */
 #define _GNU_SOURCE
 #include "service/conn_private.h"
+#include "util/utc.h"
 
 #include <base.h>
 
@@ -208,8 +209,16 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
         return event->by_peer ? "build both sides from schemas that agree in one version; npgen "
                                 "breaking tells where they part"
                               : NULL;
-    case NP_ERR_CLOCK:
-        return "one of the clocks is wrong, or set clock_skew_ms";
+    case NP_ERR_CONST: /* a peer that means to speak it has this much right */
+        return event->fault != NULL && strcmp(event->fault->where, "base.frame.magic") == 0
+                   ? "the peer does not speak netproto; is the address right, and nothing in "
+                     "between that speaks HTTP or TLS?"
+                   : NULL;
+    case NP_ERR_EOF:
+        return conn->group->client != NULL
+                   ? "it gave no reason; is it a netproto server, and has it room for one more? "
+                     "Its log may tell"
+                   : NULL;
     case NP_ERR_SEAL:
         return "the pre-shared keys differ, or somebody in between changes the bytes";
     default:
@@ -233,6 +242,20 @@ static bool is_reflection(const np_conn *conn, const np_session_event *event)
            np_session_peer_key(&conn->link.session) == NULL;
 }
 
+/* Both clocks: which is wrong, a person sees at once. Where they agree, nothing is wrong with them,
+ * but the first message waited, as it does where a server has no time to accept. */
+static void say_clocks(np_failure *failure, const np_conn *conn, const np_session_event *event)
+{
+    char theirs[NP_UTC_LEN];
+    char ours[NP_UTC_LEN];
+
+    say(failure,
+        ": %s: the peer's says %s, ours %s; set the wrong one, or clock_skew_ms; if they agree, "
+        "a message came late: try again",
+        np_err_text(event->err), np_utc_format(event->fault->got, theirs),
+        np_utc_format(np_loop_now(conn->group->loop).wall_ms, ours));
+}
+
 /* Stage, error, and the fault's words, which have the error's text or say it better. */
 static void say_error(np_failure *failure, const np_conn *conn, const np_session_event *event)
 {
@@ -254,6 +277,10 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
     if (is_reflection(conn, event)) {
         say(failure, ": the peer has our own key: each side needs a key file of its own, or "
                      "somebody sends back what we say");
+        return;
+    }
+    if (event->err == NP_ERR_CLOCK && event->fault != NULL && event->fault->err == NP_ERR_CLOCK) {
+        say_clocks(failure, conn, event);
         return;
     }
     if (event->fault == NULL || event->fault->err != event->err) {

@@ -6,6 +6,8 @@
 
 #include <netproto/log.h>
 
+#include "util/utc.h"
+
 const char *np_log_level_name(np_log_level level)
 {
     static const char *const names[] = {"debug", "info", "warn", "error"};
@@ -215,27 +217,6 @@ static bool np_log_append(np_log_line *line, const char *text, size_t len)
     return true;
 }
 
-/* 1970-01-01 plus ms as RFC 3339; the Gregorian calendar in the form of Howard Hinnant's
- * "chrono-Compatible Low-Level Date Algorithms" (days_from_civil, civil_from_days). */
-static void np_log_clock(uint64_t wall_ms, char text[48])
-{
-    uint64_t days = wall_ms / 86400000u;
-    uint32_t ms = (uint32_t)(wall_ms % 86400000u);
-    uint64_t shifted = days + 719468;
-    uint64_t era = shifted / 146097;
-    uint64_t day_of_era = shifted % 146097;
-    uint64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    uint64_t month = (5 * day_of_year + 2) / 153;
-    unsigned day = (unsigned)(day_of_year - (153 * month + 2) / 5 + 1);
-    unsigned civil_month = (unsigned)(month < 10 ? month + 3 : month - 9);
-    uint64_t year = year_of_era + era * 400 + (civil_month <= 2);
-
-    snprintf(text, 48, "%04" PRIu64 "-%02u-%02uT%02u:%02u:%02u.%03uZ", year % 10000, civil_month,
-             day, ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
-}
-
 /* Whether a logfmt value can stand without quotes. */
 static bool np_log_bare(const char *text, size_t len)
 {
@@ -320,7 +301,7 @@ static void np_log_add(np_log_line *line, const np_log_field *field)
 size_t np_log_format(const np_log_event *event, np_log_format_kind kind, char *text, size_t cap)
 {
     np_log_line line = {text, 0, 0, kind == NP_LOG_JSON};
-    char clock[48];
+    char clock[NP_UTC_LEN];
     np_log_field field;
 
     assert(cap > 0);
@@ -332,7 +313,7 @@ size_t np_log_format(const np_log_event *event, np_log_format_kind kind, char *t
     if (line.json) {
         np_log_append(&line, "{", 1);
     }
-    np_log_clock(event->time.wall_ms, clock);
+    np_utc_format(event->time.wall_ms, clock);
     field = np_log_text("time", clock);
     np_log_add(&line, &field);
     field = np_log_text("level", np_log_level_name(event->level));

@@ -162,6 +162,31 @@ static void test_strangers(void **state)
     expect_refusal(&w, &options, "half_open_per_source_max");
 }
 
+/* Who may not come in for another reason makes nobody give way. */
+static void test_nobody_gives_way_for_nothing(void **state)
+{
+    world w;
+    np_daemon_options options = begin(&w, 0);
+    int fds[3];
+
+    (void)state;
+    options.half_open_max = 2;
+    options.half_open_per_source_max = 2;
+    demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
+    fds[0] = demo_raw_connect(np_daemon_address(w.daemon, 0));
+    fds[1] = demo_raw_connect(np_daemon_address(w.daemon, 0));
+    demo_rest(w.loop, 1100); /* so old that they could */
+    fds[2] = demo_raw_connect(np_daemon_address(w.daemon, 0));
+    demo_rest(w.loop, 30);
+    assert_true(is_logged(&w, "event=daemon.refused", "limit=half_open_per_source_max"));
+    assert_null(strstr(w.lines, "daemon.evicted"));
+    assert_int_equal(np_daemon_connections(w.daemon), 2);
+    for (int i = 0; i < 3; i++) {
+        (void)close(fds[i]);
+    }
+    end(&w);
+}
+
 /* Who has said hello takes no stranger's place. */
 static void test_friends_are_no_strangers(void **state)
 {
@@ -288,9 +313,13 @@ static void test_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_connections),     cmocka_unit_test(test_connections_per_source),
-        cmocka_unit_test(test_strangers),       cmocka_unit_test(test_friends_are_no_strangers),
-        cmocka_unit_test(test_handshake_rates), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_connections),
+        cmocka_unit_test(test_connections_per_source),
+        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_friends_are_no_strangers),
+        cmocka_unit_test(test_handshake_rates),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_nobody_gives_way_for_nothing),
         cmocka_unit_test(test_calls),
     };
 

@@ -1,5 +1,9 @@
 /* Generated services without handlers, and the words about what went wrong. */
+#include "core/framing.h"
 #include "support/demo_service.h"
+
+#include <base.h>
+#include <netproto/key.h>
 
 #include <talk_service.h>
 
@@ -157,8 +161,8 @@ static void test_daemon_without_handlers(void **state)
     }
 }
 
-/* What is no netproto at all answers: the failure names the field, and says nothing twice. */
-static void test_words_about_a_stranger(void **state)
+/* How a client fails whose server is a stranger that says these words. */
+static np_failure meet(const np_security *security, const void *words, size_t words_len)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof at;
@@ -170,8 +174,7 @@ static void test_words_about_a_stranger(void **state)
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     int fd = -1;
 
-    options.security.plaintext = true;
-    (void)state;
+    options.security = *security;
     assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
@@ -187,16 +190,64 @@ static void test_words_about_a_stranger(void **state)
     demo_must(np_client_connect(client), NULL);
     fd = accept(listener, NULL, NULL);
     assert_true(fd >= 0);
-    assert_int_equal(send(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28, MSG_NOSIGNAL), 28);
+    assert_int_equal(send(fd, words, words_len, MSG_NOSIGNAL), words_len);
+    if (words_len == 0) {
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    }
     demo_run(loop, &user.closed);
-    assert_int_equal(user.failure.err, NP_ERR_CONST);
-    assert_string_equal(user.failure.text, "hello: base.frame.magic: a constant has the wrong "
-                                           "value, rule: = 0xDEADBEEF at byte 0");
     assert_string_equal(np_client_failure(client)->text, user.failure.text);
     (void)close(fd);
     (void)close(listener);
     np_client_free(client);
     np_loop_free(loop);
+    return user.failure;
+}
+
+/* What is no netproto at all answers: the failure names the field, and says nothing twice. */
+static void test_words_about_a_stranger(void **state)
+{
+    const np_security plain = {.plaintext = true};
+    np_failure failure = meet(&plain, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+
+    (void)state;
+    assert_int_equal(failure.err, NP_ERR_CONST);
+    assert_string_equal(failure.text,
+                        "hello: base.frame.magic: a constant has the wrong value, rule: = "
+                        "0xDEADBEEF at byte 0; the peer does not speak netproto; is the address "
+                        "right, and nothing in between that speaks HTTP or TLS?");
+    failure = meet(&plain, "", 0);
+    assert_int_equal(failure.err, NP_ERR_EOF);
+    assert_non_null(strstr(failure.text, "it gave no reason"));
+}
+
+/* Clocks that differ are both told, so that a person sees which is wrong. */
+static void test_words_about_clocks(void **state)
+{
+    const base_error error = {.reason = BASE_REASON_CLOCK,
+                              .clock_ms = {.has = true, .value = 1000000000000}};
+    np_security security = np_security_default();
+    uint8_t frame[256];
+    np_framing_head head;
+    np_keypair keys;
+    np_failure failure;
+    size_t len = 0;
+
+    (void)state;
+    demo_must(np_keypair_generate(&keys), NULL);
+    security.identity = &keys;
+    security.keys = keys.public_key;
+    security.key_count = 1;
+    assert_int_equal(base_error_encode(&error, frame + NP_FRAMING_HEADER_LEN,
+                                       sizeof frame - NP_FRAMING_HEADER_LEN, &len, NULL),
+                     NP_OK);
+    head = np_framing_make(NP_FRAMING_NO_STREAM, 0, len, false);
+    (void)np_framing_put(frame, &head);
+    failure = meet(&security, frame, NP_FRAMING_HEADER_LEN + len);
+    assert_int_equal(failure.err, NP_ERR_CLOCK);
+    assert_int_equal(failure.fault.got, 1000000000000);
+    assert_non_null(strstr(failure.text, "the peer's says 2001-09-09T01:46:40.000Z, ours 20"));
+    assert_non_null(strstr(failure.text, "try again"));
+    np_keypair_wipe(&keys);
 }
 
 /* Where np_client_new has failed there is something to print all the same. */
@@ -217,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_client_without_handlers),
         cmocka_unit_test(test_daemon_without_handlers),
         cmocka_unit_test(test_words_about_a_stranger),
+        cmocka_unit_test(test_words_about_clocks),
         cmocka_unit_test(test_words_about_no_client),
     };
 
