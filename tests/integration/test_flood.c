@@ -2,13 +2,18 @@
  * reads, who comes and goes. The daemon's memory stays bounded, they are given up in time, and
  * others are served.
  *
- * The strangers live in a process of their own, so that only the daemon's memory counts. */
+ * The strangers live in a process of their own, so that only the daemon's memory counts.
+ *
+ * Nothing here is measured in seconds, since a machine may have other things to do. A scene that
+ * needs all strangers at once is played again with twice the patience where the first of them were
+ * given up before the last had come. */
 #include "support/demo_service.h"
 #include "service/conn_private.h"
 #include "transport/listener.h"
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -38,11 +43,16 @@ enum { STRANGERS = 1000 };
 
 enum { SAY_LEN = 2000, MEMORY_MAX = 16 * STRANGERS << 10 };
 
+/* How long a daemon bears strangers, at first and at most. */
+enum { PATIENCE_MS = 1000, PATIENCE_MAX_MS = 16 * PATIENCE_MS };
+
 typedef struct world {
     np_loop *loop;
     np_daemon *daemon;
     pid_t child;
     int to_child, from_child;
+    np_log log;
+    size_t gone; /* connections that have ended */
 } world;
 
 typedef void stranger_fn(const char *address, int to_parent, int from_parent);
@@ -61,22 +71,34 @@ static void on_open(np_conn *conn, void *user)
     make_small(conn->link.stream.fd, SO_SNDBUF);
 }
 
-/* A daemon, and the strangers, who wait for the word to begin. */
-static void start(world *w, stranger_fn *strangers)
+static void on_log(void *user, const np_log_event *event)
 {
+    world *w = user;
+
+    w->gone += strcmp(event->name, "conn.closed") == 0;
+}
+
+/* A daemon, and the strangers. */
+static void start(world *w, stranger_fn *strangers, uint32_t patience_ms)
+{
+    const np_log_options log_options = {.level = NP_LOG_INFO}; /* all of them */
+    const np_log_sink sink = {on_log, w};
     const char *addresses[] = {"tcp://127.0.0.1:0"};
     np_daemon_options options = demo_daemon_options(&demo_echo, addresses, 1);
     np_loop_options loop_options = np_loop_options_default();
     int down[2];
     int up[2];
 
+    w->gone = 0;
+    np_log_init(&w->log, &sink, &log_options);
+    loop_options.log = &w->log;
     loop_options.memory_max = MEMORY_MAX;
     options.handlers.on_open = on_open;
     options.connections_per_source_max = 0;
     options.half_open_per_source_max = 0;
     options.handshake_rate_per_source_max = 0;
-    options.conn.hello_timeout_ms = 1000;
-    options.conn.stall_timeout_ms = 100;
+    options.conn.hello_timeout_ms = patience_ms;
+    options.conn.stall_timeout_ms = patience_ms / 10;
     options.conn.close_timeout_ms = 100;
     demo_must(np_loop_new(&w->loop, &loop_options), NULL);
     demo_must(np_daemon_start(&w->daemon, w->loop, &options, NULL), NULL);
@@ -129,9 +151,17 @@ static np_err ask_once(world *w)
     return err;
 }
 
+/* Whether the strangers have said that they have all come, or are no more. */
+static bool have_come(const world *w)
+{
+    struct pollfd said = {.fd = w->from_child, .events = POLLIN};
+
+    return poll(&said, 1, 0) == 1;
+}
+
 static void run_until_gone(world *w)
 {
-    for (int i = 0; i < 2000 && np_daemon_connections(w->daemon) > 0; i++) {
+    for (int i = 0; i < 10000 && np_daemon_connections(w->daemon) > 0; i++) {
         demo_rest(w->loop, 10);
     }
     assert_int_equal(np_daemon_connections(w->daemon), 0);
@@ -162,19 +192,32 @@ static size_t live_heap(void)
     return info.uordblks + info.hblkhd;
 }
 
+/* Until all are there; false if one is gone before. */
+static bool are_all_there(world *w)
+{
+    while (w->gone == 0 && np_daemon_connections(w->daemon) < STRANGERS) {
+        demo_rest(w->loop, 1);
+    }
+    return w->gone == 0;
+}
+
 static void test_silent_strangers(void **state)
 {
     world w;
     size_t before = 0;
     size_t each = 0;
+    bool there = false;
 
     (void)state;
-    start(&w, be_silent);
-    before = live_heap();
-    for (int i = 0; i < 1000 && np_daemon_connections(w.daemon) < STRANGERS; i++) {
-        demo_rest(w.loop, 1);
+    for (uint32_t ms = PATIENCE_MS; !there && ms <= PATIENCE_MAX_MS; ms *= 2) {
+        start(&w, be_silent, ms);
+        before = live_heap();
+        there = are_all_there(&w);
+        if (!there) {
+            end(&w);
+        }
     }
-    assert_int_equal(np_daemon_connections(w.daemon), STRANGERS);
+    assert_true(there);
     each = (live_heap() - before) / STRANGERS;
     assert_int_equal(np__loop_pool(w.loop)->live, 0); /* no buffer for who says nothing */
 #ifndef UNDER_SANITIZER
@@ -224,18 +267,34 @@ static void ask_and_never_read(const char *address, int to_parent, int from_pare
     wait_for_end(from_parent);
 }
 
+/* Until they take much memory; false if they are gone before that. */
+static bool is_an_attack(world *w)
+{
+    const np_pool *pool = np__loop_pool(w->loop);
+
+    while (pool->live < MEMORY_MAX / 2 &&
+           !(have_come(w) && np_daemon_connections(w->daemon) == 0)) {
+        demo_rest(w->loop, 1);
+    }
+    return pool->live_peak >= MEMORY_MAX / 2;
+}
+
 static void test_a_thousand_that_never_read(void **state)
 {
     world w;
     const np_pool *pool = NULL;
+    bool attack = false;
 
     (void)state;
-    start(&w, ask_and_never_read);
-    pool = np__loop_pool(w.loop);
-    for (int i = 0; i < 5000 && pool->live < MEMORY_MAX / 2; i++) {
-        demo_rest(w.loop, 1);
+    for (uint32_t ms = PATIENCE_MS; !attack && ms <= PATIENCE_MAX_MS; ms *= 2) {
+        start(&w, ask_and_never_read, ms);
+        attack = is_an_attack(&w);
+        if (!attack) {
+            end(&w);
+        }
     }
-    assert_true(pool->live_peak >= MEMORY_MAX / 2); /* it is an attack */
+    assert_true(attack);
+    pool = np__loop_pool(w.loop);
     run_until_gone(&w);
     assert_true(pool->live_peak <= MEMORY_MAX);
     assert_int_equal(pool->live, 0);
@@ -259,30 +318,32 @@ static void come_and_go(const char *address, int to_parent, int from_parent)
     }
 }
 
-/* Newcomers without end do not keep those who are there from being served. */
+/* Newcomers without end do not keep those who are there from being served: while one is answered,
+ * which takes a few turns of the loop, only as many come and go as those turns take in. */
 static void test_a_flood_of_newcomers(void **state)
 {
     np_client *client = NULL;
     np_client_options options;
     demo_find find = {9};
     world w;
-    uint64_t worst = 0;
+    size_t worst = 0;
 
     (void)state;
-    start(&w, come_and_go);
+    start(&w, come_and_go, PATIENCE_MAX_MS);
     options = demo_client_options(NULL, np_daemon_address(w.daemon, 0));
     demo_must(np_client_new(&client, w.loop, &options, NULL), NULL);
     demo_must(np_client_connect_wait(client, NULL), NULL);
-    demo_rest(w.loop, 100);
+    for (int i = 0; i < 10000 && w.gone < 100; i++) {
+        demo_rest(w.loop, 1);
+    }
+    assert_true(w.gone >= 100);
     for (int i = 0; i < 200; i++) {
-        uint64_t before = np_loop_now(w.loop).mono_ms;
-        uint64_t took = 0;
+        size_t before = w.gone;
         demo_must(np_client_call_wait(client, demo_message_find, &find, take, NULL, NULL),
                   np_client_failure(client));
-        took = np_loop_now(w.loop).mono_ms - before;
-        worst = took > worst ? took : worst;
+        worst = w.gone - before > worst ? w.gone - before : worst;
     }
-    assert_in_range(worst, 0, 1000);
+    assert_in_range(worst, 0, 8 * NP_LISTENER_BUDGET);
     np_client_free(client);
     end(&w);
 }
