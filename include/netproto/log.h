@@ -84,7 +84,9 @@ typedef struct np_log_sink {
 
 typedef struct np_log_options {
     np_log_level level;      /* events below are dropped; default NP_LOG_INFO */
-    uint32_t rate_max;       /* events of one name per rate_window_ms; default 100; 0: no bound */
+    uint32_t rate_max;       /* events of one name per rate_window_ms; default 100; 0: no bound. A
+                              * flood of strangers makes that many lines, for days if it lasts: 100
+                              * a second are 2 GB a day. Less, or rotation, where disks are small */
     uint32_t rate_window_ms; /* default 1,000 */
 } np_log_options;
 

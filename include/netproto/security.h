@@ -65,7 +65,8 @@ typedef struct np_security {
     np_cipher ciphers[NP_CIPHERS];
     uint32_t cipher_count;    /* [0: all of them, AES-256-GCM first] */
     uint32_t clock_skew_ms;   /* [5,000] a daemon's: how far a client's clock may be off; 0: any */
-    uint32_t handshakes_kept; /* [10,000] a daemon's: handshakes remembered against replay */
+    uint32_t handshakes_kept; /* [10,000] a daemon's: handshakes remembered against replay, up to
+                               * 16,777,216; 0: none */
 } np_security;
 
 NP_API np_security np_security_default(void);

@@ -13,6 +13,8 @@ np_security np_security_default(void)
     return security;
 }
 
+_Static_assert(NP_REPLAY_MAX_MAX == 16777216, "as a refusal below says");
+
 /* What is wrong with the options, in words; NULL: nothing. */
 static const char *missing(const np_security *security, bool client)
 {
@@ -41,6 +43,9 @@ static const char *missing(const np_security *security, bool client)
     }
     if (np__ciphers_wrong(security) != NULL) {
         return np__ciphers_wrong(security);
+    }
+    if (!client && security->handshakes_kept > NP_REPLAY_MAX_MAX) {
+        return "security: handshakes_kept is 16777216 at most";
     }
     if (client ? security->psk_of != NULL : security->psk != NULL) {
         return client ? "security: psk_of is a daemon's; a client sets psk"

@@ -589,6 +589,9 @@ static void test_no_option_is_no_security(void **state)
     expect_refused(&w, false, "keys is NULL");
     server->keys = w.user.public_key;
     user->keys = w.server.public_key;
+    server->handshakes_kept = UINT32_MAX;
+    expect_refused(&w, true, "handshakes_kept is 16777216 at most");
+    server->handshakes_kept = 0;
     server->psk = psk;
     user->psk_of = find_psk;
     expect_refused(&w, true, "a daemon sets psk_of");
