@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 
 /* The cipher of that name, in whatever case. */
 static bool find_cipher(const char *name, np_cipher *cipher)
@@ -136,6 +137,18 @@ tool_exit tool_key_file_path(const char *named, np_key_place place, char room[NP
                                                        : tool_key_file_failed(&failure, "");
 }
 
+/* A crash must not leave our keys in a file. The hard limit stays, for who hunts a bug
+ * (prlimit --core=unlimited). */
+static void leave_no_core(void)
+{
+    struct rlimit core;
+
+    if (getrlimit(RLIMIT_CORE, &core) == 0) {
+        core.rlim_cur = 0;
+        (void)setrlimit(RLIMIT_CORE, &core);
+    }
+}
+
 tool_exit tool_identity_load(np_keypair *pair, const tool_security *s, np_key_place place)
 {
     const char *next_step = s->key != NULL                 ? "netproto keygen --out FILE makes one"
@@ -146,6 +159,7 @@ tool_exit tool_identity_load(np_keypair *pair, const tool_security *s, np_key_pl
     np_key_failure failure;
     tool_exit code = tool_key_file_path(s->key, place, room, &path);
 
+    leave_no_core();
     if (code == EXIT_CODE_OK && np_keypair_load(pair, path, &failure) != NP_OK) {
         code = tool_key_file_failed(&failure, next_step);
     }

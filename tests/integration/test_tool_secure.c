@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -140,6 +141,25 @@ static void test_all_commands(void **state)
         assert_int_equal(access(path(CONFIG "known_hosts"), F_OK), -1);
         stop(pid);
     }
+}
+
+/* What holds keys leaves no core, however much the one who started it would like one. */
+static void test_no_core(void **state)
+{
+    struct rlimit before, core;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_CORE, &before), 0);
+    core = (struct rlimit){before.rlim_max, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_CORE, &core), 0);
+    for (int i = 0; i < 2; i++) {
+        bool secure = i == 0;
+        pid_t pid = SERVE(secure ? "--anyone" : "--plaintext", place(0));
+        assert_int_equal(prlimit(pid, RLIMIT_CORE, NULL, &core), 0);
+        assert_int_equal(core.rlim_cur, secure ? 0 : before.rlim_max);
+        assert_int_equal(core.rlim_max, before.rlim_max);
+        stop(pid);
+    }
+    assert_int_equal(setrlimit(RLIMIT_CORE, &before), 0);
 }
 
 /* A server bounds how many handshakes one address may begin at once; bench waits for its turn. */
@@ -616,6 +636,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_commands),
+        cmocka_unit_test(test_no_core),
         cmocka_unit_test(test_bench_of_many),
         cmocka_unit_test(test_named_files),
         cmocka_unit_test(test_plugin),
