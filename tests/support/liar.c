@@ -68,6 +68,7 @@ typedef struct side {
     uint32_t begun;    /* bodies */
     uint32_t ended;    /* of these, with all of their bytes */
     uint32_t bodies;   /* of the other side's, that have come to their end */
+    uint32_t updates;  /* of its keys, that the script has asked for */
     uint64_t heard;    /* bytes of the other side's, messages and bodies */
 } side;
 
@@ -547,9 +548,11 @@ static void step(play *p)
     case 8:
         deliver(p, me, 1 + (size_t)next(p));
         break;
-    case 9: /* the bounds of an epoch are near */
-        if (np__session_is_keyed(&me->s) && me->s.secure->sends.bytes < NP_RECORD_EPOCH_BYTES) {
+    case 9: /* the bounds of an epoch are near, but not so often that it is a flood of updates */
+        if (np__session_is_keyed(&me->s) && me->s.secure->sends.bytes < NP_RECORD_EPOCH_BYTES &&
+            me->updates < NP_RECORD_UPDATES_MAX) {
             me->s.secure->sends.bytes = NP_RECORD_EPOCH_BYTES;
+            me->updates++;
             p->story.updates++;
         }
         break;
