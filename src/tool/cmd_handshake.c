@@ -4,9 +4,6 @@
 
 #include <inttypes.h>
 
-/* By np_compression. */
-static const char *const compressions[] = {"none", "LZ4", "zstd"};
-
 typedef struct handshake_options {
     tool_dial_options dial;
     const char *protocol; /* plugin, or NULL */
@@ -141,7 +138,7 @@ static void print_json(const tool_link *link, const np_agreed *agreed)
            agreed->version);
     print_digest(agreed->digest);
     printf("\",\"compression\":\"%s\",\"features\":\"%" PRIu64 "\"}\n",
-           compressions[agreed->compression], agreed->features);
+           tool_compression_name(agreed->compression), agreed->features);
 }
 
 static void print_text(const tool_link *link, const np_agreed *agreed)
@@ -163,8 +160,8 @@ static void print_text(const tool_link *link, const np_agreed *agreed)
     printf("protocol        %s, version %" PRIu32 "\ndigest          ", agreed->protocol,
            agreed->version);
     print_digest(agreed->digest);
-    printf("\ncompression     %s\nfeatures        %" PRIu64 "\n", compressions[agreed->compression],
-           agreed->features);
+    printf("\ncompression     %s\nfeatures        %" PRIu64 "\n",
+           tool_compression_name(agreed->compression), agreed->features);
 }
 
 static tool_exit show(const tool_link *link, bool json)
@@ -186,6 +183,16 @@ static void show_partly(const tool_link *link, bool json)
     }
 }
 
+/* Offers all there is, to learn what the server chooses. */
+static np_compression_options every_compression(void)
+{
+    np_compression_options options = np_compression_options_default();
+
+    options.preferred[0] = NP_COMPRESSION_ZSTD;
+    options.preferred[1] = NP_COMPRESSION_LZ4;
+    return options;
+}
+
 static tool_exit run(const tool_command *self, int argc, char **argv)
 {
     handshake_options options = {.json = false};
@@ -199,7 +206,7 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
         return tool_usage(self, "it takes one address");
     }
     options.dial.address = argv[optind];
-    options.dial.compress = true;
+    options.dial.compression.options = every_compression();
     tool_exit code = tool_link_open(&link, &options.dial, options.protocol, NULL, NULL);
     if (code == EXIT_CODE_OK) {
         code = show(&link, options.json);

@@ -114,6 +114,7 @@ static np_err try_once(tool_dial *d, np_client **client, const np_client_options
     options.address = d->options.address;
     options.security = tool_trust_begin(&d->trust);
     options.connect_timeout_ms = left_ms;
+    options.conn.compression = d->options.compression.options;
     options.conn.hello_timeout_ms = 0; /* ours says it better */
     options.conn.close_timeout_ms = d->options.timeout_ms;
     options.conn.fail_timeout_ms = LAST_WORDS_MS;

@@ -9,6 +9,7 @@
 #ifndef NP_TOOL_DIAL_H
 #define NP_TOOL_DIAL_H
 
+#include "tool/compression.h"
 #include "tool/trust.h"
 
 #include <netproto/loop.h>
@@ -20,8 +21,8 @@ typedef struct tool_dial_options {
     const char *address;
     uint32_t timeout_ms;
     bool verbose;
-    bool compress; /* offer it, to learn what the server chooses */
     tool_security security;
+    tool_compression compression;
 } tool_dial_options;
 
 /* Moments of the attempt under way, by tool_now_ns; 0: not reached. */

@@ -11,6 +11,7 @@
  *
  * and for those that talk:
  *
+ *   compression.c  the options of compression; compression.h
  *   security.c  the options of secure sessions, and the files that both sides load; security.h
  *   trust.c     a client's side: which server it trusts; trust.h
  *   known.c     what a client says and asks about a server's key
