@@ -118,16 +118,25 @@ static void print_digest(const uint8_t digest[32])
     }
 }
 
-static void print_json(const tool_link *link, const np_agreed *agreed)
+/* What is known however the attempt ends: the beginning of the object. */
+static void print_json_head(const tool_link *link, const tool_dial_options *options)
+{
+    char text[2 * NP_KEY_PATH_LEN];
+
+    (void)np_log_escape(np_str_from(options->address), true, text, sizeof text);
+    printf("{\"address\":\"%s\",\"secure\":%s,\"stages\":[", text,
+           options->security.plaintext ? "false" : "true");
+    if (link->dial.moments.started != 0) {
+        print_stages(link, true);
+    }
+    printf("]");
+}
+
+static void print_json_agreed(const tool_link *link, const np_agreed *agreed)
 {
     const tool_trust *trust = &link->dial.trust;
-    char text[2 * NP_KEY_PATH_LEN], key[NP_KEY_TEXT_LEN];
+    char key[NP_KEY_TEXT_LEN];
 
-    (void)np_log_escape(np_str_from(trust->address), true, text, sizeof text);
-    printf("{\"address\":\"%s\",\"secure\":%s,\"stages\":[", text,
-           agreed->cipher != NULL ? "true" : "false");
-    print_stages(link, true);
-    printf("]");
     if (agreed->cipher != NULL) {
         printf(",\"peer_key\":\"%s\"", np_key_format(trust->shown, key));
         printf(",\"own_key\":\"%s\"", np_key_format(trust->identity.public_key, key));
@@ -137,8 +146,51 @@ static void print_json(const tool_link *link, const np_agreed *agreed)
     printf(",\"protocol\":\"%s\",\"version\":%" PRIu32 ",\"digest\":\"", agreed->protocol,
            agreed->version);
     print_digest(agreed->digest);
-    printf("\",\"compression\":\"%s\",\"features\":\"%" PRIu64 "\"}\n",
+    printf("\",\"compression\":\"%s\",\"features\":\"%" PRIu64 "\"",
            tool_compression_name(agreed->compression), agreed->features);
+}
+
+/* Where it came to its end: one of the stages, or what comes before and between them. */
+static const char *failed_at(const tool_link *link, tool_exit code)
+{
+    const tool_moments *m = &link->dial.moments;
+
+    if (code == EXIT_CODE_TRUST) {
+        return "trust";
+    }
+    if (m->started == 0) {
+        return code == EXIT_CODE_PLUGIN  ? "protocol"
+               : code == EXIT_CODE_USAGE ? "address"
+               : code == EXIT_CODE_KEYS  ? "keys"
+                                         : "start";
+    }
+    if (m->opened != 0) {
+        return "close";
+    }
+    if (m->resolved == 0) {
+        return code == EXIT_CODE_USAGE ? "address" : "resolve";
+    }
+    return m->connected == 0                                            ? "connect"
+           : !link->dial.options.security.plaintext && m->peer_key == 0 ? "peer_key"
+                                                                        : "open";
+}
+
+/* The error in it. What is no error of the library's has the words of the table of exit codes;
+ * standard error tells more. */
+static void print_json_error(const tool_link *link, tool_exit code)
+{
+    const np_failure *failure = &link->dial.failure;
+    const char *said = failure->text[0] != '\0' ? failure->text : tool_exit_text(code);
+    char text[2 * sizeof failure->text];
+
+    printf(",\"error\":{\"stage\":\"%s\",\"name\":", failed_at(link, code));
+    if (failure->err != NP_OK) {
+        printf("\"%s\"", np_err_name(failure->err));
+    } else {
+        printf("null");
+    }
+    (void)np_log_escape(np_str_from(said), true, text, sizeof text);
+    printf(",\"text\":\"%s\",\"exit\":%d}", text, (int)code);
 }
 
 static void print_text(const tool_link *link, const np_agreed *agreed)
@@ -171,16 +223,8 @@ static tool_exit show(const tool_link *link, bool json)
     if (link->ended || !np_conn_agreed(np_client_conn(link->client), &agreed)) {
         return tool_failed(&link->failure);
     }
-    (json ? print_json : print_text)(link, &agreed);
+    (json ? print_json_agreed : print_text)(link, &agreed);
     return EXIT_CODE_OK;
-}
-
-/* However far it came. */
-static void show_partly(const tool_link *link, bool json)
-{
-    if (!json && link->dial.moments.started != 0) {
-        print_stages(link, false);
-    }
 }
 
 /* Offers all there is, to learn what the server chooses. */
@@ -208,12 +252,22 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
     options.dial.address = argv[optind];
     options.dial.compression.options = every_compression();
     tool_exit code = tool_link_open(&link, &options.dial, options.protocol, NULL, NULL);
+    if (options.json) {
+        print_json_head(&link, &options.dial);
+    }
     if (code == EXIT_CODE_OK) {
         code = show(&link, options.json);
-    } else {
-        show_partly(&link, options.json);
+    } else if (!options.json && link.dial.moments.started != 0) {
+        print_stages(&link, false); /* however far it came */
     }
-    return tool_link_close(&link, code);
+    code = tool_link_close(&link, code);
+    if (options.json && code != EXIT_CODE_OK) {
+        print_json_error(&link, code);
+    }
+    if (options.json) {
+        printf("}\n");
+    }
+    return code;
 }
 
 const tool_command tool_handshake = {
@@ -224,7 +278,8 @@ const tool_command tool_handshake = {
         "Connects, and tells how long each stage took, which key the server proved to hold, which\n"
         "one is ours, and what was agreed on. A key is its own fingerprint: compare all of it.\n"
         "It offers all kinds of compression, so it shows which one the server would choose.\n"
-        "Where it fails, the stages up to there are shown, and the exit code tells the next.\n\n"
+        "Where it fails, the stages up to there are shown, and the exit code tells the next; with\n"
+        "--json the object has an \"error\" then: where, which, in words, and the exit code.\n\n"
         "  -p, --protocol FILE  plugin of the protocol that the daemon speaks\n"
         "  -t, --timeout MS     for the whole run; without: 10000\n"
         "  -j, --json           the result as one line of JSON\n"

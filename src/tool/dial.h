@@ -38,8 +38,8 @@ typedef struct tool_dial {
     np_timer timer;
     uint64_t until_ns; /* the deadline; UINT64_MAX while it rests */
     bool late;
-    bool patient; /* a server that says it is busy is asked again, within the deadline */
-    np_err err;   /* of the last attempt */
+    bool patient;       /* a server that says it is busy is asked again, within the deadline */
+    np_failure failure; /* of the last attempt; err NP_OK: it succeeded */
     tool_moments moments;
 } tool_dial;
 

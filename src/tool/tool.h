@@ -52,6 +52,9 @@ typedef enum tool_exit {
 /* The table of them, for --help. */
 void tool_print_exits(FILE *out);
 
+/* What one means, as the table has it. Static. */
+const char *tool_exit_text(tool_exit code);
+
 /* The code for an error, or for a failure with its stage. */
 tool_exit tool_exit_of(np_err err);
 tool_exit tool_exit_of_failure(const np_failure *failure);
