@@ -180,17 +180,24 @@ static const char *failed_at(const tool_link *link, tool_exit code)
 static void print_json_error(const tool_link *link, tool_exit code)
 {
     const np_failure *failure = &link->dial.failure;
-    const char *said = failure->text[0] != '\0' ? failure->text : tool_exit_text(code);
+    bool late = link->dial.late && failure->err != NP_ERR_BUSY;
+    np_err err = late ? NP_ERR_DEADLINE : failure->err;
     char text[2 * sizeof failure->text];
 
     printf(",\"error\":{\"stage\":\"%s\",\"name\":", failed_at(link, code));
-    if (failure->err != NP_OK) {
-        printf("\"%s\"", np_err_name(failure->err));
+    if (err != NP_OK) {
+        printf("\"%s\"", np_err_name(err));
     } else {
         printf("null");
     }
-    (void)np_log_escape(np_str_from(said), true, text, sizeof text);
-    printf(",\"text\":\"%s\",\"exit\":%d}", text, (int)code);
+    if (late) {
+        printf(",\"text\":\"no answer within %" PRIu32 " ms\"", link->dial.options.timeout_ms);
+    } else {
+        const char *said = err != NP_OK ? failure->text : tool_exit_text(code);
+        (void)np_log_escape(np_str_from(said), true, text, sizeof text);
+        printf(",\"text\":\"%s\"", text);
+    }
+    printf(",\"exit\":%d}", (int)code);
 }
 
 static void print_text(const tool_link *link, const np_agreed *agreed)
