@@ -63,9 +63,9 @@ typedef struct np_failure {
                       * NP_CONN_NO_REASON */
     np_fault fault;  /* the field refused, where err is of class PROTO; at stage HANDLER `where` is
                       * the message's name; else all zero */
-    np_parting parting; /* what is not in common, where err is NP_ERR_VERSION; the text has both
-                         * sides' offers then */
-    char text[256];     /* one line for people, always NUL-terminated */
+    np_disagreement disagreement; /* what is not in common, where err is NP_ERR_VERSION; the text
+                                   * has both sides' offers then */
+    char text[256];               /* one line for people, always NUL-terminated */
 } np_failure;
 
 /* Bounds of a connection; the defaults are in brackets. A time of 0 switches its deadline off. */

@@ -149,7 +149,7 @@ np_err np_handshake_read_init(np_handshake *h, np_bytes message, np_time now, np
     }
     h->timestamp_ms = payload.timestamp_ms;
     memcpy(h->nonce, payload.nonce, sizeof h->nonce);
-    np_parting_keep(&h->theirs.offer, &payload.offer);
+    np_disagree_keep(&h->theirs.offer, &payload.offer);
     h->offered = true;
     h->agreed = np_negotiate_choose(&choice, &h->side->speaks, &payload.offer, fault) == NP_OK;
     h->version = h->agreed ? choice.version : 0;

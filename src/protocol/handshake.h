@@ -30,7 +30,7 @@
 
 #include "protocol/negotiate.h"
 #include "protocol/noise.h"
-#include "protocol/parting.h"
+#include "protocol/disagree.h"
 #include "protocol/record.h"
 
 /* Bytes of the greatest message: id, pattern, length, Noise message. */
@@ -63,9 +63,9 @@ typedef struct np_handshake {
     bool agreed;         /* there was something to choose */
     bool offered;        /* responder: theirs.offer is there */
     union {
-        np_parting_offer offer; /* responder: what Init offered */
-        uint8_t digest[32];     /* initiator: of a choice with another schema, at `version` */
-    } theirs;                   /* to tell what is not in common */
+        np_disagree_offer offer; /* responder: what Init offered */
+        uint8_t digest[32];      /* initiator: of a choice with another schema, at `version` */
+    } theirs;                    /* to tell what is not in common */
 } np_handshake;
 
 /* What is left of one to ask about. */

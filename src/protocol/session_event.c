@@ -168,7 +168,7 @@ static np__session_step np_session_take_hello(np_session *s, const uint8_t *payl
     err = np_negotiate_choose(&welcome.choice, &mine, &hello.offer, &fault);
     if (err != NP_OK) {
         (void)np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
-        np__session_part_offer(s, &hello.offer, false);
+        np__session_disagree_offer(s, &hello.offer, false);
         return NP_STEP_ENDED;
     }
     err = np__session_emit_base(s, BASE_WELCOME_ID, &welcome);
@@ -211,7 +211,7 @@ static np__session_step np_session_take_welcome(np_session *s, const uint8_t *pa
     if (err != NP_OK) {
         (void)np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
         if (err == NP_ERR_VERSION && strcmp(fault.where, NP_NEGOTIATE_DIGEST) == 0) {
-            np__session_part_digest(s, welcome.choice.version, welcome.choice.digest);
+            np__session_disagree_digest(s, welcome.choice.version, welcome.choice.digest);
         }
         return NP_STEP_ENDED;
     }
@@ -232,12 +232,12 @@ static np_str np_session_error_text(const np_session *s, const base_error *error
 
 /* An Error about the version says more by the offer in it than by its words. In the clear there is
  * none, or none to believe; a server remembers what its client offered before. */
-static void np_session_part_error(np_session *s, const base_error *error)
+static void np_session_disagree_error(np_session *s, const base_error *error)
 {
     if (np__session_is_unverified(s)) {
-        np__session_part_kept(s, true);
+        np__session_disagree_kept(s, true);
     } else if (error->offer.has) {
-        np__session_part_offer(s, &error->offer.value, false);
+        np__session_disagree_offer(s, &error->offer.value, false);
     }
 }
 
@@ -256,7 +256,7 @@ static np__session_step np_session_take_error(np_session *s, const uint8_t *payl
                       err == NP_ERR_VERSION ? NP_SESSION_STAGE_NEGOTIATE : NP_SESSION_STAGE_PEER,
                       true, error.reason, NULL, np_session_error_text(s, &error));
     if (err == NP_ERR_VERSION) {
-        np_session_part_error(s, &error);
+        np_session_disagree_error(s, &error);
     }
     s->peer_ended = true;
     np__session_closed(s);

@@ -10,7 +10,7 @@
  *   session_secure.c      the handshake, and trust
  *   session_disagree.c    what each side offered, where nothing is in common
  *   session_record.c      records to entries, entries to records
- *   session_parting.c  what still comes when it is closing in order
+ *   session_parting.c     what still comes when it is closing in order
  */
 #ifndef NP_PROTOCOL_SESSION_PRIVATE_H
 #define NP_PROTOCOL_SESSION_PRIVATE_H
@@ -43,7 +43,8 @@ struct np_session_end {
     np_fault fault;
     bool has_fault;
     uint32_t reason;
-    np_parting parting; /* not NONE: the text is ours, about both offers; else it is the peer's */
+    np_disagreement
+        disagreement; /* not NONE: the text is ours, about both offers; else it is the peer's */
     size_t text_len;
     char text[NP_SESSION_TEXT_MAX + 1];
 };
@@ -248,11 +249,11 @@ static inline size_t np__session_need(size_t there, size_t total)
 
 /* session_disagree.c: puts into the cause, which is there already, what is not in common. hearsay:
  * that the schemas differ was said in the clear, where anybody may have said it. */
-void np__session_part_offer(np_session *s, const base_offer *theirs, bool hearsay);
-void np__session_part_digest(np_session *s, uint32_t version, const uint8_t *digest);
+void np__session_disagree_offer(np_session *s, const base_offer *theirs, bool hearsay);
+void np__session_disagree_digest(np_session *s, uint32_t version, const uint8_t *digest);
 
 /* The same of a server whose secure handshake came to nothing for the version's sake. */
-void np__session_part_kept(np_session *s, bool hearsay);
+void np__session_disagree_kept(np_session *s, bool hearsay);
 
 /* session_input.c --------------------------------------------------------------------------- */
 
@@ -376,7 +377,7 @@ void np__session_emit_close(np_session *s);
 /* Seals what is queued, as much as is likely to be written. */
 void np__session_seal(np_session *s);
 
-/* session_parting.c -------------------------------------------------------------------------  */
+/* session_parting.c ------------------------------------------------------------------------- */
 
 /* CLOSING: takes what is there of the peer's input, or throws it away. */
 void np__session_part(np_session *s);

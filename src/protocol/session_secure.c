@@ -133,7 +133,7 @@ static np__session_step np_session_secure_failed(np_session *s, np_err err, cons
 {
     np__session_fail(s, err, NP_SESSION_STAGE_NEGOTIATE, fault->err == err ? fault : NULL);
     if (err == NP_ERR_VERSION) {
-        np__session_part_kept(s, false);
+        np__session_disagree_kept(s, false);
     }
     return NP_STEP_ENDED;
 }
@@ -181,7 +181,7 @@ static np__session_step np_session_nothing_in_common(np_session *s, const base_o
 
     np__session_cause(s, NP_ERR_VERSION, NP_SESSION_STAGE_NEGOTIATE, true, BASE_REASON_VERSION,
                       NULL, none);
-    np__session_part_offer(s, theirs, false);
+    np__session_disagree_offer(s, theirs, false);
     np__session_closing(s);
     return NP_STEP_ENDED;
 }
@@ -194,7 +194,7 @@ static np__session_step np_session_other_schema(np_session *s, const np_fault *f
 
     memcpy(digest, s->secure->handshake->theirs.digest, sizeof digest);
     (void)np_session_secure_failed(s, NP_ERR_VERSION, fault); /* may free the handshake */
-    np__session_part_digest(s, version, digest);
+    np__session_disagree_digest(s, version, digest);
     return NP_STEP_ENDED;
 }
 

@@ -170,7 +170,7 @@ static tool_exit connect_lane(bench *b, uint64_t i, const base_handlers *handler
     /* All that is under way fits twice: half of the queue is for sends from handlers. */
     options.conn.queue_max = (size_t)(4 * o->depth * (o->size + 64)) + (1 << 20);
     tool_exit code = tool_dial_connect(&b->dial, &b->clients[i], &options);
-    if (b->dial.failure.parting == NP_PARTING_PROTOCOL) {
+    if (b->dial.failure.disagreement == NP_DISAGREE_PROTOCOL) {
         tool_complain("bench takes an echo daemon, as netproto serve without --protocol is one");
     }
     if (code == EXIT_CODE_OK) {

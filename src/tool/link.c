@@ -31,7 +31,7 @@ tool_exit tool_link_open(tool_link *link, const tool_dial_options *options, cons
     client_options.handlers.user = link;
     client_options.conn.queue_max = (size_t)40 << 20; /* twice the greatest message, and more */
     code = tool_dial_connect(&link->dial, &link->client, &client_options);
-    if (link->dial.failure.parting == NP_PARTING_PROTOCOL && protocol == NULL) {
+    if (link->dial.failure.disagreement == NP_DISAGREE_PROTOCOL && protocol == NULL) {
         tool_complain("without --protocol this side speaks base: give --protocol ./NAME.so, the "
                       "plugin built from the server's schema");
     }

@@ -518,7 +518,7 @@ static void test_other_schema(void **state)
     demo_must(np_client_new(&w.client, w.loop, &client, NULL), NULL);
     assert_int_equal(np_client_connect_wait(w.client, &failure), NP_ERR_VERSION);
     assert_int_equal(failure.stage, NP_STAGE_HELLO);
-    assert_int_equal(failure.parting, NP_PARTING_SCHEMA);
+    assert_int_equal(failure.disagreement, NP_DISAGREE_SCHEMA);
     snprintf(text, sizeof text,
              "hello: the schemas differ at the same version: talk version 2 has digest "
              "0000000000000000 here, %02x%02x",

@@ -14,7 +14,7 @@
 
 /* What the client and the server of `w`, which is set up, are told; empties it. */
 typedef struct told {
-    np_parting parting[2];
+    np_disagreement disagreement[2];
     char offers[2][300];
     size_t text_len[2];
 } told;
@@ -32,17 +32,18 @@ static void tell(wire *w, told *out)
         const wire_event *event = &ends[i]->events[ends[i]->event_count - 1];
         assert_int_equal(event->event.err, NP_ERR_VERSION);
         assert_int_equal(event->event.stage, NP_SESSION_STAGE_NEGOTIATE);
-        out->parting[i] = event->event.parting;
+        out->disagreement[i] = event->event.disagreement;
         out->text_len[i] = event->event.text.len;
         snprintf(out->offers[i], sizeof out->offers[i], "%s", event->offers);
     }
     wire_fini(w);
 }
 
-static void expect_told(const told *t, np_parting parting, const char *client, const char *server)
+static void expect_told(const told *t, np_disagreement disagreement, const char *client,
+                        const char *server)
 {
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(t->parting[i], parting);
+        assert_int_equal(t->disagreement[i], disagreement);
         assert_int_equal(t->text_len[i], 0); /* none of these words are the peer's */
     }
     assert_string_equal(t->offers[0], client);
@@ -70,7 +71,7 @@ static void test_protocol(void **state)
         w.server.options.protocol = &other;
         w.server.options.version_min = 2;
         tell(&w, &t);
-        expect_told(&t, NP_PARTING_PROTOCOL,
+        expect_told(&t, NP_DISAGREE_PROTOCOL,
                     "the peer offers other version 2, this side demo versions 1 to 2",
                     "the peer offers demo versions 1 to 2, this side other version 2");
     }
@@ -87,7 +88,7 @@ static void test_version(void **state)
         w.client.options.version_min = 2;
         w.server.options.version_max = 1;
         tell(&w, &t);
-        expect_told(&t, NP_PARTING_VERSION,
+        expect_told(&t, NP_DISAGREE_VERSION,
                     "the peer offers demo version 1, this side demo version 2",
                     "the peer offers demo version 2, this side demo version 1");
     }
@@ -106,7 +107,7 @@ static void test_cipher(void **state)
     w.server.security.ciphers[0] = NP_CIPHER_XCHACHA20_POLY1305;
     w.server.security.cipher_count = 1;
     tell(&w, &t);
-    expect_told(&t, NP_PARTING_CIPHER,
+    expect_told(&t, NP_DISAGREE_CIPHER,
                 "the peer offers XChaCha20-Poly1305, this side AES-256-GCM and number 7",
                 "the peer offers AES-256-GCM and number 7, this side XChaCha20-Poly1305");
 }
@@ -133,7 +134,7 @@ static void test_schema(void **state)
         begin(&w, secure);
         w.server.options.protocol = &other;
         tell(&w, &t);
-        expect_told(&t, NP_PARTING_SCHEMA, client,
+        expect_told(&t, NP_DISAGREE_SCHEMA, client,
                     secure ? "demo version 2 has digest 6301ff0304050607 here, another one there "
                              "(it says, in the clear)"
                            : "demo version 2 has digest 6301ff0304050607 here, another one there");
@@ -156,7 +157,7 @@ static void test_names_are_escaped_and_cut(void **state)
         begin(&w, secure);
         w.server.options.protocol = &other;
         tell(&w, &t);
-        assert_int_equal(t.parting[0], NP_PARTING_PROTOCOL);
+        assert_int_equal(t.disagreement[0], NP_DISAGREE_PROTOCOL);
         assert_memory_equal(t.offers[0], "the peer offers \\u001b\\u001b", 28);
         assert_non_null(strstr(t.offers[0], "... versions 1 to 2, this side demo versions 1 to 2"));
         for (const char *c = t.offers[0]; *c != '\0'; c++) {
@@ -191,7 +192,7 @@ static void test_no_offer_no_words(void **state)
         assert_true(w.client.closed);
         const wire_event *event = &w.client.events[w.client.event_count - 1];
         assert_int_equal(event->event.err, NP_ERR_VERSION);
-        assert_int_equal(event->event.parting, NP_PARTING_NONE);
+        assert_int_equal(event->event.disagreement, NP_DISAGREE_NONE);
         assert_string_equal(event->text, "");
         wire_fini(&w);
     }
