@@ -186,7 +186,9 @@ class _Linter:
         named = {name for rule in rules for name in rule.messages}
         for message in self.messages:
             if message.name not in named and message.origin != "base":
-                text = f"no conversation mentions '{message.name}', so it is never legal"
+                text = f"no conversation mentions '{message.name}', so it is never legal; write"
+                text += f" 'either {message.name};' ('client', 'server': one side only) in a state"
+                text += " where it may come"
                 self.warn(message.span, "unmentioned", text)
 
 

@@ -172,6 +172,9 @@ def parse_type(c: Cursor, level: int = 0) -> TypeNode:
         suffixes += 1
         if level + suffixes > MAX_TYPE_NESTING:
             raise c.fail(f"types nest deeper than {MAX_TYPE_NESTING} levels", rule="nesting")
+        if c.at("]"):
+            text = "an array has a fixed count, such as 'u8[16]'; for as many as there are write"
+            raise c.fail(f"{text} 'bytes max 64' or 'list<...> max 16'")
         count = c.expect_expr("a count in '[]'")
         close = c.expect("]", "after the count")
         span = join(node.span, close.span)

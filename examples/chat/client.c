@@ -430,6 +430,15 @@ static np_err talk(talker *t, const char *address, bool old, np_failure *failure
     return err;
 }
 
+static const char usage[] =
+    "usage: client [--old] ADDRESS NAME ROOM\n"
+    "e.g.   client tcp://127.0.0.1:7000 ann garden\n\n"
+    "Says each line of standard input to all in the room, and prints what the others say; /find\n"
+    "NAME, /send FILE, /away, /back and /quit are commands. --old speaks version 1 of the\n"
+    "protocol. The secret key is the default one, which netproto keygen makes; the server has to\n"
+    "be among the known hosts (netproto --protocol ./chat.so handshake ADDRESS).\n\n"
+    "Exit codes: 0 left in order, 1 it could not talk (standard error says why), 2 arguments.\n";
+
 int main(int argc, char **argv)
 {
     talker t = {.ev = ev_default_loop(0)};
@@ -438,10 +447,17 @@ int main(int argc, char **argv)
     bool old = argc == 5 && strcmp(argv[1], "--old") == 0;
     np_err err = NP_OK;
 
-    if ((argc != 4 && !old) || t.ev == NULL) {
-        (void)fprintf(stderr, "usage: client [--old] ADDRESS NAME ROOM\n"
-                              "e.g.   client tcp://127.0.0.1:7000 ann garden\n");
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        (void)fputs(usage, stdout);
+        return 0;
+    }
+    if ((argc != 4 && !old) || argv[1 + old][0] == '-') {
+        (void)fputs(usage, stderr);
         return 2;
+    }
+    if (t.ev == NULL) {
+        (void)fputs("client: no loop\n", stderr);
+        return 1;
     }
     argv += old;
     t.name = argv[2];

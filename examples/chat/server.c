@@ -290,6 +290,14 @@ static np_err serve(server *s, const char *const *addresses, size_t count, np_fa
     return err;
 }
 
+static const char usage[] =
+    "usage: server ADDRESS...\n"
+    "e.g.   server tcp://127.0.0.1:7000 unix:///tmp/chat.sock\n\n"
+    "Lets people talk in rooms. It prints where it listens and the key that clients will see,\n"
+    "logs to standard error, and ends in order on SIGINT or SIGTERM; a second one ends it at\n"
+    "once. Its secret key is the default one, which netproto keygen --server makes.\n\n"
+    "Exit codes: 0 stopped in order, 1 it could not run (standard error says why), 2 arguments.\n";
+
 int main(int argc, char **argv)
 {
     server s = {.loop = NULL};
@@ -297,9 +305,14 @@ int main(int argc, char **argv)
     np_failure failure = {.text = "no loop, or no signals"};
     np_err err = NP_OK;
 
-    if (argc < 2) {
-        (void)fprintf(stderr, "usage: server ADDRESS...\n"
-                              "e.g.   server tcp://127.0.0.1:7000 unix:///tmp/chat.sock\n");
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            (void)fputs(usage, stdout);
+            return 0;
+        }
+    }
+    if (argc < 2 || argv[1][0] == '-') {
+        (void)fputs(usage, stderr);
         return 2;
     }
     if (!chat_keys_load(&s.keys, NP_KEY_PLACE_SERVER)) {

@@ -64,7 +64,9 @@ typedef struct np_failure {
     np_fault fault;  /* the field refused, where err is of class PROTO; at stage HANDLER `where` is
                       * the message's name; where err is NP_ERR_CLOCK, `got` is the peer's clock in
                       * ms since 1970, unverified; else all zero */
-    char text[256];  /* one line for people, always NUL-terminated */
+    np_disagreement disagreement; /* what is not in common, where err is NP_ERR_VERSION; the text
+                                   * has both sides' offers then */
+    char text[256];               /* one line for people, always NUL-terminated */
 } np_failure;
 
 /* Bounds of a connection; the defaults are in brackets. A time of 0 switches its deadline off. */

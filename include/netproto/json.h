@@ -98,7 +98,8 @@ NP_API NP_MUST_CHECK np_err np_json_print(np_json *json, uint32_t version, np_js
                                           const void *payload, size_t len, np_str *text,
                                           np_json_error *error);
 
-/* Turns JSON into a payload, its u32 id included: {"Say": {...}}.
+/* Turns JSON into a payload, its u32 id included: {"Say": {...}}. Options and fields with a default
+ * may be left out.
  *
  * Errors: NP_ERR_JSON (not JSON, or not of the shape that the field has), NP_ERR_NEWER (a member
  * that the version does not have), NP_ERR_UNKNOWN_MESSAGE, of class PROTO where a value breaks its

@@ -60,8 +60,13 @@ struct np_field {
     const char *name;  /* as in the schema */
     const char *where; /* "chat.Say.text" */
     const np_type *type;
-    uint32_t since; /* protocol version it came with */
+    uint32_t since;          /* protocol version it came with */
+    const np_bytes *missing; /* its default's bytes on the wire; NULL: it was always there */
 };
+
+/* A value for np_field.missing, of the bytes given; for generated C (C++ has no such literals). */
+#define NP_DEFAULT(...)                                                                            \
+    (&(const np_bytes){(const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})})
 
 /* One variant of an enum. */
 typedef struct np_variant {

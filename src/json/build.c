@@ -274,6 +274,18 @@ static np_err check_members(np_json_builder *b, const np_field *fields, size_t c
     return NP_OK;
 }
 
+/* What the schema has a reader assume of a peer too old to send the field, which is what somebody
+ * means who has never heard of it. */
+static np_err put_default(np_json_builder *b, const np_bytes *bytes, const np_json_place *place)
+{
+    uint8_t *p = take(b, bytes->len, place);
+
+    if (p != NULL) {
+        memcpy(p, bytes->data, bytes->len);
+    }
+    return b->out->err;
+}
+
 static np_err build_fields(np_json_builder *b, const np_field *fields, size_t count,
                            const char *where, json_t *tree, const np_json_place *place)
 {
@@ -287,7 +299,9 @@ static np_err build_fields(np_json_builder *b, const np_field *fields, size_t co
         if (fields[i].since > b->version) {
             continue;
         }
-        if (value == NULL && fields[i].type->kind == NP_KIND_OPTION) {
+        if (value == NULL && fields[i].missing != NULL) {
+            err = put_default(b, fields[i].missing, &member);
+        } else if (value == NULL && fields[i].type->kind == NP_KIND_OPTION) {
             err = put_byte(b, 0, &member);
         } else if (value == NULL) {
             err = refuse(b, NP_ERR_JSON, fields[i].where, "is missing", &member);

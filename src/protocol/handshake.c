@@ -149,6 +149,8 @@ np_err np_handshake_read_init(np_handshake *h, np_bytes message, np_time now, np
     }
     h->timestamp_ms = payload.timestamp_ms;
     memcpy(h->nonce, payload.nonce, sizeof h->nonce);
+    np_disagree_keep(&h->theirs.offer, &payload.offer);
+    h->offered = true;
     h->agreed = np_negotiate_choose(&choice, &h->side->speaks, &payload.offer, fault) == NP_OK;
     h->version = h->agreed ? choice.version : 0;
     h->cipher = h->agreed ? choice.cipher : 0;
@@ -227,11 +229,12 @@ np_err np_handshake_read_response(np_handshake *h, np_bytes message, uint8_t *sc
     if (err == NP_OK) {
         err = np_negotiate_check(&h->side->speaks, choice, fault);
     }
+    h->version = choice->version;
+    memcpy(h->theirs.digest, choice->digest, sizeof h->theirs.digest);
     if (err != NP_OK) {
         return err;
     }
     memcpy(h->challenge, payload.challenge, sizeof h->challenge);
-    h->version = choice->version;
     h->cipher = choice->cipher;
     h->compression = choice->compression;
     h->agreed = true;

@@ -30,6 +30,7 @@
 
 #include "protocol/negotiate.h"
 #include "protocol/noise.h"
+#include "protocol/disagree.h"
 #include "protocol/record.h"
 
 /* Bytes of the greatest message: id, pattern, length, Noise message. */
@@ -60,6 +61,11 @@ typedef struct np_handshake {
     uint8_t cipher;      /* chosen */
     uint8_t compression; /* chosen */
     bool agreed;         /* there was something to choose */
+    bool offered;        /* responder: theirs.offer is there */
+    union {
+        np_disagree_offer offer; /* responder: what Init offered */
+        uint8_t digest[32];      /* initiator: of a choice with another schema, at `version` */
+    } theirs;                    /* to tell what is not in common */
 } np_handshake;
 
 /* What is left of one to ask about. */
@@ -102,9 +108,9 @@ NP_MUST_CHECK np_err np_handshake_read_init(np_handshake *h, np_bytes message, n
 
 /* The initiator takes Response; then noise.remote_static is the key that the responder has proved
  * to hold. Errors: NP_ERR_VERSION, nothing in common, or a choice that was not offered (*fault
- * tells; *theirs, where offer_known, is what the responder can do and points into `scratch`, which
- * has room for NP_NOISE_MESSAGE_MAX bytes); NP_ERR_REFUSED, the key is our own; NP_ERR_SEAL,
- * _KEY, the decoder's. */
+ * tells; NP_NEGOTIATE_DIGEST: h->theirs.digest is the responder's; *theirs, where offer_known, is
+ * what the responder can do and points into `scratch`, which has room for NP_NOISE_MESSAGE_MAX
+ * bytes); NP_ERR_REFUSED, the key is our own; NP_ERR_SEAL, _KEY, the decoder's. */
 NP_MUST_CHECK np_err np_handshake_read_response(np_handshake *h, np_bytes message, uint8_t *scratch,
                                                 base_offer *theirs, bool *offer_known,
                                                 np_fault *fault);

@@ -59,6 +59,7 @@
 #include "protocol/bodies.h"
 #include "protocol/calls.h"
 #include "protocol/outq.h"
+#include "protocol/disagree.h"
 #include "util/compress.h"
 #include "util/crypto.h"
 #include "util/pool.h"
@@ -166,7 +167,8 @@ typedef enum np_session_event_kind {
                                   * again; or a body's write took less than all, and its part of the
                                   * queue is half empty again */
     NP_SESSION_EVENT_CLOSED /* the last event: err (NP_OK: orderly), stage, by_peer, reason, fault,
-                             * text. Every request of ours has had its event before. */
+                             * text, disagreement, offers. Every request of ours has had its event
+                             * before. */
 } np_session_event_kind;
 
 #define NP_SESSION_NO_REASON UINT32_MAX
@@ -187,6 +189,10 @@ typedef struct np_session_event {
     uint32_t reason; /* number of base.Reason, or NP_SESSION_NO_REASON */
     uint32_t code;   /* FAILURE: the application's own */
     np_str text;     /* FAILURE, CLOSED: the peer's words, not to be trusted; or empty */
+    np_disagreement
+        disagreement; /* CLOSED with NP_ERR_VERSION: what is not in common, where that is known */
+    np_str
+        offers; /* CLOSED, with disagreement: what each side offered, in words of ours; printable */
     np_session_stage stage;
     bool by_peer;          /* CLOSED: the peer ended it, by Disconnect, Error or an end of bytes */
     const np_fault *fault; /* CLOSED: what was refused, or NULL; by_peer with an Error: its words

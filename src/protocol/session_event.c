@@ -167,7 +167,9 @@ static np__session_step np_session_take_hello(np_session *s, const uint8_t *payl
     }
     err = np_negotiate_choose(&welcome.choice, &mine, &hello.offer, &fault);
     if (err != NP_OK) {
-        return np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
+        (void)np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
+        np__session_disagree_offer(s, &hello.offer, false);
+        return NP_STEP_ENDED;
     }
     err = np__session_emit_base(s, BASE_WELCOME_ID, &welcome);
     if (err != NP_OK) {
@@ -207,53 +209,42 @@ static np__session_step np_session_take_welcome(np_session *s, const uint8_t *pa
         err = np_session_judge_welcome(s->secure->handshake, &welcome.choice, &fault);
     }
     if (err != NP_OK) {
-        return np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
+        (void)np_session_failed(s, err, NP_SESSION_STAGE_NEGOTIATE, &fault);
+        if (err == NP_ERR_VERSION && strcmp(fault.where, NP_NEGOTIATE_DIGEST) == 0) {
+            np__session_disagree_digest(s, welcome.choice.version, welcome.choice.digest);
+        }
+        return NP_STEP_ENDED;
     }
     return s->secure != NULL
                ? np__session_secure_opened(s, event)
                : np__session_opened(s, welcome.choice.version, welcome.choice.compression, event);
 }
 
-/* Whether an offer has a version in common with ours, so that something else was wrong. */
-static bool np_session_meets(const np_session *s, const base_offer *offer)
-{
-    np_negotiate_side mine = np_session_side(s);
-
-    return np_str_equal(offer->protocol, np_str_from(mine.protocol->name)) &&
-           offer->version_min <= mine.version_max && offer->version_max >= mine.version_min;
-}
-
-np_str np__session_offer_text(const np_session *s, const base_offer *offer, char *line, size_t cap)
-{
-    int n = snprintf(line, cap,
-                     np_session_meets(s, offer)
-                         ? "the schemas differ at the same version: the peer speaks %.*s %u to %u"
-                         : "the peer speaks %.*s %u to %u",
-                     (int)offer->protocol.len, offer->protocol.data, offer->version_min,
-                     offer->version_max);
-
-    return (np_str){line, n > 0 ? (size_t)n : 0};
-}
-
 /* What the words of an Error are. In the clear anybody may have written it: then its number, and
  * the clock where that is the reason, is all that is told of it, and no words of ours that would
  * look like the peer's. */
-static np_str np_session_error_text(const np_session *s, const base_error *error, char *line,
-                                    size_t cap)
+static np_str np_session_error_text(const np_session *s, const base_error *error)
 {
     if (np__session_is_unverified(s)) {
         return np_str_from("");
     }
-    if (error->reason == BASE_REASON_VERSION && error->offer.has) {
-        return np__session_offer_text(s, &error->offer.value, line, cap);
-    }
     return error->text.len > 0 ? error->text : error->where;
+}
+
+/* An Error about the version says more by the offer in it than by its words. In the clear there is
+ * none, or none to believe; a server remembers what its client offered before. */
+static void np_session_disagree_error(np_session *s, const base_error *error)
+{
+    if (np__session_is_unverified(s)) {
+        np__session_disagree_kept(s, true);
+    } else if (error->offer.has) {
+        np__session_disagree_offer(s, &error->offer.value, false);
+    }
 }
 
 /* The peer's Error: it closes after it, and so do we, without another word. */
 static np__session_step np_session_take_error(np_session *s, const uint8_t *payload, size_t len)
 {
-    char line[NP_SESSION_TEXT_MAX + 160];
     base_error error;
     np_fault fault;
     np_err err = base_error_decode(&error, payload, len, &fault);
@@ -269,7 +260,10 @@ static np__session_step np_session_take_error(np_session *s, const uint8_t *payl
     np__session_cause(s, err,
                       err == NP_ERR_VERSION ? NP_SESSION_STAGE_NEGOTIATE : NP_SESSION_STAGE_PEER,
                       true, error.reason, err == NP_ERR_CLOCK && error.clock_ms.has ? &fault : NULL,
-                      np_session_error_text(s, &error, line, sizeof line));
+                      np_session_error_text(s, &error));
+    if (err == NP_ERR_VERSION) {
+        np_session_disagree_error(s, &error);
+    }
     s->peer_ended = true;
     np__session_closed(s);
     return NP_STEP_ENDED;

@@ -472,11 +472,14 @@ static bool np_session_event_closed(np_session *s, np_session_event *event)
     event->err = err;
     event->stage = (np_session_stage)s->end_stage;
     event->by_peer = s->by_peer;
+    event->disagreement = NP_DISAGREE_NONE;
+    event->offers = (np_str){NULL, 0};
     if (s->end != NULL) {
         event->reason = s->end->reason;
         event->fault = s->end->has_fault ? &s->end->fault : NULL;
-        event->text.data = s->end->text;
-        event->text.len = s->end->text_len;
+        event->disagreement = s->end->disagreement;
+        *(s->end->disagreement != NP_DISAGREE_NONE ? &event->offers : &event->text) =
+            (np_str){s->end->text, s->end->text_len};
     }
     return true;
 }
@@ -512,6 +515,7 @@ static void np_session_input_ended(np_session *s)
         /* It has read that there is nothing in common, and left. */
         np__session_cause(s, NP_ERR_VERSION, stage, true, BASE_REASON_VERSION,
                           &s->secure->disagreed, none);
+        np__session_disagree_kept(s, false);
     } else {
         np__session_cause(s, NP_ERR_EOF, stage, true, NP_SESSION_NO_REASON, NULL, none);
     }

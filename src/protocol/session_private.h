@@ -8,6 +8,7 @@
  *   session_body.c        bodies of ours to bytes
  *   session_body_input.c  pieces of the peer's bodies to events
  *   session_secure.c      the handshake, and trust
+ *   session_disagree.c    what each side offered, where nothing is in common
  *   session_record.c      records to entries, entries to records
  *   session_parting.c     what still comes when it is closing in order
  */
@@ -46,6 +47,8 @@ struct np_session_end {
     np_fault fault;
     bool has_fault;
     uint32_t reason;
+    np_disagreement
+        disagreement; /* not NONE: the text is ours, about both offers; else it is the peer's */
     size_t text_len;
     char text[NP_SESSION_TEXT_MAX + 1];
 };
@@ -248,8 +251,13 @@ static inline size_t np__session_need(size_t there, size_t total)
     return need < total ? need : total;
 }
 
-/* session_event.c: an offer in words, cut to cap. */
-np_str np__session_offer_text(const np_session *s, const base_offer *offer, char *line, size_t cap);
+/* session_disagree.c: puts into the cause, which is there already, what is not in common. hearsay:
+ * that the schemas differ was said in the clear, where anybody may have said it. */
+void np__session_disagree_offer(np_session *s, const base_offer *theirs, bool hearsay);
+void np__session_disagree_digest(np_session *s, uint32_t version, const uint8_t *digest);
+
+/* The same of a server whose secure handshake came to nothing for the version's sake. */
+void np__session_disagree_kept(np_session *s, bool hearsay);
 
 /* session_input.c --------------------------------------------------------------------------- */
 

@@ -139,6 +139,9 @@ bool np__session_secure_expects(const np_session *s, uint32_t id)
 static np__session_step np_session_secure_failed(np_session *s, np_err err, const np_fault *fault)
 {
     np__session_fail(s, err, NP_SESSION_STAGE_NEGOTIATE, fault->err == err ? fault : NULL);
+    if (err == NP_ERR_VERSION) {
+        np__session_disagree_kept(s, false);
+    }
     return NP_STEP_ENDED;
 }
 
@@ -181,12 +184,24 @@ static np__session_step np_session_take_init(np_session *s, np_bytes message, np
 /* The server can do something else than we: what it said is authentic, so it can be told. */
 static np__session_step np_session_nothing_in_common(np_session *s, const base_offer *theirs)
 {
-    char line[NP_SESSION_TEXT_MAX];
-    np_str text = np__session_offer_text(s, theirs, line, sizeof line);
+    np_str none = {NULL, 0};
 
     np__session_cause(s, NP_ERR_VERSION, NP_SESSION_STAGE_NEGOTIATE, true, BASE_REASON_VERSION,
-                      NULL, text);
+                      NULL, none);
+    np__session_disagree_offer(s, theirs, false);
     np__session_closing(s);
+    return NP_STEP_ENDED;
+}
+
+/* The server means something else by the version that it chose. */
+static np__session_step np_session_other_schema(np_session *s, const np_fault *fault)
+{
+    uint32_t version = s->secure->handshake->version;
+    uint8_t digest[32];
+
+    memcpy(digest, s->secure->handshake->theirs.digest, sizeof digest);
+    (void)np_session_secure_failed(s, NP_ERR_VERSION, fault); /* may free the handshake */
+    np__session_disagree_digest(s, version, digest);
     return NP_STEP_ENDED;
 }
 
@@ -201,6 +216,9 @@ static np__session_step np_session_take_response(np_session *s, np_bytes message
 
     if (offer_known) {
         return np_session_nothing_in_common(s, &theirs);
+    }
+    if (err == NP_ERR_VERSION && strcmp(fault->where, NP_NEGOTIATE_DIGEST) == 0) {
+        return np_session_other_schema(s, fault);
     }
     return err != NP_OK ? np_session_secure_failed(s, err, fault) : np_session_ask(s, event);
 }

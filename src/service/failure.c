@@ -175,15 +175,24 @@ static void say_handler(np_failure *failure, const np_session_event *event)
     }
 }
 
-/* Whether the peers agreed on a version, and then found that they mean different things by it. */
-static bool schemas_differ(const np_session_event *event)
+/* What is not in common, each side's offer, and what to do about it. */
+static void say_disagreement(np_failure *failure, const np_session_event *event)
 {
-    static const char digest[] = ".digest";
-    const char *where = event->fault != NULL ? event->fault->where : NULL;
-    size_t len = where != NULL ? strlen(where) : 0;
+    static const struct {
+        const char *what, *advice;
+    } texts[] = {
+        [NP_DISAGREE_PROTOCOL] = {"no protocol in common", "is it the right address?"},
+        [NP_DISAGREE_VERSION] = {"no version in common",
+                                 "build both sides from schemas that agree in one (npgen breaking "
+                                 "tells where they part)"},
+        [NP_DISAGREE_CIPHER] = {"no cipher in common", "let both sides take one, see ciphers"},
+        [NP_DISAGREE_SCHEMA] = {"the schemas differ at the same version",
+                                "build both sides from the same schema, or raise the version of "
+                                "the changed one (see npgen breaking)"},
+    };
 
-    return event->err == NP_ERR_VERSION && len >= sizeof digest - 1 &&
-           strcmp(where + len - (sizeof digest - 1), digest) == 0;
+    say(failure, ": %s: %.*s; %s", texts[event->disagreement].what, (int)event->offers.len,
+        event->offers.data, texts[event->disagreement].advice);
 }
 
 /* What to do about an end before the connection was open, where that is known; else NULL. */
@@ -263,9 +272,8 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
     char detail[256];
 
     say(failure, "%s", np_stage_name(failure->stage));
-    if (schemas_differ(event)) {
-        say(failure, ": the schemas differ at the same version; build both sides from the same "
-                     "schema, or raise the version of the changed one (see npgen breaking)");
+    if (event->disagreement != NP_DISAGREE_NONE) {
+        say_disagreement(failure, event);
         return;
     }
     if (is_distrust(conn, event)) {
@@ -304,6 +312,7 @@ void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_s
     failure->by_peer = event->by_peer;
     failure->os_error = conn->link.os_error;
     failure->reason = event->reason;
+    failure->disagreement = event->disagreement;
     if (event->err == NP_OK) {
         say(failure, "closed by %s", event->by_peer ? "the peer" : "us");
     } else if (failure->stage == NP_STAGE_HANDLER) {

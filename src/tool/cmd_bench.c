@@ -12,6 +12,9 @@
 #define DEPTH_MAX 10000u
 #define SIZE_MAX_BYTES 65536u
 
+/* What an Echo's payload has beside its text: id and length. */
+#define ECHO_OVERHEAD 12u
+
 typedef struct bench_options {
     tool_dial_options dial;
     uint64_t connections, depth, size, seconds;
@@ -54,6 +57,7 @@ static int read_options(const tool_command *self, int argc, char **argv, bench_o
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         TOOL_SECURITY_CLIENT,
+        TOOL_COMPRESSION,
         {NULL, 0, NULL, 0},
     };
     uint64_t timeout_ms = TOOL_TIMEOUT_MS;
@@ -88,14 +92,17 @@ static int read_options(const tool_command *self, int argc, char **argv, bench_o
             tool_print_help(self, stdout);
             return 0;
         default:
-            good = tool_security_take(&options->dial.security, c, optarg);
+            good = tool_security_take(&options->dial.security, c, optarg) ||
+                   tool_compression_take(&options->dial.compression, c, optarg);
             if (!good) {
                 (void)tool_usage(self, "see above");
             }
         }
     }
     options->dial.timeout_ms = (uint32_t)timeout_ms;
-    return good && tool_security_check(self, &options->dial.security) ? 1 : -1;
+    good = good && tool_security_check(self, &options->dial.security) &&
+           tool_compression_check(self, &options->dial.compression);
+    return good ? 1 : -1;
 }
 
 /* One echo
@@ -163,6 +170,9 @@ static tool_exit connect_lane(bench *b, uint64_t i, const base_handlers *handler
     /* All that is under way fits twice: half of the queue is for sends from handlers. */
     options.conn.queue_max = (size_t)(4 * o->depth * (o->size + 64)) + (1 << 20);
     tool_exit code = tool_dial_connect(&b->dial, &b->clients[i], &options);
+    if (b->dial.failure.disagreement == NP_DISAGREE_PROTOCOL) {
+        tool_complain("bench takes an echo daemon, as netproto serve without --protocol is one");
+    }
     if (code == EXIT_CODE_OK) {
         np_conn_set_user(np_client_conn(b->clients[i]), l);
     }
@@ -191,6 +201,35 @@ static bool run_for(bench *b, uint32_t ms)
     return err == NP_ERR_DEADLINE && !b->ended;
 }
 
+/* What was agreed on; all connections are to the same server. */
+static np_compression agreed_compression(const bench *b)
+{
+    np_agreed agreed;
+
+    return np_conn_agreed(np_client_conn(b->clients[0]), &agreed) ? agreed.compression
+                                                                  : NP_COMPRESSION_NONE;
+}
+
+/* For who asked for it, and wants to know what the figures are figures of. */
+static void print_compression(const bench *b)
+{
+    np_compression kind = agreed_compression(b);
+    uint32_t threshold = b->options->dial.compression.options.threshold;
+    bool small = b->options->size + ECHO_OVERHEAD < threshold;
+
+    if (!b->options->dial.compression.wanted) {
+        return;
+    }
+    if (kind == NP_COMPRESSION_NONE) {
+        printf("not compressed: the server does not do it; start it with --compress\n");
+    } else if (small) {
+        printf("compression %s, but not of messages below %" PRIu32 " bytes: see --size\n",
+               tool_compression_name(kind), threshold);
+    } else {
+        printf("compression %s\n", tool_compression_name(kind));
+    }
+}
+
 static void print_result(const bench *b, uint64_t took_ns)
 {
     static const struct {
@@ -209,6 +248,7 @@ static void print_result(const bench *b, uint64_t took_ns)
         printf("%" PRIu64 " connections, %" PRIu64 " under way on each, %" PRIu64 " bytes of text\n"
                "%" PRIu64 " round trips in %.2f s: %.0f per second\n",
                o->connections, o->depth, o->size, b->histogram.count, seconds, rate);
+        print_compression(b);
     }
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint64_t ns = tool_histogram_quantile(&b->histogram, rows[i].ppm);
@@ -219,7 +259,8 @@ static void print_result(const bench *b, uint64_t took_ns)
         }
     }
     if (o->json) {
-        printf("\"most\":%" PRIu64 "}}\n", b->histogram.most);
+        printf("\"most\":%" PRIu64 "},\"compression\":\"%s\"}\n", b->histogram.most,
+               tool_compression_name(agreed_compression(b)));
     } else {
         printf("  %-5s %10.1f us\n", "most", (double)b->histogram.most / 1e3);
     }
@@ -273,6 +314,26 @@ static tool_exit measure(bench *b)
     return EXIT_CODE_OK;
 }
 
+/* Lines with words and numbers, which compress about as well as what people log and store; letters
+ * that are all the same would flatter --compress. */
+static void fill_text(char *text, size_t len)
+{
+    static const char *const words[] = {"connection", "opened", "from",  "closed", "after",
+                                        "message",    "bytes",  "queue", "late",   "answer"};
+    uint32_t state = 1;
+    size_t used = 0;
+    char line[64];
+
+    while (used < len) {
+        state = state * 1664525u + 1013904223u; /* a linear congruential generator */
+        int n = snprintf(line, sizeof line, "%s %s=%" PRIu32 "\n", words[state >> 8 & 7],
+                         words[2 + (state >> 12 & 7)], state >> 16);
+        size_t take = (size_t)n < len - used ? (size_t)n : len - used;
+        memcpy(text + used, line, take);
+        used += take;
+    }
+}
+
 static tool_exit run_bench(bench *b, const base_handlers *handlers)
 {
     const bench_options *o = b->options;
@@ -284,7 +345,7 @@ static tool_exit run_bench(bench *b, const base_handlers *handlers)
         tool_complain("%s", np_err_text(NP_ERR_MEMORY));
         return EXIT_CODE_GENERIC;
     }
-    memset(b->text, 'x', (size_t)o->size + 1);
+    fill_text(b->text, (size_t)o->size);
     tool_exit code = tool_dial_open(&b->dial, &o->dial);
     if (code != EXIT_CODE_OK) {
         return code;
@@ -349,7 +410,8 @@ const tool_command tool_bench = {
     .summary = "measure echo round trips per second",
     .help =
         "Keeps a number of Echoes under way on each connection of an echo daemon (netproto serve)\n"
-        "and tells round trips per second and how long they took. One thread.\n\n"
+        "and tells round trips per second and how long they took. One thread. With --compress it\n"
+        "tells what the server agreed to.\n\n"
         "  -c, --connections N  connections; without: 1\n"
         "  -d, --depth N        Echoes under way on each; without: 1\n"
         "  -s, --size BYTES     of text in each; without: 64\n"
@@ -357,9 +419,11 @@ const tool_command tool_bench = {
         "  -t, --timeout MS     for all but the measuring: to connect, for the first Echo, and\n"
         "                       for the goodbye; without: 10000\n"
         "  -j, --json           the result as one line of JSON\n"
-        "  -v, --verbose        log to standard error\n" TOOL_SECURITY_CLIENT_HELP "\n"
+        "  -v, --verbose        log to standard error\n" TOOL_SECURITY_CLIENT_HELP
+            TOOL_COMPRESSION_HELP "\n"
         "Examples:\n\n"
         "  netproto bench tcp://127.0.0.1:7000\n"
+        "  netproto bench --compress=lz4 -s 4096 tcp://127.0.0.1:7000\n"
         "  netproto bench -c 16 -d 64 -n 10 --json unix:///tmp/echo.sock\n",
     .run = run,
 };

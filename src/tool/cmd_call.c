@@ -34,6 +34,7 @@ static int read_options(const tool_command *self, int argc, char **argv, call_op
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         TOOL_SECURITY_CLIENT,
+        TOOL_COMPRESSION,
         {NULL, 0, NULL, 0},
     };
     uint64_t timeout_ms = TOOL_TIMEOUT_MS;
@@ -61,14 +62,18 @@ static int read_options(const tool_command *self, int argc, char **argv, call_op
             tool_print_help(self, stdout);
             return 0;
         default:
-            if (!tool_security_take(&options->dial.security, c, optarg)) {
+            if (!tool_security_take(&options->dial.security, c, optarg) &&
+                !tool_compression_take(&options->dial.compression, c, optarg)) {
                 (void)tool_usage(self, "see above");
                 return -1;
             }
         }
     }
     options->dial.timeout_ms = (uint32_t)timeout_ms;
-    return tool_security_check(self, &options->dial.security) ? 1 : -1;
+    return tool_security_check(self, &options->dial.security) &&
+                   tool_compression_check(self, &options->dial.compression)
+               ? 1
+               : -1;
 }
 
 /* Coming in
@@ -303,12 +308,13 @@ const tool_command tool_call = {
         "  -t, --timeout MS     for the whole run; each message after the first has as much\n"
         "                       again; without: 10000\n"
         "  -l, --linger MS      stay so long after the last one and print what comes\n"
-        "  -v, --verbose        log to standard error\n" TOOL_SECURITY_CLIENT_HELP "\n"
+        "  -v, --verbose        log to standard error\n" TOOL_SECURITY_CLIENT_HELP
+            TOOL_COMPRESSION_HELP "\n"
         "Examples:\n\n"
         "  netproto call tcp://127.0.0.1:7000 Echo '{\"text\":\"hello\"}'\n"
         "  netproto call --peer \"$(cat server.pub)\" tcp://host:7000 Ping '{\"token\":1}'\n"
         "  netproto call unix:///run/x.sock '{\"Ping\":{\"token\":1}}'\n"
-        "  netproto call tcp://localhost:7000 Echo - < texts.ndjson\n\n"
+        "  netproto call --compress tcp://localhost:7000 Echo - < texts.ndjson\n\n"
         "With examples/chat, whose conversation begins with Join:\n\n"
         "  printf '%s\\n' '{\"Join\":{\"name\":\"ann\",\"room\":\"garden\"}}' \\\n"
         "                '{\"Find\":{\"name\":\"ann\"}}' |\n"

@@ -4,9 +4,6 @@
 
 #include <inttypes.h>
 
-/* By np_compression. */
-static const char *const compressions[] = {"none", "LZ4", "zstd"};
-
 typedef struct handshake_options {
     tool_dial_options dial;
     const char *protocol; /* plugin, or NULL */
@@ -121,16 +118,25 @@ static void print_digest(const uint8_t digest[32])
     }
 }
 
-static void print_json(const tool_link *link, const np_agreed *agreed)
+/* What is known however the attempt ends: the beginning of the object. */
+static void print_json_head(const tool_link *link, const tool_dial_options *options)
+{
+    char text[2 * NP_KEY_PATH_LEN];
+
+    (void)np_log_escape(np_str_from(options->address), true, text, sizeof text);
+    printf("{\"address\":\"%s\",\"secure\":%s,\"stages\":[", text,
+           options->security.plaintext ? "false" : "true");
+    if (link->dial.moments.started != 0) {
+        print_stages(link, true);
+    }
+    printf("]");
+}
+
+static void print_json_agreed(const tool_link *link, const np_agreed *agreed)
 {
     const tool_trust *trust = &link->dial.trust;
-    char text[2 * NP_KEY_PATH_LEN], key[NP_KEY_TEXT_LEN];
+    char key[NP_KEY_TEXT_LEN];
 
-    (void)np_log_escape(np_str_from(trust->address), true, text, sizeof text);
-    printf("{\"address\":\"%s\",\"secure\":%s,\"stages\":[", text,
-           agreed->cipher != NULL ? "true" : "false");
-    print_stages(link, true);
-    printf("]");
     if (agreed->cipher != NULL) {
         printf(",\"peer_key\":\"%s\"", np_key_format(trust->shown, key));
         printf(",\"own_key\":\"%s\"", np_key_format(trust->identity.public_key, key));
@@ -140,8 +146,58 @@ static void print_json(const tool_link *link, const np_agreed *agreed)
     printf(",\"protocol\":\"%s\",\"version\":%" PRIu32 ",\"digest\":\"", agreed->protocol,
            agreed->version);
     print_digest(agreed->digest);
-    printf("\",\"compression\":\"%s\",\"features\":\"%" PRIu64 "\"}\n",
-           compressions[agreed->compression], agreed->features);
+    printf("\",\"compression\":\"%s\",\"features\":\"%" PRIu64 "\"",
+           tool_compression_name(agreed->compression), agreed->features);
+}
+
+/* Where it came to its end: one of the stages, or what comes before and between them. */
+static const char *failed_at(const tool_link *link, tool_exit code)
+{
+    const tool_moments *m = &link->dial.moments;
+
+    if (code == EXIT_CODE_TRUST) {
+        return "trust";
+    }
+    if (m->started == 0) {
+        return code == EXIT_CODE_PLUGIN  ? "protocol"
+               : code == EXIT_CODE_USAGE ? "address"
+               : code == EXIT_CODE_KEYS  ? "keys"
+                                         : "start";
+    }
+    if (m->opened != 0) {
+        return "close";
+    }
+    if (m->resolved == 0) {
+        return code == EXIT_CODE_USAGE ? "address" : "resolve";
+    }
+    return m->connected == 0                                            ? "connect"
+           : !link->dial.options.security.plaintext && m->peer_key == 0 ? "peer_key"
+                                                                        : "open";
+}
+
+/* The error in it. What is no error of the library's has the words of the table of exit codes;
+ * standard error tells more. */
+static void print_json_error(const tool_link *link, tool_exit code)
+{
+    const np_failure *failure = &link->dial.failure;
+    bool late = link->dial.late && failure->err != NP_ERR_BUSY;
+    np_err err = late ? NP_ERR_DEADLINE : failure->err;
+    char text[2 * sizeof failure->text];
+
+    printf(",\"error\":{\"stage\":\"%s\",\"name\":", failed_at(link, code));
+    if (err != NP_OK) {
+        printf("\"%s\"", np_err_name(err));
+    } else {
+        printf("null");
+    }
+    if (late) {
+        printf(",\"text\":\"no answer within %" PRIu32 " ms\"", link->dial.options.timeout_ms);
+    } else {
+        const char *said = err != NP_OK ? failure->text : tool_exit_text(code);
+        (void)np_log_escape(np_str_from(said), true, text, sizeof text);
+        printf(",\"text\":\"%s\"", text);
+    }
+    printf(",\"exit\":%d}", (int)code);
 }
 
 static void print_text(const tool_link *link, const np_agreed *agreed)
@@ -163,8 +219,8 @@ static void print_text(const tool_link *link, const np_agreed *agreed)
     printf("protocol        %s, version %" PRIu32 "\ndigest          ", agreed->protocol,
            agreed->version);
     print_digest(agreed->digest);
-    printf("\ncompression     %s\nfeatures        %" PRIu64 "\n", compressions[agreed->compression],
-           agreed->features);
+    printf("\ncompression     %s\nfeatures        %" PRIu64 "\n",
+           tool_compression_name(agreed->compression), agreed->features);
 }
 
 static tool_exit show(const tool_link *link, bool json)
@@ -174,16 +230,18 @@ static tool_exit show(const tool_link *link, bool json)
     if (link->ended || !np_conn_agreed(np_client_conn(link->client), &agreed)) {
         return tool_failed(&link->failure);
     }
-    (json ? print_json : print_text)(link, &agreed);
+    (json ? print_json_agreed : print_text)(link, &agreed);
     return EXIT_CODE_OK;
 }
 
-/* However far it came. */
-static void show_partly(const tool_link *link, bool json)
+/* Offers all there is, to learn what the server chooses. */
+static np_compression_options every_compression(void)
 {
-    if (!json && link->dial.moments.started != 0) {
-        print_stages(link, false);
-    }
+    np_compression_options options = np_compression_options_default();
+
+    options.preferred[0] = NP_COMPRESSION_ZSTD;
+    options.preferred[1] = NP_COMPRESSION_LZ4;
+    return options;
 }
 
 static tool_exit run(const tool_command *self, int argc, char **argv)
@@ -199,14 +257,24 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
         return tool_usage(self, "it takes one address");
     }
     options.dial.address = argv[optind];
-    options.dial.compress = true;
+    options.dial.compression.options = every_compression();
     tool_exit code = tool_link_open(&link, &options.dial, options.protocol, NULL, NULL);
+    if (options.json) {
+        print_json_head(&link, &options.dial);
+    }
     if (code == EXIT_CODE_OK) {
         code = show(&link, options.json);
-    } else {
-        show_partly(&link, options.json);
+    } else if (!options.json && link.dial.moments.started != 0) {
+        print_stages(&link, false); /* however far it came */
     }
-    return tool_link_close(&link, code);
+    code = tool_link_close(&link, code);
+    if (options.json && code != EXIT_CODE_OK) {
+        print_json_error(&link, code);
+    }
+    if (options.json) {
+        printf("}\n");
+    }
+    return code;
 }
 
 const tool_command tool_handshake = {
@@ -217,7 +285,8 @@ const tool_command tool_handshake = {
         "Connects, and tells how long each stage took, which key the server proved to hold, which\n"
         "one is ours, and what was agreed on. A key is its own fingerprint: compare all of it.\n"
         "It offers all kinds of compression, so it shows which one the server would choose.\n"
-        "Where it fails, the stages up to there are shown, and the exit code tells the next.\n\n"
+        "Where it fails, the stages up to there are shown, and the exit code tells the next; with\n"
+        "--json the object has an \"error\" then: where, which, in words, and the exit code.\n\n"
         "  -p, --protocol FILE  plugin of the protocol that the daemon speaks\n"
         "  -t, --timeout MS     for the whole run; without: 10000\n"
         "  -j, --json           the result as one line of JSON\n"

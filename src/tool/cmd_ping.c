@@ -30,6 +30,7 @@ static int read_options(const tool_command *self, int argc, char **argv, ping_op
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         TOOL_SECURITY_CLIENT,
+        TOOL_COMPRESSION,
         {NULL, 0, NULL, 0},
     };
     uint64_t timeout_ms = TOOL_TIMEOUT_MS;
@@ -57,14 +58,17 @@ static int read_options(const tool_command *self, int argc, char **argv, ping_op
             tool_print_help(self, stdout);
             return 0;
         default:
-            good = tool_security_take(&options->dial.security, c, optarg);
+            good = tool_security_take(&options->dial.security, c, optarg) ||
+                   tool_compression_take(&options->dial.compression, c, optarg);
             if (!good) {
                 (void)tool_usage(self, "see above");
             }
         }
     }
     options->dial.timeout_ms = (uint32_t)timeout_ms;
-    return good && tool_security_check(self, &options->dial.security) ? 1 : -1;
+    good = good && tool_security_check(self, &options->dial.security) &&
+           tool_compression_check(self, &options->dial.compression);
+    return good ? 1 : -1;
 }
 
 /* Anything but our Pong is none of our business. */
@@ -182,7 +186,8 @@ const tool_command tool_ping = {
             "  -t, --timeout MS     for the whole run with one Ping; each further one has as much\n"
             "                       again; without: 10000\n"
             "  -p, --protocol FILE  plugin of the protocol that the daemon speaks\n"
-            "  -v, --verbose        log to standard error\n" TOOL_SECURITY_CLIENT_HELP "\n"
+            "  -v, --verbose        log to standard error\n" TOOL_SECURITY_CLIENT_HELP
+                TOOL_COMPRESSION_HELP "\n"
             "Examples:\n\n"
             "  netproto ping tcp://127.0.0.1:7000\n"
             "  netproto ping -c 1 -t 500 unix:///run/x.sock || echo dead\n",

@@ -2,6 +2,7 @@
  * protocol every message as JSON. */
 #include "tool/admit.h"
 #include "tool/answers.h"
+#include "tool/compression.h"
 
 #include <netproto/daemon.h>
 
@@ -22,6 +23,7 @@ typedef struct serve_options {
     size_t answer_count;
     bool verbose;
     tool_security security;
+    tool_compression compression;
 } serve_options;
 
 typedef struct server {
@@ -46,6 +48,7 @@ static int read_options(const tool_command *self, int argc, char **argv, serve_o
         {"protocol", required_argument, NULL, 'p'},
         {"answer", required_argument, NULL, 'a'},
         TOOL_SECURITY_SERVER,
+        TOOL_COMPRESSION,
         {NULL, 0, NULL, 0},
     };
     bool good = true;
@@ -73,7 +76,8 @@ static int read_options(const tool_command *self, int argc, char **argv, serve_o
             options->answers[options->answer_count++] = optarg;
             break;
         default:
-            good = tool_security_take(&options->security, c, optarg);
+            good = tool_security_take(&options->security, c, optarg) ||
+                   tool_compression_take(&options->compression, c, optarg);
             if (!good) {
                 (void)tool_usage(self, "see above");
             }
@@ -83,7 +87,9 @@ static int read_options(const tool_command *self, int argc, char **argv, serve_o
         (void)tool_usage(self, "--answer goes with --protocol: base has no requests");
         return -1;
     }
-    return good && tool_security_check(self, &options->security) ? 1 : -1;
+    good = good && tool_security_check(self, &options->security) &&
+           tool_compression_check(self, &options->compression);
+    return good ? 1 : -1;
 }
 
 /* Handlers of base
@@ -259,6 +265,7 @@ static tool_exit listen_on(server *s, const serve_options *options, const np_sec
     }
     daemon_options.connections_max = (uint32_t)options->connections_max;
     daemon_options.conn.queue_max = (size_t)40 << 20; /* twice the greatest Data, and more */
+    daemon_options.conn.compression = options->compression.options;
     daemon_options.on_stopped = on_stopped;
     daemon_options.user = s;
     if (np_daemon_start(&s->daemon, s->loop, &daemon_options, &failure) != NP_OK) {
@@ -377,10 +384,12 @@ const tool_command tool_serve = {
         "                       answer that request so; checked at the start; once for each\n"
         "  -c, --connections N  at most so many; without: 10000\n"
         "  -m, --memory MIB     in the buffers of all connections; without: 1024\n"
-        "  -v, --verbose        log to standard error\n" TOOL_SECURITY_SERVER_HELP "\n"
+        "  -v, --verbose        log to standard error\n" TOOL_SECURITY_SERVER_HELP
+            TOOL_COMPRESSION_HELP "\n"
         "Examples:\n\n"
         "  netproto serve tcp://127.0.0.1:7000\n"
         "  netproto serve --anyone tcp://:7000\n"
+        "  netproto serve --anyone --compress tcp://:7000\n"
         "  netproto serve tcp://[::1]:0 unix:///tmp/echo.sock\n"
         "  netproto --protocol ./hello.so serve --anyone tcp://127.0.0.1:7000 \\\n"
         "      --answer 'Greet={\"text\":\"hello, world\",\"number\":1}'\n",

@@ -105,8 +105,7 @@ static void on_step(np_client *client, np_client_step step, void *user)
     }
 }
 
-static np_err try_once(tool_dial *d, np_client **client, const np_client_options *given,
-                       np_failure *failure)
+static np_err try_once(tool_dial *d, np_client **client, const np_client_options *given)
 {
     np_client_options options = *given;
     uint32_t left_ms = tool_dial_left_ms(d);
@@ -114,15 +113,20 @@ static np_err try_once(tool_dial *d, np_client **client, const np_client_options
     options.address = d->options.address;
     options.security = tool_trust_begin(&d->trust);
     options.connect_timeout_ms = left_ms;
+    options.conn.compression = d->options.compression.options;
     options.conn.hello_timeout_ms = 0; /* ours says it better */
     options.conn.close_timeout_ms = d->options.timeout_ms;
     options.conn.fail_timeout_ms = LAST_WORDS_MS;
     options.on_step = on_step;
     options.user = &d->moments;
     d->moments = (tool_moments){.started = tool_now_ns()};
-    np_err err = np_client_new(client, d->loop, &options, failure);
+    d->failure = (np_failure){.err = NP_OK};
+    np_err err = np_client_new(client, d->loop, &options, &d->failure);
     if (err == NP_OK) {
-        err = np_client_connect_wait(*client, failure);
+        err = np_client_connect_wait(*client, &d->failure);
+    }
+    if (d->failure.err == NP_OK) { /* our deadline stopped the loop */
+        d->failure.err = err;
     }
     d->moments.opened = err == NP_OK ? tool_now_ns() : 0;
     return err;
@@ -145,8 +149,9 @@ static tool_exit late_at(const tool_dial *d)
 }
 
 /* What a refusal may mean is told only to those who have nothing to lose by it: ourselves. */
-static void advise(const tool_dial *d, const np_failure *failure)
+static void advise(const tool_dial *d)
 {
+    const np_failure *failure = &d->failure;
     char text[NP_KEY_TEXT_LEN];
 
     if (failure->stage != NP_STAGE_HELLO || failure->err != NP_ERR_REFUSED || !failure->by_peer) {
@@ -166,7 +171,7 @@ static bool try_later(tool_dial *d)
 {
     const bool never = false;
 
-    if (d->patient && d->err == NP_ERR_BUSY) {
+    if (d->patient && d->failure.err == NP_ERR_BUSY) {
         (void)!np_loop_run_until(d->loop, &never, BUSY_PAUSE_MS);
         return !d->late;
     }
@@ -174,31 +179,30 @@ static bool try_later(tool_dial *d)
 }
 
 /* Says why an attempt failed. */
-static tool_exit complain(const tool_dial *d, const np_failure *failure)
+static tool_exit complain(const tool_dial *d)
 {
     tool_exit code;
 
-    if (d->late && d->err != NP_ERR_BUSY) {
+    if (d->late && d->failure.err != NP_ERR_BUSY) {
         return late_at(d);
     }
-    code = tool_failed(failure);
-    advise(d, failure);
+    code = tool_failed(&d->failure);
+    advise(d);
     return code;
 }
 
 tool_exit tool_dial_connect(tool_dial *d, np_client **client, const np_client_options *options)
 {
-    np_failure failure = {.stage = NP_STAGE_NONE};
     tool_exit code = EXIT_CODE_OK;
 
-    while ((d->err = try_once(d, client, options, &failure)) != NP_OK) {
+    while (try_once(d, client, options) != NP_OK) {
         np_client_free(*client);
         *client = NULL;
         if (try_later(d)) {
             continue;
         }
         if (!tool_trust_refused(&d->trust)) {
-            return complain(d, &failure);
+            return complain(d);
         }
         tool_dial_rest(d); /* a person takes longer than a deadline */
         code = tool_trust_decide(&d->trust);

@@ -9,6 +9,7 @@
 #ifndef NP_TOOL_DIAL_H
 #define NP_TOOL_DIAL_H
 
+#include "tool/compression.h"
 #include "tool/trust.h"
 
 #include <netproto/loop.h>
@@ -20,8 +21,8 @@ typedef struct tool_dial_options {
     const char *address;
     uint32_t timeout_ms;
     bool verbose;
-    bool compress; /* offer it, to learn what the server chooses */
     tool_security security;
+    tool_compression compression;
 } tool_dial_options;
 
 /* Moments of the attempt under way, by tool_now_ns; 0: not reached. */
@@ -37,8 +38,8 @@ typedef struct tool_dial {
     np_timer timer;
     uint64_t until_ns; /* the deadline; UINT64_MAX while it rests */
     bool late;
-    bool patient; /* a server that says it is busy is asked again, within the deadline */
-    np_err err;   /* of the last attempt */
+    bool patient;       /* a server that says it is busy is asked again, within the deadline */
+    np_failure failure; /* of the last attempt; err NP_OK: it succeeded */
     tool_moments moments;
 } tool_dial;
 

@@ -7,6 +7,7 @@ static const struct {
     tool_exit code;
     const char *text;
 } rows[] = {
+    /* By code. */
     {EXIT_CODE_OK, "success"},
     {EXIT_CODE_GENERIC, "this machine: memory, files, output, a handler"},
     {EXIT_CODE_USAGE, "wrong options, arguments or addresses"},
@@ -31,6 +32,11 @@ void tool_print_exits(FILE *out)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         fprintf(out, "  %2d  %s\n", (int)rows[i].code, rows[i].text);
     }
+}
+
+const char *tool_exit_text(tool_exit code)
+{
+    return rows[code].text;
 }
 
 tool_exit tool_exit_of(np_err err)

@@ -30,13 +30,10 @@ tool_exit tool_link_open(tool_link *link, const tool_dial_options *options, cons
     client_options.handlers.on_close = on_close;
     client_options.handlers.user = link;
     client_options.conn.queue_max = (size_t)40 << 20; /* twice the greatest message, and more */
-    if (options->compress) {
-        client_options.conn.compression.preferred[0] = NP_COMPRESSION_ZSTD;
-        client_options.conn.compression.preferred[1] = NP_COMPRESSION_LZ4;
-    }
     code = tool_dial_connect(&link->dial, &link->client, &client_options);
-    if (link->dial.err == NP_ERR_VERSION && protocol == NULL) {
-        tool_complain("give --protocol, the plugin of the protocol that is spoken there");
+    if (link->dial.failure.disagreement == NP_DISAGREE_PROTOCOL && protocol == NULL) {
+        tool_complain("without --protocol this side speaks base: give --protocol ./NAME.so, the "
+                      "plugin built from the server's schema");
     }
     return code;
 }

@@ -11,6 +11,7 @@
  *
  * and for those that talk:
  *
+ *   compression.c  the options of compression; compression.h
  *   security.c  the options of secure sessions, and the files that both sides load; security.h
  *   trust.c     a client's side: which server it trusts; trust.h
  *   known.c     what a client says and asks about a server's key
@@ -50,6 +51,9 @@ typedef enum tool_exit {
 
 /* The table of them, for --help. */
 void tool_print_exits(FILE *out);
+
+/* What one means, as the table has it. Static. */
+const char *tool_exit_text(tool_exit code);
 
 /* The code for an error, or for a failure with its stage. */
 tool_exit tool_exit_of(np_err err);

@@ -31,6 +31,19 @@ expect() {
     done
 }
 
+# Both tell how they are used, and take no option for an address.
+for program in server client; do
+    "$programs/$program" --help >"$work/help.out" 2>"$work/help.err" || fail "$program --help"
+    expect help.out "usage: $program "
+    expect help.out "Exit codes: "
+    [ ! -s "$work/help.err" ] || fail "$program --help complains"
+    code=0
+    "$programs/$program" --nix tcp://127.0.0.1:0 x >"$work/help.out" 2>"$work/help.err" || code=$?
+    [ $code = 2 ] || fail "$program --nix exits with $code"
+    expect help.err "usage: $program "
+    [ ! -s "$work/help.out" ] || fail "$program --nix prints"
+done
+
 # Without keys nothing starts, and the words say what to do.
 if "$programs/server" "unix://$work/chat.sock" >"$work/nokey.out" 2>&1; then
     fail "a server without a key"

@@ -95,6 +95,19 @@ static void test_no_answer(void **state)
     stop(pid);
 }
 
+/* Who has never heard of a field that came later need not give it: its default goes. */
+static void test_defaults(void **state)
+{
+    pid_t pid = serve(NULL);
+    (void)state;
+
+    expect(CALL(JOIN "{\"Say\":{\"text\":\"short\"}}\n", "-t", "5000"), 0, "");
+    tool_server_expect("\"message\":{\"Say\":{\"text\":\"short\",\"mood\":3}}}\n");
+    expect_words(CALL(JOIN "{\"Say\":{\"mood\":1}}\n", "-t", "5000"), 12,
+                 "talk.Say.text: is missing");
+    stop(pid);
+}
+
 typedef struct ended {
     bool done;
     np_failure failure;
@@ -173,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_shows_what_comes),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_conversation_is_kept),
         cmocka_unit_test(test_answers_are_checked_at_the_start),
     };

@@ -443,6 +443,18 @@ class Breaking(unittest.TestCase):
             " breaks new readers of old writers (demo.np:3)",
         )
 
+    def test_what_to_write_instead_of_another_type(self) -> None:
+        for types, hint in (
+            (("u8", "u16"), "keep it, and add a field with 'u16' and 'since 4' at the end;"),
+            (("S", "T"), "keep it, and add a field with 'T' and 'since 4' at the end;"),
+            (("list<u8> max 4", "bytes max 4"),
+             "keep 'list<u8> max 4', which travels as the same bytes;"),
+        ):
+            declared = "struct S { a: u8; } struct T { a: u16; }"
+            old, new = (protocol_of(f"{declared} message M = 1 {{ f: {t}; }}") for t in types)
+            (break_,) = compare(old, new)
+            self.assertIn(f"as released; {hint} ", break_.message)
+
     def test_a_type_is_reported_once_however_often_it_is_used(self) -> None:
         use = "message A = 1 { s: S; } message B = 2 { s: list<S> max 2; t: S[2]; }"
         breaks = found(f"struct S {{ a: u8; }} {use}", f"struct S {{ a: u16; }} {use}")

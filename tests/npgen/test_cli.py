@@ -60,6 +60,7 @@ class Cli(unittest.TestCase):
                 status, out, err = self.run_cli(*arguments)
                 self.assertEqual((status, out), (0, ""))
                 self.assertTrue(err.startswith(warning), err)
+                self.assertIn("write 'either N;' ('client', 'server': one side only) in a state", err)
 
     def test_usage_errors(self) -> None:
         wrong = ([], ["check"], ["gen", "right.np"], ["frobnicate"], ["lint", "--allow", "x"])

@@ -77,6 +77,7 @@ extract "$tree/README.md" "$work/hello"
 compile "$work/hello"
 ! "$work/hello/build/server" "unix://$work/hello.sock" >"$work/log" 2>&1 || fail "no key, and it serves"
 grep -q "server.key" "$work/log" || fail "no cause"
+grep -q "netproto keygen --out server.key" "$work/log" || fail "no next step"
 cd "$work"
 quietly "$prefix/bin/netproto" keygen --out server.key
 key=$("$prefix/bin/netproto" key server.key)

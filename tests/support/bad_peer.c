@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,12 +14,16 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* Shared with the processes of the last one started. */
+static _Atomic uint64_t *weight;
 
 /* Bytes into the server's first answer: within its Noise message, which nobody may change. */
 #define FLIPPED_BYTE 100
@@ -66,15 +71,15 @@ static bool pass(int from, int to, bool flip)
     if (flip && n > FLIPPED_BYTE) {
         bytes[FLIPPED_BYTE] ^= 1;
     }
+    *weight += (uint64_t)n;
     return send(to, bytes, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
-static void stand_between(int client, uint16_t port)
+static void stand_between(int client, uint16_t port, bool flip)
 {
     struct sockaddr_in name = local(port);
     int server = socket(AF_INET, SOCK_STREAM, 0);
     struct pollfd ready[2] = {{.fd = client, .events = POLLIN}, {.fd = server, .events = POLLIN}};
-    bool first = true;
     bool more = connect(server, (const struct sockaddr *)&name, sizeof name) == 0;
 
     while (more && poll(ready, 2, -1) > 0) {
@@ -82,8 +87,8 @@ static void stand_between(int client, uint16_t port)
             more = pass(client, server, false);
         }
         if (more && ready[1].revents != 0) {
-            more = pass(server, client, first);
-            first = false;
+            more = pass(server, client, flip);
+            flip = false;
         }
     }
     (void)close(server);
@@ -105,7 +110,10 @@ static void serve(int fd, bad_peer_kind kind, uint16_t target)
     case BAD_PEER_CLOSING:
         break;
     case BAD_PEER_FLIPPING:
-        stand_between(fd, target);
+        stand_between(fd, target, true);
+        break;
+    case BAD_PEER_WEIGHING:
+        stand_between(fd, target, false);
         break;
     }
     (void)close(fd);
@@ -142,6 +150,12 @@ pid_t bad_peer_start(bad_peer_kind kind, const char *target, char *address, size
     assert_int_equal(bind(fd, (const struct sockaddr *)&name, sizeof name), 0);
     assert_int_equal(listen(fd, 16), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+    if (weight == NULL) {
+        weight =
+            mmap(NULL, sizeof *weight, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(weight, MAP_FAILED);
+    }
+    *weight = 0;
     pid_t pid = fork();
     if (pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -151,6 +165,11 @@ pid_t bad_peer_start(bad_peer_kind kind, const char *target, char *address, size
     assert_int_equal(close(fd), 0);
     assert_true((size_t)snprintf(address, cap, "tcp://127.0.0.1:%u", ntohs(name.sin_port)) < cap);
     return pid;
+}
+
+uint64_t bad_peer_weight(void)
+{
+    return atomic_exchange(weight, 0);
 }
 
 void bad_peer_stop(pid_t pid)

@@ -1,9 +1,10 @@
 /* bad_peer.h - a process that listens, and then is no server: for tests of what clients say about
- * it, and of how long they take. */
+ * it, of how long they take, and of what travels. */
 #ifndef NP_TEST_BAD_PEER_H
 #define NP_TEST_BAD_PEER_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 typedef enum bad_peer_kind {
@@ -11,12 +12,17 @@ typedef enum bad_peer_kind {
     BAD_PEER_GARBAGE,  /* says what is no frame, and stays */
     BAD_PEER_DRIPPING, /* the beginning of a frame, a byte every 20 ms, and never its end */
     BAD_PEER_CLOSING,  /* ends every connection at once */
-    BAD_PEER_FLIPPING  /* passes everything on to and from the server at `target`, which listens on
+    BAD_PEER_FLIPPING, /* passes everything on to and from the server at `target`, which listens on
                         * 127.0.0.1, but for one bit of its first answer */
+    BAD_PEER_WEIGHING  /* passes everything on as it is, and counts it: bad_peer_weight */
 } bad_peer_kind;
 
-/* Starts one on a port of 127.0.0.1 and gives its address. target: FLIPPING's server, or NULL. */
+/* Starts one on a port of 127.0.0.1 and gives its address. target: FLIPPING's and WEIGHING's
+ * server, or NULL. */
 pid_t bad_peer_start(bad_peer_kind kind, const char *target, char *address, size_t cap);
+
+/* Bytes that WEIGHING has passed on, both ways together, since it was last asked. */
+uint64_t bad_peer_weight(void);
 
 /* Ends it. */
 void bad_peer_stop(pid_t pid);

@@ -133,6 +133,11 @@ static void keep(wire_end *end, const np_session_event *event)
         assert_true(event->text.len < sizeof kept->text);
         memcpy(kept->text, event->text.data, event->text.len);
     }
+    if (event->kind == NP_SESSION_EVENT_CLOSED) {
+        assert_int_equal(event->offers.len > 0, event->disagreement != NP_DISAGREE_NONE);
+        assert_true(event->offers.len < sizeof kept->offers);
+        memcpy(kept->offers, event->offers.len > 0 ? event->offers.data : "", event->offers.len);
+    }
     if (event->fault != NULL) {
         kept->fault = *event->fault;
     }

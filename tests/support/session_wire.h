@@ -18,6 +18,7 @@ typedef struct wire_event {
     np_fault fault;
     uint8_t *payload;
     char text[300];
+    char offers[300];
 } wire_event;
 
 typedef struct wire_end wire_end;

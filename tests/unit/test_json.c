@@ -209,7 +209,7 @@ static void test_options_are_unambiguous(void **state)
 static void test_signed_bytes(void **state)
 {
     static const np_type array = {.kind = NP_KIND_ARRAY, .min = 3, .max = 3, .item = &np_type_i8};
-    static const np_field field = {"a", "x.M.a", &array, 1};
+    static const np_field field = {"a", "x.M.a", &array, 1, NULL};
     static const np_type type = {
         .kind = NP_KIND_STRUCT, .name = "x.M", .fields = &field, .field_count = 1};
     static const np_message message = {.name = "x.M", .type = &type};

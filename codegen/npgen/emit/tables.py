@@ -27,6 +27,7 @@ from ..sizes import message_max_len, struct_max_len
 from .banner import banner
 from .code import Code, quote
 from .common import INT_MAX, INT_MIN, float_literal, int_literal
+from .defaults import default_rows
 from .deprecation import silence
 from .nesting import needs
 from .shapes import Place, own_messages, own_types, place_of, ref_name, rule_of
@@ -181,7 +182,7 @@ def _nameless(p: Protocol, c: Code, t: Type, at: Place) -> None:
         assert isinstance(t, Tuple)
         with c.block(f"static const np_field {at.unique}_fields[] = {{", "};"):
             for i, item in enumerate(t.items):
-                _field_row(p, c, str(i), at.position(i), item, 1)
+                _row(c, str(i), at.position(i), type_name(p, item, at.position(i)), 1, ["NULL"])
         c()
         rows += [".kind = NP_KIND_STRUCT", f".fields = {at.unique}_fields"]
         rows.append(f".field_count = {len(t.items)}")
@@ -207,8 +208,15 @@ def _range_rows(t: Scalar) -> list[str]:
     return rows
 
 
-def _field_row(p: Protocol, c: Code, name: str, at: Place, t: Type, since: int) -> None:
-    c(f"{{{quote(name)}, {quote(at.where)}, &{type_name(p, t, at)}, {since}}},")
+def _row(c: Code, name: str, at: Place, type_: str, since: int, missing: list[str]) -> None:
+    head = f"{{{quote(name)}, {quote(at.where)}, &{type_}, {since},"
+    if len(missing) == 1 and len(head) + len(missing[0]) <= 92:
+        c(f"{head} {missing[0]}}},")
+        return
+    c(head)
+    for line in missing[:-1]:
+        c(f"    {line}")
+    c(f"    {missing[-1]}}},")
 
 
 def _fields(p: Protocol, c: Code, at: Place, fields: tuple[Field, ...]) -> None:
@@ -216,7 +224,8 @@ def _fields(p: Protocol, c: Code, at: Place, fields: tuple[Field, ...]) -> None:
         return
     with c.block(f"static const np_field {at.unique}_fields[] = {{", "};"):
         for f in fields:
-            _field_row(p, c, f.name, at.field(f), f.type, f.since)
+            missing = default_rows(p, f.type, f.default) if f.since > 1 else ["NULL"]
+            _row(c, f.name, at.field(f), type_name(p, f.type, at.field(f)), f.since, missing)
     c()
 
 

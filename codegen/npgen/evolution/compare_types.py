@@ -234,8 +234,16 @@ class TypeComparison:
 
     def _retyped(self, old: Type, new: Type, spans: Spans, what: str) -> None:
         same = _wire(old, self.old_types) == _wire(new, self.new_types)
+        hurts = Hurts.OPENING if same else Hurts.BOTH
         text = f"{what} is '{spell(new)}', and '{spell(old)}' as released"
-        self.report.add("field-retyped", Hurts.OPENING if same else Hurts.BOTH, spans, text)
+        text += f"; {self._instead(spell(old), spell(new), hurts)}"
+        self.report.add("field-retyped", hurts, spans, text)
+
+    def _instead(self, old: str, new: str, hurts: Hurts) -> str:
+        """What to write in place of another type for something released."""
+        if hurts is Hurts.OPENING:  # the same bytes: nothing is gained that a program could not do
+            return f"keep '{old}', which travels as the same bytes"
+        return f"keep it, and add a field with '{new}' and 'since {self.version + 1}' at the end"
 
     def _bounds(self, old: Bounded, new: Bounded, word: str, spans: Spans, what: str) -> None:
         now = f"{word} {constraints(new)}".rstrip()
@@ -256,6 +264,8 @@ class TypeComparison:
         trial._decls(old.name, new.name)
         hurts = Hurts.BOTH if trial.report.hurts_peers else Hurts.OPENING
         text = f"{what} is '{new.name}', and '{old.name}' as released"
+        if rule == "field-retyped":
+            text += f"; {self._instead(old.name, new.name, hurts)}"
         self.report.add(rule, hurts, spans, text)
 
 
