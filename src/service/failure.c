@@ -297,6 +297,9 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
     if (event->fault != NULL) {
         say(failure, ": %s", np_fault_format(event->fault, detail, sizeof detail));
     }
+    if (failure->stage == NP_STAGE_FRAME && event->err == NP_ERR_SEAL) {
+        say(failure, ": somebody in between changes, repeats or drops bytes; connect again");
+    }
     if (failure->stage == NP_STAGE_HELLO && why != NULL) {
         say(failure, "; %s", why);
     }

@@ -133,6 +133,12 @@ static void test_none_in_common(void **state)
         set_ciphers(&w.daemon_options.security, 1, i == 0 ? XCHACHA : AES, AES);
         option_world_listen(&w);
         assert_int_equal(option_world_connect(&w), NP_ERR_VERSION);
+        assert_non_null(
+            strstr(np_client_failure(w.client)->text,
+                   i == 0 ? "no cipher in common: the peer offers XChaCha20-Poly1305, this side "
+                            "AES-256-GCM; let both sides take one"
+                          : "no cipher in common: the peer offers AES-256-GCM, this side "
+                            "XChaCha20-Poly1305; let both sides take one"));
         assert_false(w.server.opened);
         option_world_fini(&w);
     }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "protocol/session.h"
+#include "service/conn_private.h"
 #include "support/demo_service.h"
 #include "util/crypto.h"
 
@@ -38,6 +39,7 @@ typedef struct world {
     size_t opened; /* connections of the daemon */
     size_t asked;  /* trust functions */
     const char *asked_for;
+    bool daemon_closed; /* its connection */
     np_failure daemon_failure;
 } world;
 
@@ -47,6 +49,15 @@ static void on_open(np_conn *conn, void *user)
 
     w->opened++;
     np_conn_peer(conn, &w->seen);
+}
+
+static void on_daemon_close(np_conn *conn, const np_failure *failure, void *user)
+{
+    world *w = user;
+
+    (void)conn;
+    w->daemon_closed = true;
+    w->daemon_failure = *failure;
 }
 
 static void on_client_close(np_conn *conn, const np_failure *failure, void *user)
@@ -85,6 +96,7 @@ static void world_init(world *w)
     w->daemon_options.security.key_count = 1;
     w->daemon_options.security.user = w;
     w->daemon_options.handlers.on_open = on_open;
+    w->daemon_options.handlers.on_close = on_daemon_close;
     w->daemon_options.handlers.user = w;
     w->client_options = demo_client_options(NULL, NULL);
     w->client_options.security = np_security_default();
@@ -544,6 +556,27 @@ static void test_clocks(void **state)
     }
 }
 
+/* Somebody in between puts a record of his own among those of the client. */
+static void test_a_forged_record(void **state)
+{
+    static const uint8_t forged[10 + 48] = {0xDE, 0xAD, 0xBE, 0xEF, 1, 4, 0, 0, 0, 48};
+    world w;
+    (void)state;
+
+    world_init(&w);
+    demo_must(world_start(&w), &w.failure);
+    assert_int_equal(send(np_client_conn(w.client)->link.stream.fd, forged, sizeof forged, 0),
+                     sizeof forged);
+    demo_run(w.loop, &w.daemon_closed);
+    demo_run(w.loop, &w.closed);
+    assert_int_equal(w.daemon_failure.stage, NP_STAGE_FRAME);
+    assert_int_equal(w.daemon_failure.err, NP_ERR_SEAL);
+    assert_string_equal(w.daemon_failure.text,
+                        "frame: authentication failed: somebody in between changes, repeats or "
+                        "drops bytes; connect again");
+    world_fini(&w);
+}
+
 /* Options ----------------------------------------------------------------------------------- */
 
 static void expect_refused(world *w, bool daemon, const char *words)
@@ -722,6 +755,7 @@ int main(void)
         cmocka_unit_test(test_steps_and_agreement),
         cmocka_unit_test(test_a_handshake_comes_twice),
         cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_a_forged_record),
         cmocka_unit_test(test_no_option_is_no_security),
         cmocka_unit_test(test_plaintext_goes_with_nothing),
         cmocka_unit_test(test_nobody_listens_in),
