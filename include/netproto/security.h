@@ -51,7 +51,7 @@ typedef const uint8_t *np_psk_fn(const uint8_t key[NP_KEY_LEN], void *user);
 /* The defaults are in brackets. */
 typedef struct np_security {
     bool plaintext;             /* [false] nothing of all this: who listens in reads everything */
-    const np_keypair *identity; /* [none] ours */
+    const np_keypair *identity; /* [none] ours; zero, as one that failed to load is, is refused */
     const uint8_t *keys;        /* [none] keys of peers that are trusted, 32 bytes each */
     size_t key_count;
     np_trust_fn *trust; /* [none] asked about any other key */

@@ -13,6 +13,14 @@ np_security np_security_default(void)
     return security;
 }
 
+/* What is left of a key that could not be loaded, and what memory holds that nobody filled. */
+static bool is_zero(const uint8_t key[NP_KEY_LEN])
+{
+    static const uint8_t zero[NP_KEY_LEN];
+
+    return np_crypto_equal(key, zero, NP_KEY_LEN);
+}
+
 _Static_assert(NP_REPLAY_MAX_MAX == 16777216, "as a refusal below says");
 
 /* What is wrong with the options, in words; NULL: nothing. */
@@ -29,6 +37,13 @@ static const char *missing(const np_security *security, bool client)
     if (security->identity == NULL) {
         return "security: set identity (netproto keygen makes one) and who is trusted, "
                "or plaintext";
+    }
+    if (is_zero(security->identity->secret_key) || is_zero(security->identity->public_key)) {
+        return "security: identity is zero; was it loaded or made, and are errors of that looked "
+               "at?";
+    }
+    if (security->psk != NULL && is_zero(security->psk)) {
+        return "security: psk is zero; was it loaded or made?";
     }
     if (security->key_count > 0 && security->keys == NULL) {
         return "security: key_count keys are promised, and keys is NULL";

@@ -596,6 +596,7 @@ static void expect_refused(world *w, bool daemon, const char *words)
 /* Nobody is let in, and nothing goes out in the clear, for want of an option. */
 static void test_no_option_is_no_security(void **state)
 {
+    static const np_keypair no_pair; /* as np_keypair_load leaves it where it fails */
     np_security *server;
     np_security *user;
     world w;
@@ -609,8 +610,14 @@ static void test_no_option_is_no_security(void **state)
     *user = np_security_default();
     expect_refused(&w, true, "set identity");
     expect_refused(&w, false, "set identity");
+    server->identity = user->identity = &no_pair;
+    expect_refused(&w, true, "identity is zero");
+    expect_refused(&w, false, "identity is zero");
     server->identity = &w.server;
     user->identity = &w.user;
+    user->psk = no_pair.secret_key;
+    expect_refused(&w, false, "psk is zero");
+    user->psk = NULL;
     expect_refused(&w, true, "or anyone to let every client in");
     expect_refused(&w, false, "no server is trusted");
     user->anyone = true;
