@@ -202,6 +202,11 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
 
     switch (event->err) {
     case NP_ERR_REFUSED:
+        if (event->by_peer && secure && conn->group->client != NULL &&
+            np_session_peer_key(&conn->link.session) == NULL) {
+            return "that came before any key, so anybody may have said it; is that a netproto "
+                   "server, and does nothing in between change bytes?";
+        }
         if (event->by_peer) {
             return secure ? "perhaps it does not trust the key of this side"
                           : "perhaps it takes secure connections only";

@@ -220,11 +220,9 @@ static void test_words_about_a_stranger(void **state)
     assert_non_null(strstr(failure.text, "it gave no reason"));
 }
 
-/* Clocks that differ are both told, so that a person sees which is wrong. */
-static void test_words_about_clocks(void **state)
+/* How a secure client fails that is answered by this, in the clear. */
+static np_failure refuse(const base_error *error)
 {
-    const base_error error = {.reason = BASE_REASON_CLOCK,
-                              .clock_ms = {.has = true, .value = 1000000000000}};
     np_security security = np_security_default();
     uint8_t frame[256];
     np_framing_head head;
@@ -232,22 +230,44 @@ static void test_words_about_clocks(void **state)
     np_failure failure;
     size_t len = 0;
 
-    (void)state;
     demo_must(np_keypair_generate(&keys), NULL);
     security.identity = &keys;
     security.keys = keys.public_key;
     security.key_count = 1;
-    assert_int_equal(base_error_encode(&error, frame + NP_FRAMING_HEADER_LEN,
+    assert_int_equal(base_error_encode(error, frame + NP_FRAMING_HEADER_LEN,
                                        sizeof frame - NP_FRAMING_HEADER_LEN, &len, NULL),
                      NP_OK);
     head = np_framing_make(NP_FRAMING_NO_STREAM, 0, len, false);
     (void)np_framing_put(frame, &head);
     failure = meet(&security, frame, NP_FRAMING_HEADER_LEN + len);
+    np_keypair_wipe(&keys);
+    return failure;
+}
+
+/* Clocks that differ are both told, so that a person sees which is wrong. */
+static void test_words_about_clocks(void **state)
+{
+    const base_error error = {.reason = BASE_REASON_CLOCK,
+                              .clock_ms = {.has = true, .value = 1000000000000}};
+    np_failure failure = refuse(&error);
+
+    (void)state;
     assert_int_equal(failure.err, NP_ERR_CLOCK);
     assert_int_equal(failure.fault.got, 1000000000000);
     assert_non_null(strstr(failure.text, "the peer's says 2001-09-09T01:46:40.000Z, ours 20"));
     assert_non_null(strstr(failure.text, "try again"));
-    np_keypair_wipe(&keys);
+}
+
+/* A refusal by who has shown no key is told as what it is. */
+static void test_words_about_a_refusal(void **state)
+{
+    const base_error error = {.reason = BASE_REASON_REFUSED};
+    np_failure failure = refuse(&error);
+
+    (void)state;
+    assert_int_equal(failure.err, NP_ERR_REFUSED);
+    assert_non_null(strstr(failure.text, "anybody may have said it"));
+    assert_null(strstr(failure.text, "trust"));
 }
 
 /* Where np_client_new has failed there is something to print all the same. */
@@ -269,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_daemon_without_handlers),
         cmocka_unit_test(test_words_about_a_stranger),
         cmocka_unit_test(test_words_about_clocks),
+        cmocka_unit_test(test_words_about_a_refusal),
         cmocka_unit_test(test_words_about_no_client),
     };
 
