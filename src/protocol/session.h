@@ -296,9 +296,8 @@ NP_MUST_CHECK np_err np_session_init(np_session *s, const np_session_options *op
 void np_session_fini(np_session *s);
 
 /* Answers PEER_KEY, while it is the last event. A client that is not trusted is told so in a
- * record; a server that is not trusted hears no more than that, and not who we are. psk: a server
- * gives the pre-shared key of that client, 32 bytes, or NULL if it has none; a client gives NULL.
- */
+ * record; a server that is not trusted hears that, and not who we are. psk: a server gives the
+ * pre-shared key of that client, 32 bytes, or NULL if it has none; a client gives NULL. */
 void np_session_trust(np_session *s, bool trusted, const uint8_t *psk);
 
 static inline bool np_session_is_secure(const np_session *s)
