@@ -7,15 +7,13 @@
 #include <string.h>
 
 #include <netproto/log.h>
+#include <netproto/security.h>
 
 /* Bytes of a digest that are shown: enough to tell two apart, short enough to compare by eye. */
 #define DIGEST_SHOWN 8
 
 /* Characters of a protocol's name that are shown; as many bytes as it may have. */
 #define NAME_SHOWN 64
-
-/* By their numbers in an offer. */
-static const char *const cipher_names[] = {"XChaCha20-Poly1305", "AES-256-GCM"};
 
 void np_disagree_keep(np_disagree_offer *out, const base_offer *offer)
 {
@@ -101,8 +99,8 @@ static void np_disagree_say_ciphers(np_disagree_text *text, const np_list_u8 *ci
 {
     for (size_t i = 0; i < ciphers->count; i++) {
         uint8_t number = np_list_u8_at(ciphers, i);
-        if (number < sizeof cipher_names / sizeof cipher_names[0]) {
-            np_disagree_say(text, "%s%s", i > 0 ? " and " : "", cipher_names[number]);
+        if (number < NP_CIPHERS) {
+            np_disagree_say(text, "%s%s", i > 0 ? " and " : "", np_cipher_name((np_cipher)number));
         } else {
             np_disagree_say(text, "%snumber %u", i > 0 ? " and " : "", number);
         }

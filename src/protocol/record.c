@@ -12,6 +12,17 @@
 /* Longest label behind them, with its 00. */
 #define LABEL_MAX 8
 
+const char *np_cipher_name(np_cipher cipher)
+{
+    switch (cipher) {
+    case NP_CIPHER_XCHACHA20_POLY1305:
+        return "XChaCha20-Poly1305";
+    case NP_CIPHER_AES_256_GCM:
+        return "AES-256-GCM";
+    }
+    return "?";
+}
+
 static void expand(const np_record_side *side, const char *label, uint8_t *out, size_t len)
 {
     uint8_t info[sizeof LABEL - 1 + LABEL_MAX + 1 + NP_CRYPTO_HASH_LEN];

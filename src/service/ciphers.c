@@ -4,9 +4,6 @@
 
 #include "transport/loop_state.h"
 
-/* By their numbers. */
-static const char *const names[NP_CIPHERS] = {"XChaCha20-Poly1305", "AES-256-GCM"};
-
 /* What is offered where nothing else was asked for: the faster one first. */
 static const np_cipher by_default[NP_CIPHERS] = {NP_CIPHER_AES_256_GCM,
                                                  NP_CIPHER_XCHACHA20_POLY1305};
@@ -14,11 +11,6 @@ static const np_cipher by_default[NP_CIPHERS] = {NP_CIPHER_AES_256_GCM,
 static bool exists(np_cipher cipher)
 {
     return cipher == NP_CIPHER_XCHACHA20_POLY1305 || cipher == NP_CIPHER_AES_256_GCM;
-}
-
-const char *np_cipher_name(np_cipher cipher)
-{
-    return exists(cipher) ? names[cipher] : "?";
 }
 
 bool np_cipher_is_available(np_cipher cipher)
