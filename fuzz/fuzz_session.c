@@ -1,9 +1,11 @@
 /* One session and a peer that sends anything. The first byte of the input picks the role, whether
- * the connection is open already, what was agreed on to compress with, and whether this side
- * closes, before the peer's bytes or at some message of them; the rest are the peer's bytes. The
- * same bytes in one piece, byte by byte, and in pieces of growing sizes must give the same events,
- * and no buffer may be left behind. Only the bytes of a stream's body come in events of any length,
- * so these are compared as bytes. */
+ * the connection is open already, what was agreed on to compress with, whether this side closes,
+ * before the peer's bytes or at some message of them, and whether the peer, who has keys then, says
+ * it all in records; the rest are the peer's bytes, or the plain text of such records, each behind
+ * two bytes from which its length comes. The same bytes in one piece, byte by byte, in pieces of
+ * growing sizes, and with the session's short way closed must give the same events, and no buffer
+ * may be left behind. Only the bytes of a stream's body come in events of any length, so these are
+ * compared as bytes. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +15,8 @@
 #include "protocol/session_private.h"
 #include "support/demo_protocol.h"
 
-/* Bits of the first byte; bits 3 and 4 are the compression. */
-enum { CLIENT = 1, OPEN = 2, END = 4, CLOSE_FIRST = 32, CLOSE_AT_MESSAGE = 64 };
+/* Bits of the first byte; bits 3 and 4 are the compression. Who talks in RECORDS is OPEN, too. */
+enum { CLIENT = 1, OPEN = 2, END = 4, CLOSE_FIRST = 32, CLOSE_AT_MESSAGE = 64, RECORDS = 128 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,7 +29,14 @@ typedef struct run {
     uint32_t body; /* a stream of ours, or 0 */
     uint8_t mode;
     bool closed;
+    bool long_way; /* no event takes the session's short way */
 } run;
+
+/* How an input is played, besides its mode. */
+typedef struct manner {
+    size_t piece; /* bytes of a read, or 1, 2, 3, ... where it is 0 */
+    bool long_way;
+} manner;
 
 static void mix(run *r, uint64_t value)
 {
@@ -63,7 +72,7 @@ static void begin_body(run *r, const np_session_event *event)
 /* One of ours: begun, written to, ended or given up as the peer's messages come. */
 static void go_on_with_body(run *r, size_t step)
 {
-    static const uint8_t zeros[1500];
+    static const uint8_t silence[1500];
     const np_message *message = np_protocol_message(&base_protocol, BASE_DATA_ID);
     base_data data = {.name = {NULL, 0}};
     size_t taken = 0;
@@ -75,7 +84,7 @@ static void go_on_with_body(run *r, size_t step)
         np_session_body_abort(&r->s, r->body);
         r->body = 0;
     } else {
-        err = np_session_body_write(&r->s, r->body, zeros, sizeof zeros, &taken);
+        err = np_session_body_write(&r->s, r->body, silence, sizeof silence, &taken);
         if (err == NP_ERR_TOO_LONG) {
             err = np_session_body_end(&r->s, r->body);
             r->body = err == NP_OK ? 0 : r->body;
@@ -141,6 +150,14 @@ static void handle(run *r, const np_session_event *event)
     assert(err == NP_OK || err == NP_ERR_FULL || err == NP_ERR_CLOSED);
 }
 
+static bool next_event(run *r, np_session_event *event)
+{
+    if (r->long_way) {
+        r->s.calls_due = true; /* it looks, and finds that no call's deadline has passed */
+    }
+    return np_session_next_event(&r->s, event);
+}
+
 static void turn(run *r)
 {
     np_session_event event;
@@ -151,12 +168,12 @@ static void turn(run *r)
         size_t count;
         size_t len = 0;
 
-        while (np_session_next_event(&r->s, &event)) {
+        while (next_event(r, &event)) {
             handle(r, &event);
         }
         np_session_park(&r->s);
-        before = np_session_queued(&r->s);
         count = np_session_output(&r->s, iov, 16, r->now);
+        before = np_session_queued(&r->s); /* with what sealing has added */
         for (size_t i = 0; i < count; i++) {
             len += iov[i].iov_len;
         }
@@ -241,37 +258,122 @@ static void choose_compression(run *r, uint8_t mode)
     np__session_set_compression(&r->s, (np_compression)((mode >> 3 & 3) % 3));
 }
 
-static uint64_t play(const uint8_t *data, size_t size, size_t piece, uint8_t mode)
+/* Records ----------------------------------------------------------------------------------- */
+
+static const uint8_t zeros[32]; /* is what all secrets are */
+
+static void make_keys(np_record_side *side)
 {
+    np_err err = np_record_init(side, NP_CIPHER_XCHACHA20_POLY1305, zeros, zeros, 0);
+
+    assert(err == NP_OK);
+}
+
+/* Not with zeros: such a key is refused. */
+static void fill_same(void *user, uint8_t *out, size_t len)
+{
+    (void)user;
+    memset(out, 1, len);
+}
+
+/* A secure session that is at the point which a handshake leads to. */
+static void open_keyed(run *r)
+{
+    np_session_event event;
+
+    make_keys(&r->s.secure->receives);
+    make_keys(&r->s.secure->sends);
+    r->s.secure->step = NP_SECURE_KEYED;
+    np__session_event_clear(&event, 0);
+    np__session_opened(&r->s, 2, 0, &event);
+    assert(np_session_is_open(&r->s));
+}
+
+/* The peer has to change its keys where what it says tells that it does. */
+static void follow(np_record_side *side, const uint8_t *plain, size_t len)
+{
+    np_entry entry;
+
+    for (size_t at = 0; at < len && np_entry_read(&entry, plain + at, len - at, 7, NULL) == NP_OK;
+         at += (size_t)entry.head.head_len + entry.head.body_len) {
+        if (entry.type == NP_ENTRY_KEY_UPDATE) {
+            np_record_next_epoch(side, 0);
+        }
+    }
+}
+
+/* The input as records: new memory, *size bytes. */
+static uint8_t *seal(const uint8_t *data, size_t *size)
+{
+    /* A record takes three bytes of the input, or more. */
+    uint8_t *wire = malloc(*size / 3 * (1 + NP_RECORD_OVERHEAD) + *size + 1);
+    np_record_side side;
+    size_t at = 0;
+    size_t out = 0;
+
+    assert(wire != NULL);
+    make_keys(&side);
+    while (*size - at > 2) {
+        size_t len = 1 + (size_t)np_get_u16(data + at);
+        at += 2;
+        len = len < *size - at ? len : *size - at;
+        memcpy(wire + out + NP_FRAMING_HEADER_LEN, data + at, len);
+        out += np_record_seal(&side, wire + out, len);
+        follow(&side, data + at, len);
+        at += len;
+    }
+    *size = out;
+    return wire;
+}
+
+/* Playing ----------------------------------------------------------------------------------- */
+
+static void begin(run *r, uint8_t mode)
+{
+    static const np_keypair identity; /* which nobody asks for */
+    static const np_session_security security = {.identity = &identity, .rng = {fill_same, NULL}};
     np_session_role role = (mode & CLIENT) != 0 ? NP_SESSION_CLIENT : NP_SESSION_SERVER;
     demo_find find = {1};
-    run *r = calloc(1, sizeof *r);
-    uint64_t hash;
     np_err err;
 
-    assert(r != NULL);
-    r->mode = mode;
     np_pool_init(&r->pool, NULL);
     r->options = np_session_options_default(&demo_protocol);
     r->options.serve_max = 4;
     r->options.idle_ms = 1000;
+    r->options.security = (mode & RECORDS) != 0 ? &security : NULL;
     err = np_session_init(&r->s, &r->options, &r->pool, role, r->now);
     assert(err == NP_OK);
     turn(r);
-    if ((mode & OPEN) != 0) {
-        open_session(r, role);
-        choose_compression(r, mode);
-        for (int i = 0; i < 3; i++) {
-            err = np_session_request(&r->s, demo_message_find, &find, 50000, NULL, NULL, NULL);
-            assert(err == NP_OK);
-        }
-        turn(r);
+    if ((mode & (OPEN | RECORDS)) == 0) {
+        return;
     }
+    if ((mode & RECORDS) != 0) {
+        open_keyed(r);
+    } else {
+        open_session(r, role);
+    }
+    choose_compression(r, mode);
+    for (int i = 0; i < 3; i++) {
+        err = np_session_request(&r->s, demo_message_find, &find, 50000, NULL, NULL, NULL);
+        assert(err == NP_OK);
+    }
+    turn(r);
+}
+
+static uint64_t play(const uint8_t *data, size_t size, uint8_t mode, manner how)
+{
+    run *r = calloc(1, sizeof *r);
+    uint64_t hash;
+
+    assert(r != NULL);
+    r->mode = mode;
+    begin(r, mode);
+    r->long_way = how.long_way;
     if ((mode & CLOSE_FIRST) != 0) {
         leave(r);
         turn(r);
     }
-    feed(r, data, size, piece);
+    feed(r, data, size, how.piece);
     if ((mode & END) != 0) {
         np_session_recv_end(&r->s, r->now);
         turn(r);
@@ -291,17 +393,26 @@ static uint64_t play(const uint8_t *data, size_t size, size_t piece, uint8_t mod
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint64_t whole;
+    static const manner manners[] = {{65536, false}, {0, false}, {65536, true}, {1, false}};
+    uint8_t mode = size > 0 ? data[0] : 0;
+    const uint8_t *bytes = data + 1;
+    size_t count = size < 5000 ? 4 : 3; /* byte by byte, a long one would take too long */
+    uint8_t *sealed = NULL;
+    uint64_t first = 0;
 
     if (size < 1) {
         return 0;
     }
-    whole = play(data + 1, size - 1, 65536, data[0]);
-    if (size < 5000) {
-        uint64_t bytes = play(data + 1, size - 1, 1, data[0]);
-        assert(bytes == whole);
+    size--;
+    if ((mode & RECORDS) != 0) {
+        sealed = seal(bytes, &size);
+        bytes = sealed;
     }
-    uint64_t grown = play(data + 1, size - 1, 0, data[0]);
-    assert(grown == whole);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t hash = play(bytes, size, mode, manners[i]);
+        assert(i == 0 || hash == first);
+        first = hash;
+    }
+    free(sealed);
     return 0;
 }
