@@ -2,6 +2,8 @@
  * say where there is none. */
 #include "support/option_world.h"
 
+#include "protocol/record.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,6 +13,14 @@
 
 #define XCHACHA NP_CIPHER_XCHACHA20_POLY1305
 #define AES NP_CIPHER_AES_256_GCM
+
+/* So that the tests can be run as if the processor had none; the linker puts it in place. */
+bool __real_np_crypto_has_aes(void);
+bool __wrap_np_crypto_has_aes(void);
+bool __wrap_np_crypto_has_aes(void)
+{
+    return getenv("TEST_NO_AES") == NULL && __real_np_crypto_has_aes();
+}
 
 static np_keypair keys[2]; /* the client's, the daemon's */
 
@@ -160,6 +170,25 @@ static void expect_refused(const option_world *w, const char *why)
     assert_null(client);
 }
 
+/* Who wants nothing else must hear that it cannot be, and not get another one. */
+static void test_not_on_this_processor(void **state)
+{
+    option_world w;
+    np_record_side side;
+    (void)state;
+
+    if (np_cipher_is_available(AES)) {
+        skip();
+    }
+    start(&w);
+    set_ciphers(&w.client_options.security, 1, AES, AES);
+    set_ciphers(&w.daemon_options.security, 1, AES, AES);
+    expect_refused(&w, "this processor has no instructions for AES-256-GCM");
+    option_world_fini(&w);
+    assert_int_equal(np_record_init(&side, AES, keys[0].secret_key, keys[0].public_key, 0),
+                     NP_ERR_ARG);
+}
+
 static void test_wrong_options(void **state)
 {
     static const struct {
@@ -202,9 +231,13 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),          cmocka_unit_test(test_default),
-        cmocka_unit_test(test_one_of_them),    cmocka_unit_test(test_order),
-        cmocka_unit_test(test_none_in_common), cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_default),
+        cmocka_unit_test(test_one_of_them),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_none_in_common),
+        cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_not_on_this_processor),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);
