@@ -111,13 +111,13 @@ typedef enum np_got {
     NP_GOT_FLOAT     /* got holds the bits of a double */
 } np_got;
 
-/* What two peers have not in common that part with NP_ERR_VERSION. */
+/* What two peers do not have in common, where the error is NP_ERR_VERSION. */
 typedef enum np_disagreement {
-    NP_DISAGREE_NONE,     /* they did not part, or it was not said */
+    NP_DISAGREE_NONE,     /* they agree, or it was not said */
     NP_DISAGREE_PROTOCOL, /* they speak different protocols */
     NP_DISAGREE_VERSION,  /* their ranges of versions do not meet */
     NP_DISAGREE_CIPHER,   /* none of a secure session's ciphers is taken by both */
-    NP_DISAGREE_SCHEMA /* a version of both means two things: the digests of the schemas differ */
+    NP_DISAGREE_SCHEMA    /* a version of both means two things: the schemas' digests differ */
 } np_disagreement;
 
 /* The detail of a refused value: which field, where, by which rule.

@@ -59,7 +59,6 @@
 #include "protocol/bodies.h"
 #include "protocol/calls.h"
 #include "protocol/outq.h"
-#include "protocol/disagree.h"
 #include "util/compress.h"
 #include "util/crypto.h"
 #include "util/pool.h"
@@ -189,10 +188,8 @@ typedef struct np_session_event {
     uint32_t reason; /* number of base.Reason, or NP_SESSION_NO_REASON */
     uint32_t code;   /* FAILURE: the application's own */
     np_str text;     /* FAILURE, CLOSED: the peer's words, not to be trusted; or empty */
-    np_disagreement
-        disagreement; /* CLOSED with NP_ERR_VERSION: what is not in common, where that is known */
-    np_str
-        offers; /* CLOSED, with disagreement: what each side offered, in words of ours; printable */
+    np_disagreement disagreement; /* CLOSED with NP_ERR_VERSION, where it is known */
+    np_str offers;                /* with it: what each side offered, in printable words of ours */
     np_session_stage stage;
     bool by_peer;          /* CLOSED: the peer ended it, by Disconnect, Error or an end of bytes */
     const np_fault *fault; /* CLOSED: what was refused, or NULL; by_peer with an Error: its words

@@ -48,7 +48,7 @@ struct np_session_end {
     bool has_fault;
     uint32_t reason;
     np_disagreement
-        disagreement; /* not NONE: the text is ours, about both offers; else it is the peer's */
+        disagreement; /* with one the text is ours, about both offers, else the peer's */
     size_t text_len;
     char text[NP_SESSION_TEXT_MAX + 1];
 };
