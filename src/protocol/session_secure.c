@@ -139,9 +139,6 @@ bool np__session_secure_expects(const np_session *s, uint32_t id)
 static np__session_step np_session_secure_failed(np_session *s, np_err err, const np_fault *fault)
 {
     np__session_fail(s, err, NP_SESSION_STAGE_NEGOTIATE, fault->err == err ? fault : NULL);
-    if (err == NP_ERR_VERSION) {
-        np__session_disagree_kept(s, false);
-    }
     return NP_STEP_ENDED;
 }
 

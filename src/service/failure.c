@@ -185,7 +185,8 @@ static void say_disagreement(np_failure *failure, const np_session_event *event)
         [NP_DISAGREE_VERSION] = {"no version in common",
                                  "build both sides from schemas that agree in one (npgen breaking "
                                  "tells where they part)"},
-        [NP_DISAGREE_CIPHER] = {"no cipher in common", "let both sides take one, see ciphers"},
+        [NP_DISAGREE_CIPHER] = {"no cipher in common",
+                                "let both sides take one of them, see security.ciphers"},
         [NP_DISAGREE_SCHEMA] = {"the schemas differ at the same version",
                                 "build both sides from the same schema, or raise the version of "
                                 "the changed one (see npgen breaking)"},

@@ -179,7 +179,8 @@ static const char *failed_at(const tool_link *link, tool_exit code)
  * standard error tells more. */
 static void print_json_error(const tool_link *link, tool_exit code)
 {
-    const np_failure *failure = &link->dial.failure;
+    const np_failure *failure =
+        link->dial.failure.err != NP_OK ? &link->dial.failure : &link->failure;
     bool late = link->dial.late && failure->err != NP_ERR_BUSY;
     np_err err = late ? NP_ERR_DEADLINE : failure->err;
     char text[2 * sizeof failure->text];

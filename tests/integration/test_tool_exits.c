@@ -289,6 +289,12 @@ static void test_deaf(void **state)
     /* What it asks for it gets, but for the goodbye. */
     expect_soon(RUN_LOOP(loop, "", "handshake", "-t", "1000", "--plaintext", address), "1000", 8,
                 "close: ");
+    const tool_result *r =
+        RUN_LOOP(loop, "", "handshake", "--json", "-t", "300", "--plaintext", address);
+    expect(r, 8, NULL);
+    assert_non_null(strstr(r->out, "\"protocol\":\"base\",\"version\":1,"));
+    assert_non_null(
+        strstr(r->out, ",\"error\":{\"stage\":\"close\",\"name\":\"NP_ERR_DEADLINE\","));
     np_daemon_free(daemon);
     np_loop_free(loop);
 }
