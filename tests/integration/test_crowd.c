@@ -4,6 +4,7 @@
  * The clients live in another process, so that only the daemon's own memory counts: live bytes of
  * malloc, not pages.
  */
+#include "support/sanitized.h"
 #include "support/demo_service.h"
 
 #include "transport/loop_private.h"
@@ -22,22 +23,14 @@
 
 #include <cmocka.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
-#ifdef SANITIZED
+#if TEST_SANITIZED
 /* What sanitizer/allocator_interface.h declares, which gcc's packages lack. */
 extern size_t __sanitizer_get_current_allocated_bytes(void);
 #else
 #include "alloc/heap.h" /* of the bench */
 #endif
 
-#ifdef SANITIZED
+#if TEST_SANITIZED
 enum { GOOD = 150, BAD = 150 };
 #else
 enum { GOOD = 500, BAD = 500 };
@@ -51,7 +44,7 @@ enum { ROUNDS = 20, PAYLOAD = 100, CROWDS = 3 };
 static size_t live_heap(np_loop *of)
 {
     np_pool_trim(np__loop_pool(of));
-#ifdef SANITIZED
+#if TEST_SANITIZED
     return __sanitizer_get_current_allocated_bytes();
 #else
     return (size_t)heap_bytes();

@@ -7,6 +7,7 @@
  * Nothing here is measured in seconds, since a machine may have other things to do. A scene that
  * needs all strangers at once is played again with twice the patience where the first of them were
  * given up before the last had come. */
+#include "support/sanitized.h"
 #include "support/demo_service.h"
 #include "service/conn_private.h"
 #include "transport/listener.h"
@@ -27,15 +28,7 @@
 
 #include <cmocka.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-
-#ifdef UNDER_SANITIZER
+#if TEST_SANITIZED
 enum { STRANGERS = 250 };
 #else
 enum { STRANGERS = 1000 };
@@ -220,7 +213,7 @@ static void test_silent_strangers(void **state)
     assert_true(there);
     each = (live_heap() - before) / STRANGERS;
     assert_int_equal(np__loop_pool(w.loop)->live, 0); /* no buffer for who says nothing */
-#ifndef UNDER_SANITIZER
+#if !TEST_SANITIZED
     assert_in_range(each, 100, 1024);
 #endif
     (void)each;

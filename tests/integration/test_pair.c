@@ -3,6 +3,7 @@
 #include "service/client_private.h"
 #include "service/conn_private.h"
 #include "service/daemon_private.h"
+#include "support/sanitized.h"
 #include "support/demo_service.h"
 
 #include <base.h>
@@ -16,14 +17,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 /* The tests link the libraries statically, so this counts what the library takes. */
 static size_t heap_used(void)
@@ -384,7 +377,7 @@ static void test_idle_connection_is_small(void **state)
     size_t each = 0;
 
     (void)state;
-#ifdef SANITIZED
+#if TEST_SANITIZED
     skip();
 #endif
     demo_must(np_loop_new(&loops[0], NULL), NULL);

@@ -1,5 +1,6 @@
 /* memory_search.c - see memory_search.h. */
 #include "support/memory_search.h"
+#include "support/sanitized.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -36,15 +37,7 @@ static void *work_user;
 
 bool memory_search_works(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-    __has_feature(memory_sanitizer)
-    return false;
-#endif
-#endif
-    return access("/proc/self/mem", R_OK) == 0;
+    return !TEST_SANITIZED && access("/proc/self/mem", R_OK) == 0;
 }
 
 static void require(bool condition, const char *what)

@@ -12,19 +12,11 @@
 #include <base.h>
 
 #include "protocol/session.h"
+#include "support/sanitized.h"
 #include "support/samples.h"
 #include "util/compress.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
-
-#ifdef SANITIZED
+#if TEST_SANITIZED
 
 int main(void)
 {
