@@ -6,7 +6,7 @@
 
 static np_rate rate_of(uint32_t per_second)
 {
-    return (np_rate){per_second, per_second > 0 ? per_second * BURST_S : 1};
+    return (np_rate){per_second, per_second > 0 ? (uint64_t)per_second * BURST_S : 1};
 }
 
 void np__admission_init(np_admission *admission, const np_daemon_options *options, uint64_t seed)

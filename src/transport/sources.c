@@ -36,13 +36,19 @@ static size_t hash(const np_sources *sources, const uint64_t key[2])
     return (size_t)(h ^ h >> 29);
 }
 
+/* A source that has no connection is kept for what it has begun, and that took time. */
+static bool is_used(const np_source *slot)
+{
+    return slot->count > 0 || slot->begins.full_us > 0 || slot->begins.part > 0;
+}
+
 /* The slot of a key, or the free one where it belongs; the table has a free slot. */
 static size_t probe(const np_sources *sources, const uint64_t key[2])
 {
     size_t mask = sources->slot_count - 1;
     size_t i = hash(sources, key) & mask;
 
-    while (sources->slots[i].used &&
+    while (is_used(&sources->slots[i]) &&
            (sources->slots[i].key[0] != key[0] || sources->slots[i].key[1] != key[1])) {
         i = (i + 1) & mask;
     }
@@ -64,7 +70,7 @@ static bool rebuild(np_sources *sources, uint64_t now_us)
     size_t count = 16;
 
     for (size_t i = 0; i < old_count; i++) {
-        kept += old[i].used && !is_idle(&old[i], now_us);
+        kept += is_used(&old[i]) && !is_idle(&old[i], now_us);
     }
     while (count < kept * 2) {
         count *= 2;
@@ -77,7 +83,7 @@ static bool rebuild(np_sources *sources, uint64_t now_us)
     sources->slot_count = count;
     sources->used = kept;
     for (size_t i = 0; i < old_count; i++) {
-        if (old[i].used && !is_idle(&old[i], now_us)) {
+        if (is_used(&old[i]) && !is_idle(&old[i], now_us)) {
             slots[probe(sources, old[i].key)] = old[i];
         }
     }
@@ -113,8 +119,8 @@ np_err np_sources_add(np_sources *sources, const uint8_t address[16],
     if (*which != NP_SOURCE_NONE) {
         return NP_ERR_LIMIT;
     }
-    if (!source->used) {
-        *source = (np_source){.key = {key[0], key[1]}, .used = true};
+    if (!is_used(source)) {
+        *source = (np_source){.key = {key[0], key[1]}};
         sources->used++;
     }
     np_rate_take(&source->begins, &limits->begins, now_us);
@@ -133,7 +139,7 @@ static np_source *find(np_sources *sources, const uint8_t address[16])
     }
     make_key(address, key);
     source = &sources->slots[probe(sources, key)];
-    return source->used ? source : NULL;
+    return is_used(source) ? source : NULL;
 }
 
 void np_sources_opened(np_sources *sources, const uint8_t address[16])
@@ -152,14 +158,14 @@ static void forget(np_sources *sources, size_t hole)
     size_t mask = sources->slot_count - 1;
 
     sources->used--;
-    for (size_t i = (hole + 1) & mask; sources->slots[i].used; i = (i + 1) & mask) {
+    for (size_t i = (hole + 1) & mask; is_used(&sources->slots[i]); i = (i + 1) & mask) {
         size_t home = hash(sources, sources->slots[i].key) & mask;
         if (((i - home) & mask) >= ((i - hole) & mask)) {
             sources->slots[hole] = sources->slots[i];
             hole = i;
         }
     }
-    sources->slots[hole] = (np_source){.used = false};
+    sources->slots[hole] = (np_source){.count = 0};
 }
 
 void np_sources_remove(np_sources *sources, const uint8_t address[16], bool half_open,

@@ -28,12 +28,12 @@ typedef enum np_source_limit {
     NP_SOURCE_BEGINS
 } np_source_limit;
 
+/* All zero: the slot is free. */
 typedef struct np_source {
     uint64_t key[2];
     np_rate_bucket begins;
     uint32_t count;
     uint32_t half_open;
-    bool used;
 } np_source;
 
 typedef struct np_sources {

@@ -12,33 +12,44 @@
 
 typedef struct np_rate {
     uint32_t per_second; /* 0: no limit */
-    uint32_t burst;      /* so many at once, at least 1 */
+    uint64_t burst;      /* so many at once, at least 1 */
 } np_rate;
 
+/* The time is exact for every rate: what one token takes need not be whole microseconds. */
 typedef struct np_rate_bucket {
     uint64_t full_us; /* when it is full again; in the past: it is */
+    uint32_t part;    /* of a microsecond beyond that, per_second of which are one */
 } np_rate_bucket;
 
 /* Whether there is a token. */
 static inline bool np_rate_has(const np_rate_bucket *bucket, const np_rate *rate, uint64_t now_us)
 {
-    uint64_t missing = bucket->full_us > now_us ? bucket->full_us - now_us : 0;
+    uint64_t missing_us = bucket->full_us > now_us ? bucket->full_us - now_us : 0;
+    uint64_t part = bucket->full_us >= now_us ? bucket->part : 0;
 
-    return rate->per_second == 0 || missing * rate->per_second <= (rate->burst - 1) * 1000000ull;
+    return rate->per_second == 0 ||
+           missing_us * rate->per_second + part <= (rate->burst - 1) * 1000000u;
 }
 
 /* Takes one that is there. */
 static inline void np_rate_take(np_rate_bucket *bucket, const np_rate *rate, uint64_t now_us)
 {
+    uint64_t parts = 1000000u;
+
     if (rate->per_second > 0) {
-        bucket->full_us = bucket->full_us > now_us ? bucket->full_us : now_us;
-        bucket->full_us += 1000000u / rate->per_second;
+        if (bucket->full_us < now_us) {
+            bucket->full_us = now_us;
+            bucket->part = 0;
+        }
+        parts += bucket->part;
+        bucket->full_us += parts / rate->per_second;
+        bucket->part = (uint32_t)(parts % rate->per_second);
     }
 }
 
 static inline bool np_rate_is_full(const np_rate_bucket *bucket, uint64_t now_us)
 {
-    return bucket->full_us <= now_us;
+    return bucket->full_us < now_us || (bucket->full_us == now_us && bucket->part == 0);
 }
 
 #endif

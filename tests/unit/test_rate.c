@@ -61,12 +61,57 @@ static void test_no_limit(void **state)
     assert_true(np_rate_is_full(&bucket, 5));
 }
 
+/* Rates of which a token takes no whole number of microseconds, or less than one. */
+static void test_every_rate_is_kept(void **state)
+{
+    static const uint32_t rates[] = {3, 7, 1999, 700000, 999999, 1000001, 1500000, 3000000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        const np_rate rate = {rates[i], (uint64_t)rates[i] * 2};
+        np_rate_bucket bucket = {0};
+        uint64_t most = rate.burst + (uint64_t)rates[i] * 3;
+        uint64_t taken = 0;
+
+        for (; taken <= most && np_rate_has(&bucket, &rate, 5000); taken++) {
+            np_rate_take(&bucket, &rate, 5000);
+        }
+        assert_int_equal(taken, rate.burst);
+        /* Three seconds, looked at in every millisecond: not one more, and not one less. */
+        for (uint64_t now = 5000; now <= 3005000; now += 1000) {
+            for (; taken <= most && np_rate_has(&bucket, &rate, now); taken++) {
+                np_rate_take(&bucket, &rate, now);
+            }
+        }
+        assert_int_equal(taken, most);
+        /* Two seconds later it is full, and no sooner. */
+        assert_false(np_rate_is_full(&bucket, 5004999));
+        assert_true(np_rate_is_full(&bucket, 5005000));
+    }
+}
+
+/* The greatest: nothing overflows, and it is a bound still. */
+static void test_the_greatest_rate(void **state)
+{
+    const np_rate rate = {UINT32_MAX, (uint64_t)UINT32_MAX * 2};
+    np_rate_bucket bucket = {0};
+    uint64_t now = UINT64_MAX / 2;
+
+    (void)state;
+    np_rate_take(&bucket, &rate, now);
+    assert_true(np_rate_has(&bucket, &rate, now));
+    bucket.full_us = now + 2000000; /* as after a burst */
+    bucket.part = 0;
+    assert_false(np_rate_has(&bucket, &rate, now));
+    assert_int_equal(take_all(&bucket, &rate, now + 1), 4294);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_burst_then_rate),
-        cmocka_unit_test(test_one_at_a_time),
-        cmocka_unit_test(test_no_limit),
+        cmocka_unit_test(test_burst_then_rate),   cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_no_limit),          cmocka_unit_test(test_every_rate_is_kept),
+        cmocka_unit_test(test_the_greatest_rate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
