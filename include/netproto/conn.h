@@ -58,6 +58,8 @@ typedef struct np_failure {
     np_stage stage;
     np_err err;      /* NP_OK: an orderly end */
     bool by_peer;    /* the peer ended it, and told us so where err is NP_ERR_REFUSED */
+    bool unverified; /* by_peer: it was told in the clear, before a secure connection was open, so
+                      * anybody may have sent it; do not act on it as on the peer's word */
     int os_error;    /* the errno of the call that failed, or 0 */
     uint32_t reason; /* number of the base protocol's Reason that the peer or we gave, or
                       * NP_CONN_NO_REASON */

@@ -192,6 +192,8 @@ typedef struct np_session_event {
     np_str offers;                /* with it: what each side offered, in printable words of ours */
     np_session_stage stage;
     bool by_peer;          /* CLOSED: the peer ended it, by Disconnect, Error or an end of bytes */
+    bool unverified;       /* CLOSED, by_peer: by an Error in the clear, on a session that is to be
+                            * secure; anybody may have sent it */
     const np_fault *fault; /* CLOSED: what was refused, or NULL; by_peer with an Error: its words
                             * are in text */
 } np_session_event;
@@ -258,6 +260,7 @@ typedef struct np_session {
     bool peer_ended : 1;     /* and nothing but the end of its bytes is to come */
     bool eof : 1;            /* the end of its bytes */
     bool by_peer : 1;        /* of the cause */
+    bool unverified : 1;     /* of the cause */
     bool pinged : 1;         /* idle_ms has passed once */
     bool close_queued : 1;   /* the last entry of our direction */
     bool parting : 1;        /* CLOSING in order: what still comes is looked at */

@@ -261,6 +261,7 @@ static np__session_step np_session_take_error(np_session *s, const uint8_t *payl
                       err == NP_ERR_VERSION ? NP_SESSION_STAGE_NEGOTIATE : NP_SESSION_STAGE_PEER,
                       true, error.reason, err == NP_ERR_CLOCK && error.clock_ms.has ? &fault : NULL,
                       np_session_error_text(s, &error));
+    s->unverified = np__session_is_unverified(s);
     if (err == NP_ERR_VERSION) {
         np_session_disagree_error(s, &error);
     }

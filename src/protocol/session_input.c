@@ -472,6 +472,7 @@ static bool np_session_event_closed(np_session *s, np_session_event *event)
     event->err = err;
     event->stage = (np_session_stage)s->end_stage;
     event->by_peer = s->by_peer;
+    event->unverified = s->unverified;
     event->disagreement = NP_DISAGREE_NONE;
     event->offers = (np_str){NULL, 0};
     if (s->end != NULL) {

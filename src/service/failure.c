@@ -196,6 +196,28 @@ static void say_disagreement(np_failure *failure, const np_session_event *event)
         event->offers.data, texts[event->disagreement].advice);
 }
 
+/* What a refusal by the peer may mean. A client hears it in a record, from the server that it
+ * trusts, where that knows its key not; for everything else a peer has no keys to say so. */
+static const char *hint_refused(const np_conn *conn, const np_session_event *event)
+{
+    if (!np_session_is_secure(&conn->link.session)) {
+        return "perhaps it takes secure connections only";
+    }
+    if (!event->unverified) {
+        return "the server does not know our key; have it added to those that it lets in";
+    }
+    if (conn->group->client == NULL) {
+        return "it came in the clear, so anybody may have sent it; perhaps it does not trust the "
+               "key of this side";
+    }
+    if (np_session_peer_key(&conn->link.session) == NULL) {
+        return "it came in the clear, before any key, so anybody may have sent it; is that a "
+               "netproto server, and does nothing in between change bytes?";
+    }
+    return "it came in the clear, so anybody may have sent it; perhaps the server has no "
+           "pre-shared key for us, or another one";
+}
+
 /* What to do about an end before the connection was open, where that is known; else NULL. */
 static const char *hint_hello(const np_conn *conn, const np_session_event *event)
 {
@@ -203,16 +225,7 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
 
     switch (event->err) {
     case NP_ERR_REFUSED:
-        if (event->by_peer && secure && conn->group->client != NULL &&
-            np_session_peer_key(&conn->link.session) == NULL) {
-            return "that came before any key, so anybody may have said it; is that a netproto "
-                   "server, and does nothing in between change bytes?";
-        }
-        if (event->by_peer) {
-            return secure ? "perhaps it does not trust the key of this side"
-                          : "perhaps it takes secure connections only";
-        }
-        return NULL;
+        return event->by_peer ? hint_refused(conn, event) : NULL;
     case NP_ERR_FAILED: /* a secure peer gives other reasons to strangers */
         return secure && event->reason == BASE_REASON_UNEXPECTED
                    ? "the peer does not speak the secure handshake; is it set to plaintext?"
@@ -319,6 +332,7 @@ void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_s
     failure->stage = event->err == NP_OK ? NP_STAGE_NONE : stage_of(conn, event);
     failure->err = event->err;
     failure->by_peer = event->by_peer;
+    failure->unverified = event->unverified;
     failure->os_error = conn->link.os_error;
     failure->reason = event->reason;
     failure->disagreement = event->disagreement;

@@ -159,10 +159,15 @@ static void advise(const tool_dial *d)
     }
     if (d->trust.begun.plaintext) {
         tool_complain("try without --plaintext: the server may take secure sessions only");
+        return;
+    }
+    (void)np_key_format(d->trust.identity.public_key, text);
+    if (failure->unverified) {
+        tool_complain("if it was the server, does it have the same pre-shared key as we? Our key "
+                      "is %s",
+                      text);
     } else {
-        tool_complain("is our key among its authorized keys, does it have the same pre-shared key, "
-                      "and is it secure? Ours is %s",
-                      np_key_format(d->trust.identity.public_key, text));
+        tool_complain("have our key added to the server's authorized keys: %s", text);
     }
 }
 

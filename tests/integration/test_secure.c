@@ -229,6 +229,11 @@ static void test_pre_shared_keys(void **state)
     world_init(&w); /* one that has one of which nobody knows */
     w.client_options.security.psk = psk;
     assert_int_equal(world_start(&w), NP_ERR_REFUSED);
+    assert_true(w.failure.by_peer);
+    assert_true(w.failure.unverified); /* the daemon has no keys to say so */
+    assert_string_equal(w.failure.text,
+                        "hello: the peer refused; it came in the clear, so anybody may have sent "
+                        "it; perhaps the server has no pre-shared key for us, or another one");
     world_fini(&w);
 }
 
@@ -261,6 +266,9 @@ static void test_a_client_that_nobody_knows(void **state)
     assert_int_equal(world_start(&w), NP_ERR_REFUSED);
     assert_int_equal(w.failure.stage, NP_STAGE_HELLO);
     assert_true(w.failure.by_peer);
+    assert_false(w.failure.unverified);
+    assert_string_equal(w.failure.text, "hello: the peer refused; the server does not know our "
+                                        "key; have it added to those that it lets in");
     world_fini(&w);
 }
 

@@ -266,7 +266,9 @@ static void test_words_about_a_refusal(void **state)
 
     (void)state;
     assert_int_equal(failure.err, NP_ERR_REFUSED);
-    assert_non_null(strstr(failure.text, "anybody may have said it"));
+    assert_true(failure.by_peer);
+    assert_true(failure.unverified);
+    assert_non_null(strstr(failure.text, "before any key, so anybody may have sent it"));
     assert_null(strstr(failure.text, "trust"));
 }
 

@@ -1,5 +1,6 @@
 /* `netproto serve`, `call`, `ping`, `bench` and `handshake` over secure sessions, as a user runs
  * them: keys from `netproto keygen`, TCP and unix sockets, and every way to be refused. */
+#include "support/bad_peer.h"
 #include "support/key_folder.h"
 #include "support/sanitized.h"
 #include "support/tool_runner.h"
@@ -455,12 +456,41 @@ static void test_client_is_not_let_in(void **state)
         pid_t pid = SERVE(place(i));
         const tool_result *r =
             RUN("call", "--key", path("other.key"), "--peer", server_key, address, ECHO);
-        expect_words(r, 9, "the peer refused; perhaps it does not trust the key of this side");
-        snprintf(words, sizeof words, "Ours is %s\n", other_key);
+        expect_words(r, 9, "hello: the peer refused; the server does not know our key");
+        snprintf(words, sizeof words, "have our key added to the server's authorized keys: %s\n",
+                 other_key);
         expect_words(r, 9, words);
+        assert_null(strstr(r->err, "in the clear"));
         expect_words(RUN("call", "--plaintext", address, ECHO), 9, "--plaintext");
         stop(pid);
     }
+}
+
+/* Somebody in between can say that we are refused, but not that the server says so. */
+static void test_a_refusal_by_somebody_in_between(void **state)
+{
+    static const char *const commands[] = {"call", "ping", "handshake"};
+    char server[sizeof address];
+    char between[64];
+    char words[128];
+    (void)state;
+
+    pid_t pid = SERVE(place(0));
+    memcpy(server, address, sizeof server);
+    pid_t peer = bad_peer_start(BAD_PEER_REFUSING, server, between, sizeof between);
+    snprintf(words, sizeof words, "Our key is %s\n", client_key);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        const tool_result *r = i == 0 ? RUN("call", "--peer", server_key, between, ECHO)
+                                      : RUN(commands[i], "--peer", server_key, between);
+        expect_words(r, 9, "in the clear, so anybody may have sent it");
+        expect_words(r, 9, words);
+        assert_null(strstr(r->err, "authorized"));
+        assert_null(strstr(r->err, "does not know"));
+        assert_null(strstr(r->err, "believe"));
+    }
+    bad_peer_stop(peer);
+    expect(RUN("call", "--peer", server_key, server, ECHO), 0, ECHO_JSON);
+    stop(pid);
 }
 
 static void test_our_own_key(void **state)
@@ -507,6 +537,7 @@ static void test_pre_shared_keys(void **state)
         expect(RUN("call", "--psk", path("psks"), "--peer", server_key, address, ECHO), 0,
                ECHO_JSON);
         r = RUN("call", "--psk", path("wrong_psks"), "--peer", server_key, address, ECHO);
+        expect_words(r, 9, "in the clear, so anybody may have sent it");
         expect_words(r, 9, "does it have the same pre-shared key");
         r = RUN("call", "--peer", server_key, address, ECHO);
         expect_words(r, 9, "does it have the same pre-shared key");
@@ -651,6 +682,7 @@ int main(void)
         cmocka_unit_test(test_server_is_another),
         cmocka_unit_test(test_unknown_server_without_a_terminal),
         cmocka_unit_test(test_client_is_not_let_in),
+        cmocka_unit_test(test_a_refusal_by_somebody_in_between),
         cmocka_unit_test(test_our_own_key),
         cmocka_unit_test(test_server_is_plain),
         cmocka_unit_test(test_pre_shared_keys),

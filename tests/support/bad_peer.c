@@ -22,6 +22,10 @@
 
 #include <cmocka.h>
 
+#include <base.h>
+
+#include "core/framing.h"
+
 /* Shared with the processes of the last one started. */
 static _Atomic uint64_t *weight;
 
@@ -94,6 +98,36 @@ static void stand_between(int client, uint16_t port, bool flip)
     (void)close(server);
 }
 
+static void refuse(int client)
+{
+    const base_error error = {.reason = BASE_REASON_REFUSED, .text = {"do not believe this", 19}};
+    uint8_t frame[128];
+    size_t len = 0;
+
+    if (base_error_encode(&error, frame + NP_FRAMING_HEADER_LEN,
+                          sizeof frame - NP_FRAMING_HEADER_LEN, &len, NULL) == NP_OK) {
+        const np_framing_head head = np_framing_make(NP_FRAMING_NO_STREAM, 0, len, false);
+        (void)np_framing_put(frame, &head);
+        (void)send(client, frame, NP_FRAMING_HEADER_LEN + len, MSG_NOSIGNAL);
+    }
+}
+
+/* What somebody in between can do to a handshake without any key. */
+static void refuse_after_answer(int client, uint16_t port)
+{
+    struct sockaddr_in name = local(port);
+    int server = socket(AF_INET, SOCK_STREAM, 0);
+    uint8_t confirm[4096];
+
+    if (connect(server, (const struct sockaddr *)&name, sizeof name) == 0 &&
+        pass(client, server, false) && pass(server, client, false) &&
+        read(client, confirm, sizeof confirm) > 0) {
+        refuse(client);
+        swallow(client);
+    }
+    (void)close(server);
+}
+
 static void serve(int fd, bad_peer_kind kind, uint16_t target)
 {
     switch (kind) {
@@ -114,6 +148,9 @@ static void serve(int fd, bad_peer_kind kind, uint16_t target)
         break;
     case BAD_PEER_WEIGHING:
         stand_between(fd, target, false);
+        break;
+    case BAD_PEER_REFUSING:
+        refuse_after_answer(fd, target);
         break;
     }
     (void)close(fd);

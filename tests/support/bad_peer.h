@@ -14,11 +14,13 @@ typedef enum bad_peer_kind {
     BAD_PEER_CLOSING,  /* ends every connection at once */
     BAD_PEER_FLIPPING, /* passes everything on to and from the server at `target`, which listens on
                         * 127.0.0.1, but for one bit of its first answer */
-    BAD_PEER_WEIGHING  /* passes everything on as it is, and counts it: bad_peer_weight */
+    BAD_PEER_WEIGHING, /* passes everything on as it is, and counts it: bad_peer_weight */
+    BAD_PEER_REFUSING  /* passes the first message on, and the server's answer; the next it keeps,
+                        * and says instead, in the clear, that the client is refused */
 } bad_peer_kind;
 
-/* Starts one on a port of 127.0.0.1 and gives its address. target: FLIPPING's and WEIGHING's
- * server, or NULL. */
+/* Starts one on a port of 127.0.0.1 and gives its address. target: the server of those that
+ * pass on, or NULL. */
 pid_t bad_peer_start(bad_peer_kind kind, const char *target, char *address, size_t cap);
 
 /* Bytes that WEIGHING has passed on, both ways together, since it was last asked. */
