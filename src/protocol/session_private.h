@@ -55,8 +55,6 @@ struct np_session_end {
 
 /* What a secure session has beyond a plain one; lives in a pool block, and is wiped. */
 struct np_session_secure {
-    uint32_t cap; /* of the block */
-    uint32_t handshake_cap;
     np_time now; /* as last told: the clock on the wall matters to a handshake only */
     np_handshake_side side;
     np_handshake *handshake; /* a block of its own, until the session is open; then NULL */
@@ -66,10 +64,12 @@ struct np_session_secure {
     np_fault disagreed;    /* server: what of the client's offer does not fit */
     np_bytes confirm_rest; /* while PEER_KEY is the last event of a server */
     uint32_t plain_left;   /* bytes of the current record that were not looked at yet */
-    uint8_t step;          /* np__secure_step */
-    bool in_record;        /* its tag has not been passed */
-    bool asked;            /* PEER_KEY is the last event, and was not answered */
-    bool answered;         /* it was, and the next step goes on from there */
+    uint16_t cap;          /* of this block */
+    uint16_t handshake_cap;
+    uint8_t step;   /* np__secure_step */
+    bool in_record; /* its tag has not been passed */
+    bool asked;     /* PEER_KEY is the last event, and was not answered */
+    bool answered;  /* it was, and the next step goes on from there */
     bool key_known;
 };
 

@@ -14,9 +14,10 @@
 
 #include "protocol/session_private.h"
 
-/* With the greatest block that the pool rounds each up to. */
-_Static_assert(sizeof(np_session_secure) <= 512, "what a secure session costs");
-_Static_assert(sizeof(np_handshake) <= 512, "what a stranger costs besides");
+/* Each in a smallest block of the pool: 1 KiB for a stranger, what the heap adds included. */
+_Static_assert(sizeof(np_session_secure) <= NP_POOL_MIN, "what a secure session costs");
+_Static_assert(sizeof(np_handshake) <= NP_POOL_MIN, "what a stranger costs besides");
+_Static_assert(NP_HANDSHAKE_FRAME_MAX <= NP_POOL_MIN, "and while a message of it is on its way");
 _Static_assert(NP_FRAMING_HEADER_LEN + NP_HANDSHAKE_MESSAGE_MAX <= NP_HANDSHAKE_FRAME_MAX,
                "every handshake has room");
 
@@ -39,9 +40,9 @@ static np_err np_session_secure_alloc(np_session *s)
     }
     memset(blocks[0], 0, sizeof *s->secure);
     s->secure = blocks[0];
-    s->secure->cap = (uint32_t)caps[0];
+    s->secure->cap = (uint16_t)caps[0];
     s->secure->handshake = blocks[1];
-    s->secure->handshake_cap = (uint32_t)caps[1];
+    s->secure->handshake_cap = (uint16_t)caps[1];
     return NP_OK;
 }
 

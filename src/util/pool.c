@@ -6,8 +6,7 @@
 #include "util/pool.h"
 
 static const size_t np_pool_sizes[NP_POOL_CLASSES] = {
-    NP_POOL_MIN,      NP_POOL_MIN << 1, NP_POOL_MIN << 2, NP_POOL_MIN << 3,
-    NP_POOL_MIN << 4, NP_POOL_MIN << 5, NP_POOL_MIN << 6, NP_POOL_TOP,
+    NP_POOL_MIN, 1024, 2048, 4096, 8192, 16384, 32768, NP_POOL_TOP,
 };
 
 np_pool_options np_pool_options_default(void)

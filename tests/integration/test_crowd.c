@@ -4,10 +4,9 @@
  * The clients live in another process, so that only the daemon's own memory counts: live bytes of
  * malloc, not pages.
  */
-#include "support/sanitized.h"
 #include "support/demo_service.h"
-
-#include "transport/loop_private.h"
+#include "support/live_heap.h"
+#include "support/sanitized.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -24,32 +23,12 @@
 #include <cmocka.h>
 
 #if TEST_SANITIZED
-/* What sanitizer/allocator_interface.h declares, which gcc's packages lack. */
-extern size_t __sanitizer_get_current_allocated_bytes(void);
-#else
-#include "alloc/heap.h" /* of the bench */
-#endif
-
-#if TEST_SANITIZED
 enum { GOOD = 150, BAD = 150 };
 #else
 enum { GOOD = 500, BAD = 500 };
 #endif
 
 enum { ROUNDS = 20, PAYLOAD = 100, CROWDS = 3 };
-
-/* Bytes in blocks that were not freed, without those that the pool keeps for later. They are
- * counted one by one: glibc's own figures take blocks in its caches for live ones, and a small leak
- * would drown in that. */
-static size_t live_heap(np_loop *of)
-{
-    np_pool_trim(np__loop_pool(of));
-#if TEST_SANITIZED
-    return __sanitizer_get_current_allocated_bytes();
-#else
-    return (size_t)heap_bytes();
-#endif
-}
 
 /* The good ones ---------------------------------------------------------------------------------
  */

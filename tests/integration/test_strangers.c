@@ -1,12 +1,14 @@
 /* Thousands of strangers that begin a secure handshake and never end it, from one address and from
- * many: what each costs in memory, that their number is bounded, and that a friend gets in.
+ * many: what each costs in memory, to the byte, that their number is bounded, and that a friend
+ * gets in.
  *
  * The strangers live in a process of their own, so that only the daemon's memory counts. All of
  * 127.0.0.0/8 is this machine, which gives as many source addresses as one likes. */
 #include "protocol/session.h"
 #include "support/demo_service.h"
+#include "support/live_heap.h"
+#include "support/sanitized.h"
 
-#include <malloc.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -23,18 +25,10 @@
 
 #include <cmocka.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-
-#ifdef UNDER_SANITIZER
-enum { STRANGERS = 1000, HALF_OPEN_MAX = 300 };
+#if TEST_SANITIZED
+enum { STRANGERS = 1000, HALF_OPEN_MAX = 300, WEIGHED = 100 };
 #else
-enum { STRANGERS = 10000, HALF_OPEN_MAX = 4096 };
+enum { STRANGERS = 10000, HALF_OPEN_MAX = 4096, WEIGHED = 1000 };
 #endif
 
 typedef struct world {
@@ -117,13 +111,6 @@ static void be_strangers(uint16_t port, bool many, int to_parent)
     }
     (void)!write(to_parent, "", 1);
     (void)pause();
-}
-
-static size_t live_heap(void)
-{
-    struct mallinfo2 info = mallinfo2();
-
-    return info.uordblks + info.hblkhd;
 }
 
 static void start(world *w, bool many)
@@ -213,7 +200,7 @@ static double cpu_ms(void)
 /* Most strangers that were there at once; their memory and time are told. */
 static size_t endure(world *w)
 {
-    size_t before = live_heap();
+    size_t before = live_heap(w->loop);
     double cpu_before = cpu_ms();
     size_t most = 0;
     size_t heap = 0;
@@ -222,7 +209,7 @@ static size_t endure(world *w)
         demo_rest(w->loop, 1);
         if (np_daemon_connections(w->daemon) > most) {
             most = np_daemon_connections(w->daemon);
-            heap = live_heap() - before;
+            heap = live_heap(w->loop) - before;
         }
     }
     assert_true(has_come(w));
@@ -230,7 +217,7 @@ static size_t endure(world *w)
     print_message(
         "%d strangers: at most %zu at once, %zu bytes of heap each, %.3f ms of CPU each\n",
         STRANGERS, most, heap / most, (cpu_ms() - cpu_before) / STRANGERS);
-#ifndef UNDER_SANITIZER
+#if !TEST_SANITIZED
     assert_in_range(heap / most, 100, 2048);
 #endif
     return most;
@@ -265,6 +252,91 @@ static void test_from_many_addresses(void **state)
     end(&w);
 }
 
+static np_daemon *start_open(np_loop *loop, const np_keypair *keys)
+{
+    static const char *const addresses[] = {"tcp://127.0.0.1:0"};
+    np_daemon_options options = demo_daemon_options(&demo_echo, addresses, 1);
+    np_daemon *daemon = NULL;
+
+    options.security = np_security_default();
+    options.security.plaintext = keys == NULL;
+    options.security.identity = keys;
+    options.security.anyone = keys != NULL;
+    options.conn.hello_timeout_ms = 60000;
+    options.half_open_max = 0;
+    options.half_open_per_source_max = 0;
+    options.handshake_rate_max = 0;
+    options.handshake_rate_per_source_max = 0;
+    demo_must(np_daemon_start(&daemon, loop, &options, NULL), NULL);
+    return daemon;
+}
+
+/* The heap that WEIGHED connections take that have all said this and got an answer. */
+static size_t weigh(np_loop *loop, np_daemon *daemon, const uint8_t *words, size_t len)
+{
+    static int fds[WEIGHED];
+    size_t before = live_heap(loop);
+    size_t heap = 0;
+    uint8_t answer[1024];
+
+    for (size_t i = 0; i < WEIGHED; i++) {
+        fds[i] = demo_raw_connect(np_daemon_address(daemon, 0));
+        assert_int_equal(send(fds[i], words, len, MSG_NOSIGNAL), len);
+    }
+    for (size_t i = 0; i < WEIGHED; i++) {
+        for (int ms = 0; recv(fds[i], answer, sizeof answer, MSG_DONTWAIT) <= 0; ms++) {
+            assert_true(ms < 30000);
+            demo_rest(loop, 1);
+        }
+    }
+    demo_rest(loop, 10);
+    assert_int_equal(np_daemon_connections(daemon), WEIGHED);
+    heap = live_heap(loop) - before;
+    for (size_t i = 0; i < WEIGHED; i++) {
+        (void)close(fds[i]);
+    }
+    for (int ms = 0; np_daemon_connections(daemon) > 0; ms++) {
+        assert_true(ms < 30000);
+        demo_rest(loop, 1);
+    }
+    return heap;
+}
+
+/* A stranger that has begun a handshake holds two blocks beyond what a plain connection at rest
+ * holds, 1 KiB at most, and not a byte more. */
+static void test_weight_of_a_stranger(void **state)
+{
+    uint8_t init[1024];
+    uint8_t hello[1024];
+    size_t init_len = first_words(init, sizeof init);
+    size_t hello_len = demo_raw_hello(hello, sizeof hello);
+    np_loop *loop = NULL;
+    np_daemon *plain = NULL;
+    np_daemon *secure = NULL;
+    np_keypair keys;
+
+    (void)state;
+    assert_int_equal(np_keypair_generate(&keys), NP_OK);
+    demo_must(np_loop_new(&loop, NULL), NULL);
+    plain = start_open(loop, NULL);
+    secure = start_open(loop, &keys);
+    /* The first time is for the tables that grow with the number of connections, and stay. */
+    for (int i = 0; i < 3; i++) {
+        size_t resting = weigh(loop, plain, hello, hello_len);
+        size_t strange = weigh(loop, secure, init, init_len);
+
+        if (i > 0) {
+            assert_int_equal(strange - resting, WEIGHED * (size_t)1008);
+        }
+        print_message("%zu bytes for a plain connection, %zu for a stranger\n", resting / WEIGHED,
+                      strange / WEIGHED);
+    }
+    np_daemon_free(plain);
+    np_daemon_free(secure);
+    np_loop_free(loop);
+    np_keypair_wipe(&keys);
+}
+
 /* The strangers' files and ours; false where the system does not allow so many. */
 static bool allow_files(void)
 {
@@ -282,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_from_one_address),
         cmocka_unit_test(test_from_many_addresses),
+        cmocka_unit_test(test_weight_of_a_stranger),
     };
 
     if (!allow_files()) {

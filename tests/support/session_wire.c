@@ -68,7 +68,7 @@ size_t wire_idle_len(const wire_end *end)
     if (secure == NULL) {
         return 0;
     }
-    return secure->handshake != NULL ? 1024 : 512;
+    return secure->handshake != NULL ? 1008 : 504;
 }
 
 void wire_init(wire *w)

@@ -463,7 +463,7 @@ static void test_slow_frame(void **state)
         wire_drain(&w, &w.server);
         np_session_park(&w.server.s);
         assert_int_equal(np_session_deadline(&w.server.s), begin + 30000);
-        assert_true(w.server.pool.live <= 512);
+        assert_true(w.server.pool.live <= 504);
         w.now.mono_ms += 1400;
         np_session_tick(&w.server.s, w.now);
     }

@@ -179,7 +179,7 @@ static void test_memory_follows_bytes(void **state)
     secure_wire_open(&w);
     wire_inject(&w.server, header, sizeof header);
     wire_run(&w);
-    assert_true(w.server.pool.live <= 512 + 8192);
+    assert_true(w.server.pool.live <= 504 + 8192);
     wire_fini(&w);
 }
 
