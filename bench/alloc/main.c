@@ -3,6 +3,7 @@
  * The daemon runs in this process, whose allocations are counted; the clients are a process of
  * their own, so that nothing of theirs is.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 
 #include "common/load.h"
 #include "heap.h"
+#include "stranger.h"
 
 #define WARM_UP 50000
 #define MEASURED 50000
@@ -27,6 +29,7 @@
 #define IDLE_CONNECTIONS 9000
 #define IDLE_LIMIT 512
 #define SECURE_LIMIT 1024
+#define STRANGER_LIMIT 1024
 #define FILES_BESIDES 64
 #define SETTLE_MS 300
 #define PATIENCE_MS 60000
@@ -123,6 +126,7 @@ static void start_daemon(const char *address, const np_keypair *keys)
     options.connections_per_source_max = 0;
     options.half_open_per_source_max = 0;
     options.half_open_max = 0;
+    options.conn.hello_timeout_ms = PATIENCE_MS; /* half-open ones stay, too */
     bench_require(np_loop_new(&w.loop, NULL) == NP_OK &&
                       np_daemon_start(&w.daemon, w.loop, &options, NULL) == NP_OK,
                   "the daemon listens");
@@ -266,6 +270,65 @@ static void measure_secure(const char *what, double plain)
     stop_daemon(client);
 }
 
+/* As many that never say who they are; *come can be read from when all have been answered. */
+static pid_t start_strangers(int *come)
+{
+    const char *port = strrchr(np_daemon_address(w.daemon, 0), ':');
+    int ends[2];
+
+    bench_require(port != NULL && pipe(ends) == 0, "a pipe");
+    pid_t pid = fork();
+    bench_require(pid >= 0, "strangers");
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        strangers_come(atoi(port + 1), IDLE_CONNECTIONS);
+        bench_require(write(ends[1], "", 1) == 1, "a pipe");
+        for (;;) {
+            pause();
+        }
+    }
+    close(ends[1]);
+    *come = ends[0];
+    return pid;
+}
+
+/* Runs the daemon until the strangers are there, and a moment more. */
+static void await_strangers(int come)
+{
+    struct pollfd ready = {.fd = come, .events = POLLIN};
+    const bool never = false;
+
+    for (int ms = 0; poll(&ready, 1, 0) == 0; ms++) {
+        bench_require(ms < PATIENCE_MS, "all connect in time");
+        (void)!np_loop_run_until(w.loop, &never, 1);
+    }
+    (void)!np_loop_run_until(w.loop, &never, SETTLE_MS);
+    bench_require(np_daemon_connections(w.daemon) == IDLE_CONNECTIONS && w.open == 0,
+                  "all are half open");
+}
+
+static void measure_strangers(const char *what, double plain)
+{
+    np_keypair keys;
+    char note[96];
+    int come = -1;
+
+    if (plain <= 0) {
+        return; /* too few files, as was told */
+    }
+    bench_require(np_keypair_generate(&keys) == NP_OK, "keys");
+    start_daemon("tcp://127.0.0.1:0", &keys);
+    uint64_t before = heap_bytes();
+    pid_t client = start_strangers(&come);
+    await_strangers(come);
+    double each = (double)(heap_bytes() - before) / IDLE_CONNECTIONS;
+    snprintf(note, sizeof note, "%.0f bytes for each of %d, %.0f of them for the handshake", each,
+             IDLE_CONNECTIONS, each - plain);
+    bench_row(what, "1,024 bytes", (each - plain) / STRANGER_LIMIT, 1, note);
+    close(come);
+    stop_daemon(client);
+}
+
 int main(void)
 {
     char path[64];
@@ -278,5 +341,6 @@ int main(void)
     double plain = measure_idle("heap of an idle connection, TCP", "tcp://127.0.0.1:0", NULL);
     (void)measure_idle("heap of an idle connection, unix socket", address, path);
     measure_secure("heap of a secure connection beyond a plain one", plain);
+    measure_strangers("heap of a half-open handshake beyond an idle connection", plain);
     return 0;
 }
