@@ -37,7 +37,7 @@
 #define NP_HANDSHAKE_MESSAGE_MAX (4u + 1u + 8u + NP_NOISE_MESSAGE_MAX)
 
 /* Bytes of the greatest frame before there are keys, be it of a handshake or an Error. */
-#define NP_HANDSHAKE_FRAME_MAX 504u
+#define NP_HANDSHAKE_FRAME_MAX 512u
 
 #define NP_HANDSHAKE_NONCE_LEN 16
 #define NP_HANDSHAKE_CHALLENGE_LEN 32

@@ -17,9 +17,10 @@
 /* Each in a smallest block of the pool: 1 KiB for a stranger, what the heap adds included. */
 _Static_assert(sizeof(np_session_secure) <= NP_POOL_MIN, "what a secure session costs");
 _Static_assert(sizeof(np_handshake) <= NP_POOL_MIN, "what a stranger costs besides");
-_Static_assert(NP_HANDSHAKE_FRAME_MAX <= NP_POOL_MIN, "and while a message of it is on its way");
 _Static_assert(NP_FRAMING_HEADER_LEN + NP_HANDSHAKE_MESSAGE_MAX <= NP_HANDSHAKE_FRAME_MAX,
                "every handshake has room");
+_Static_assert(NP_FRAMING_HEADER_LEN + NP_HANDSHAKE_MESSAGE_MAX <= NP_POOL_MIN,
+               "what has come of one fits a smallest block, too");
 
 /* The cipher of who says nothing of ciphers: the one that every processor can do. */
 static const uint8_t everywhere[] = {NP_CIPHER_XCHACHA20_POLY1305};

@@ -326,7 +326,9 @@ static void test_weight_of_a_stranger(void **state)
         size_t strange = weigh(loop, secure, init, init_len);
 
         if (i > 0) {
-            assert_int_equal(strange - resting, WEIGHED * (size_t)1008);
+            /* Here and there the heap gives a block 16 bytes more, where the rest would be too
+             * small to use; so this is rounded. */
+            assert_int_equal((strange - resting + WEIGHED / 2) / WEIGHED, 1008);
         }
         print_message("%zu bytes for a plain connection, %zu for a stranger\n", resting / WEIGHED,
                       strange / WEIGHED);

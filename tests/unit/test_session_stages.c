@@ -140,8 +140,8 @@ static void test_lengths_at_each_stage(void **state)
         uint8_t flags;
         uint32_t most;
     } cases[] = {
-        {FOR_INIT, 0, 494},    {FOR_RESPONSE, 0, 494},  {FOR_CONFIRM, 0, 494},
-        {FOR_WELCOME, 0, 494}, {FOR_WELCOME, 4, 66576}, {OPEN, 4, 66576},
+        {FOR_INIT, 0, 502},    {FOR_RESPONSE, 0, 502},  {FOR_CONFIRM, 0, 502},
+        {FOR_WELCOME, 0, 502}, {FOR_WELCOME, 4, 66576}, {OPEN, 4, 66576},
     };
     wire w;
     (void)state;
