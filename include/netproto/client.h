@@ -75,9 +75,9 @@ NP_API NP_MUST_CHECK np_err np_client_connect_wait(np_client *client, np_failure
 NP_API np_conn *np_client_conn(np_client *client);
 
 /* Why the last connection or attempt ended, or why the last _wait function did nothing; stage NONE
- * and NP_OK before. Lives as long as the
- * client, until the next end. For NULL, a client that could not be made: stage NONE, NP_ERR_ARG and
- * "no client", for good. */
+ * and NP_OK before. A call that the peer refuses ends nothing: see np_client_call_failure. Lives as
+ * long as the client, until the next end. For NULL, a client that could not be made: stage NONE,
+ * NP_ERR_ARG and "no client", for good. */
 NP_API const np_failure *np_client_failure(const np_client *client);
 
 /* As np_conn_send. Without an open connection, with *fault (may be NULL) telling which it is:
@@ -99,12 +99,15 @@ NP_API NP_MUST_CHECK np_err np_client_call_within(np_client *client, const np_me
                                                   np_call_done_fn *done, void *user,
                                                   np_fault *fault);
 
-/* As np_conn_call_failure. */
+/* Within a done function as np_conn_call_failure. After a call that waited: what the peer said
+ * where it answered with a failure (NP_ERR_FAILED, _BUSY or _REFUSED), until the next such call;
+ * NULL where it did not, as where the connection could not be made. NULL for NULL. */
 NP_API const np_call_failure *np_client_call_failure(const np_client *client);
 
 /* Calls and waits, connecting first if need be. `take` gets the answer while it lives (payload
  * from the u32 id on), to decode and copy it; what it returns is the result. Without an answer
- * take does not run, and the result is the call's error, or the connection's. */
+ * take does not run, and the result is the call's error (np_client_call_failure has the peer's
+ * words), or the connection's (np_client_failure). */
 typedef np_err np_call_take_fn(const void *payload, size_t len, uint32_t version, void *user,
                                np_fault *fault);
 NP_API NP_MUST_CHECK np_err np_client_call_wait(np_client *client, const np_message *message,

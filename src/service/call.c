@@ -151,6 +151,7 @@ static void tell_answer(np_conn *conn, const np_session_event *event)
     if (err == NP_ERR_FAILED || err == NP_ERR_BUSY || err == NP_ERR_REFUSED) {
         group->call_failure = &failure;
     }
+    group->telling++;
     if (pending.take != NULL) {
         take_answer(conn, &pending, err, event, &fault);
     } else if (pending.conn_done != NULL) {
@@ -160,6 +161,7 @@ static void tell_answer(np_conn *conn, const np_session_event *event)
         pending.client_done(group->client, err, answered ? event->payload : NULL,
                             answered ? event->len : 0, event->version, pending.user, &fault);
     }
+    group->telling--;
     group->call_failure = before;
 }
 

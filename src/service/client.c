@@ -4,9 +4,17 @@
 #include "transport/connect.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* What a _wait function grants beyond the deadlines that end everything anyway. */
 #define WAIT_SLACK_MS 2000
+
+/* A peer's words about a call that was waited for; they outlive the message that brought them. */
+typedef struct kept_words {
+    bool any;
+    np_call_failure failure; /* its text lies in `text` */
+    char text[256];          /* as much as base.Failure allows */
+} kept_words;
 
 struct np_client {
     np_group group;
@@ -26,6 +34,7 @@ struct np_client {
     void (*on_close)(np_conn *conn, const np_failure *failure, void *user);
     void (*on_writable)(np_conn *conn, void *user);
     np_failure failure;
+    kept_words words; /* of the last call that was waited for */
 };
 
 np_client_options np_client_options_default(void)
@@ -394,7 +403,25 @@ np_err np_client_call(np_client *client, const np_message *message, const void *
 
 const np_call_failure *np_client_call_failure(const np_client *client)
 {
-    return client->group.call_failure;
+    if (client == NULL) {
+        return NULL;
+    }
+    if (client->group.telling > 0) {
+        return client->group.call_failure;
+    }
+    return client->words.any ? &client->words.failure : NULL;
+}
+
+static void keep_words(kept_words *words, const np_call_failure *failure)
+{
+    size_t len = failure->text.len < sizeof words->text ? failure->text.len : sizeof words->text;
+
+    if (len > 0) {
+        memcpy(words->text, failure->text.data, len);
+    }
+    words->failure = *failure;
+    words->failure.text = (np_str){words->text, len};
+    words->any = true;
 }
 
 typedef struct waiting {
@@ -410,7 +437,9 @@ static void on_answer(np_client *client, np_err err, const void *payload, size_t
 {
     waiting *w = user;
 
-    (void)client;
+    if (client->group.call_failure != NULL) {
+        keep_words(&client->words, client->group.call_failure);
+    }
     w->err = err;
     if (err == NP_OK && w->take != NULL) {
         w->err = w->take(payload, len, version, w->user, fault);
@@ -434,6 +463,7 @@ np_err np_client_call_wait(np_client *client, const np_message *message, const v
         return np_fault_at(fault, NP_ERR_STATE, message->name,
                            "a handler must not wait; use the _call without _wait", 0);
     }
+    client->words.any = false;
     err = np_client_connect_wait(client, NULL);
     if (err == NP_OK) {
         err = np_client_call_within(client, message, value, 0, on_answer, &w, fault);

@@ -58,6 +58,7 @@ struct np_group {
     np_pending *spare;
     np_poison *poison;                   /* NULL: payloads are handed out where they lie */
     const np_call_failure *call_failure; /* while a done function runs */
+    unsigned telling;                    /* done functions that run: how deep */
     void *body_user; /* of the whole `stream` message that is being dispatched */
     /* It is about to be open; NULL: nobody needs to know. */
     void (*on_opened)(np_group *group, np_conn *conn);

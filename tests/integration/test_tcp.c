@@ -306,6 +306,49 @@ static void test_call_fails_in_words(void **state)
     end(&w);
 }
 
+static np_err refuse_find(np_conn *conn, np_call call, const demo_find *msg, void *user)
+{
+    (void)conn;
+    (void)msg;
+    (void)user;
+    return np_call_fail(call, BASE_REASON_REFUSED, 401, np_str_from("not you"));
+}
+
+/* Who waits has no done function, so the words stay. They are of the last call that waited, and
+ * nothing to the done function of another. */
+static void test_words_of_a_call_that_waited(void **state)
+{
+    world w;
+    demo_handlers refuse;
+    demo_find find = {5};
+    const np_call_failure *words = NULL;
+
+    (void)state;
+    start_keeping(&w, &refuse);
+    refuse.on_find = refuse_find;
+    assert_null(np_client_call_failure(w.client));
+    assert_int_equal(
+        np_client_call_wait(w.client, demo_message_find, &find, take_found, &w.user, NULL),
+        NP_ERR_REFUSED);
+    words = np_client_call_failure(w.client);
+    assert_non_null(words);
+    assert_int_equal(words->reason, BASE_REASON_REFUSED);
+    assert_int_equal(words->code, 401);
+    assert_true(np_str_equal(words->text, np_str_from("not you")));
+    assert_int_equal(np_client_failure(w.client)->err, NP_OK); /* the connection lives */
+
+    refuse.on_find = demo_echo.on_find;
+    assert_int_equal(np_client_call(w.client, demo_message_find, &find, on_done, &w.user), NP_OK);
+    demo_run(w.loop, &w.user.done);
+    assert_int_equal(w.user.err, NP_OK);
+    assert_int_equal(w.user.call_failure.code, 0);
+    assert_int_equal(
+        np_client_call_wait(w.client, demo_message_find, &find, take_found, &w.user, NULL), NP_OK);
+    assert_null(np_client_call_failure(w.client));
+    end(&w);
+    assert_null(np_client_call_failure(NULL));
+}
+
 static void test_call_deadline(void **state)
 {
     world w;
@@ -713,6 +756,7 @@ int main(void)
         cmocka_unit_test(test_call_wait),
         cmocka_unit_test(test_answer_comes_later),
         cmocka_unit_test(test_call_fails_in_words),
+        cmocka_unit_test(test_words_of_a_call_that_waited),
         cmocka_unit_test(test_call_deadline),
         cmocka_unit_test(test_stale_call_after_close),
         cmocka_unit_test(test_nobody_listens),
