@@ -108,7 +108,7 @@ typedef struct np_conn_handlers {
     void (*on_open)(np_conn *conn, void *user);
     /* The connection is gone: sends fail from here on and the pointer dies on return. Calls that
      * waited for an answer have been told before. Runs exactly once for each on_open; connections
-     * that end before on_open are reported by a client's done function or a daemon's log. */
+     * that end before on_open are reported by a client's on_failed or a daemon's log. */
     void (*on_close)(np_conn *conn, const np_failure *failure, void *user);
     /* After a send returned NP_ERR_FULL: the queue is half empty again. Or after a body's write
      * took less than all: there is room for more. */
