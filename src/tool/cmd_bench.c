@@ -101,7 +101,7 @@ static int read_options(const tool_command *self, int argc, char **argv, bench_o
     }
     options->dial.timeout_ms = (uint32_t)timeout_ms;
     good = good && tool_security_check(self, &options->dial.security) &&
-           tool_compression_check(self, &options->dial.compression);
+           tool_compression_check(self, &options->dial.compression, argv + optind);
     return good ? 1 : -1;
 }
 

@@ -71,7 +71,7 @@ static int read_options(const tool_command *self, int argc, char **argv, call_op
     }
     options->dial.timeout_ms = (uint32_t)timeout_ms;
     return tool_security_check(self, &options->dial.security) &&
-                   tool_compression_check(self, &options->dial.compression)
+                   tool_compression_check(self, &options->dial.compression, argv + optind)
                ? 1
                : -1;
 }

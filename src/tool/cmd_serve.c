@@ -88,7 +88,7 @@ static int read_options(const tool_command *self, int argc, char **argv, serve_o
         return -1;
     }
     good = good && tool_security_check(self, &options->security) &&
-           tool_compression_check(self, &options->compression);
+           tool_compression_check(self, &options->compression, argv + optind);
     return good ? 1 : -1;
 }
 

@@ -89,8 +89,22 @@ static bool read_threshold(const tool_command *command, tool_compression *c)
     return true;
 }
 
-bool tool_compression_check(const tool_command *command, tool_compression *c)
+/* "--compress zstd": getopt takes a word behind a space for an operand. None that means one, be it
+ * an address, a message or JSON, reads as kinds. */
+static const char *find_kinds(char *const *operands)
 {
+    np_compression kinds[NP_COMPRESSION_KINDS];
+
+    while (*operands != NULL && !read_kinds(kinds, *operands)) {
+        operands++;
+    }
+    return *operands;
+}
+
+bool tool_compression_check(const tool_command *command, tool_compression *c, char *const *operands)
+{
+    const char *apart = c->wanted && c->kinds == NULL ? find_kinds(operands) : NULL;
+
     c->options = np_compression_options_default();
     if (!c->wanted) {
         if (c->level == NULL && c->threshold == NULL) {
@@ -98,6 +112,13 @@ bool tool_compression_check(const tool_command *command, tool_compression *c)
         }
         (void)tool_usage(command, "--compress-%s goes with --compress, which switches it on",
                          c->level != NULL ? "level" : "threshold");
+        return false;
+    }
+    if (apart != NULL) {
+        (void)tool_usage(command,
+                         "between --compress and its kinds belongs =, not a space: "
+                         "--compress=%s",
+                         apart);
         return false;
     }
     if (!read_kinds(c->options.preferred, c->kinds != NULL ? c->kinds : "zstd,lz4")) {

@@ -47,8 +47,10 @@ enum tool_compression_option {
 /* Takes an option of the table above; false if it is none of them. */
 bool tool_compression_take(tool_compression *c, int option, const char *argument);
 
-/* Fills in `options`; complains as tool_usage does. */
-bool tool_compression_check(const tool_command *command, tool_compression *c);
+/* Fills in `options`; complains as tool_usage does. operands: what getopt has left, up to a NULL.
+ */
+bool tool_compression_check(const tool_command *command, tool_compression *c,
+                            char *const *operands);
 
 /* "none", "LZ4" or "zstd". Static. */
 const char *tool_compression_name(np_compression kind);

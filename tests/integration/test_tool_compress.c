@@ -176,6 +176,8 @@ static void test_wrong_options(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         expect_usage(wrong[i], NULL, "--compress takes =zstd, =lz4, or both");
     }
+    expect_usage("--compress", "zstd", "not a space: --compress=zstd\n");
+    expect_usage("--compress", "LZ4,zstd", "not a space: --compress=LZ4,zstd\n");
     expect_usage("--compress-level=3", NULL, "--compress-level goes with --compress");
     expect_usage("--compress-threshold=9", NULL, "--compress-threshold goes with --compress");
     expect_usage("--compress=lz4", "--compress-level=3", "lz4 has none");
