@@ -296,8 +296,8 @@ np_err np_handshake_read_confirm(np_handshake *h, np_bytes rest, const uint8_t *
 
     if ((psk != NULL) != (h->noise.pattern == NP_NOISE_XXPSK3)) {
         return np_fault_at(fault, NP_ERR_REFUSED, "base.SecureHandshakeInit.pattern",
-                           psk != NULL ? "a pre-shared key, which this client did not use"
-                                       : "no pre-shared key, as there is none for this client here",
+                           psk != NULL ? "no pre-shared key, though there is one for the client"
+                                       : "a pre-shared key, though there is none for the client",
                            4);
     }
     if (psk != NULL) {

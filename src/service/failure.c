@@ -214,8 +214,8 @@ static const char *hint_refused(const np_conn *conn, const np_session_event *eve
         return "it came in the clear, before any key, so anybody may have sent it; is that a "
                "netproto server, and does nothing in between change bytes?";
     }
-    return "it came in the clear, so anybody may have sent it; perhaps the server has no "
-           "pre-shared key for us, or another one";
+    return "it came in the clear, so anybody may have sent it; perhaps only one side "
+           "has a pre-shared key for the other, or they differ; the server's log tells";
 }
 
 /* What to do about an end before the connection was open, where that is known; else NULL. */
@@ -262,6 +262,14 @@ static bool is_distrust(const np_conn *conn, const np_session_event *event)
            np_session_peer_key(&conn->link.session) != NULL;
 }
 
+/* Whether only one side has a pre-shared key for the other: no other refusal of ours has a fault.
+ */
+static bool is_psk_on_one_side(const np_conn *conn, const np_session_event *event)
+{
+    return event->err == NP_ERR_REFUSED && !event->by_peer && !conn->opened &&
+           event->fault != NULL && np_session_peer_key(&conn->link.session) != NULL;
+}
+
 /* Whether a client met its own key, the only one that it refuses by itself. */
 static bool is_reflection(const np_conn *conn, const np_session_event *event)
 {
@@ -298,6 +306,12 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
     if (is_distrust(conn, event)) {
         char key[NP_KEY_TEXT_LEN];
         say(failure, ": the peer's key is not trusted: %s",
+            np_key_format(np_session_peer_key(&conn->link.session), key));
+        return;
+    }
+    if (is_psk_on_one_side(conn, event)) {
+        char key[NP_KEY_TEXT_LEN];
+        say(failure, ": it came with %s %s; both sides need the same, or none", event->fault->rule,
             np_key_format(np_session_peer_key(&conn->link.session), key));
         return;
     }

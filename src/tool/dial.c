@@ -154,6 +154,10 @@ static void advise(const tool_dial *d)
     const np_failure *failure = &d->failure;
     char text[NP_KEY_TEXT_LEN];
 
+    if (failure->disagreement == NP_DISAGREE_CIPHER) {
+        tool_complain("--cipher on both sides names the ciphers: let it name the same, or leave it "
+                      "out");
+    }
     if (failure->stage != NP_STAGE_HELLO || failure->err != NP_ERR_REFUSED || !failure->by_peer) {
         return;
     }

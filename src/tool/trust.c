@@ -108,10 +108,10 @@ static void tell_changed(const tool_trust *t)
     (void)np_log_escape(np_str_from(t->address), false, place, sizeof place);
     (void)np_log_escape(np_str_from(t->hosts), false, path, sizeof path);
     if (pinned) {
-        tool_complain("handshake: %s HAS ANOTHER KEY THAN --peer SAYS. Nothing was sent to it.",
+        tool_complain("handshake: %s HAS ANOTHER KEY THAN --peer SAYS. No message was sent to it.",
                       place);
     } else {
-        tool_complain("handshake: THE KEY OF %s HAS CHANGED. Nothing was sent to it.", place);
+        tool_complain("handshake: THE KEY OF %s HAS CHANGED. No message was sent to it.", place);
     }
     (void)fprintf(
         stderr,

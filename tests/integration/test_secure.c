@@ -233,7 +233,8 @@ static void test_pre_shared_keys(void **state)
     assert_true(w.failure.unverified); /* the daemon has no keys to say so */
     assert_string_equal(w.failure.text,
                         "hello: the peer refused; it came in the clear, so anybody may have sent "
-                        "it; perhaps the server has no pre-shared key for us, or another one");
+                        "it; perhaps only one side has a pre-shared key for the other, or they "
+                        "differ; the server's log tells");
     world_fini(&w);
 }
 

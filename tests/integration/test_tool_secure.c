@@ -313,8 +313,9 @@ static void test_cipher(void **state)
     expect(r, 0, NULL);
     expect_in(r->out, "cipher          XChaCha20-Poly1305\n");
     if (aes) {
-        expect_words(RUN("call", "--cipher", "aes-256-gcm", "--peer", server_key, address, ECHO), 5,
-                     "in common");
+        r = RUN("call", "--cipher", "aes-256-gcm", "--peer", server_key, address, ECHO);
+        expect_words(r, 5, "no cipher in common: the peer offers XChaCha20-Poly1305");
+        expect_words(r, 5, "--cipher on both sides names the ciphers");
     }
     stop(pid);
 }
@@ -523,13 +524,19 @@ static void test_server_is_plain(void **state)
 
 static void test_pre_shared_keys(void **state)
 {
+    char words[160];
     (void)state;
+
+    snprintf(words, sizeof words,
+             "hello: it came with no pre-shared key, though there is one for the client %s; both "
+             "sides need the same, or none",
+             client_key);
     write_text("server_psks", "%s %s\n", client_key, PSK);
     write_text("psks", "%s %s\n", server_key, PSK);
     write_text("wrong_psks", "%s %s\n", server_key, OTHER_PSK);
     write_text("other_psks", "%s %s\n", other_key, PSK);
     for (int i = 0; i < PLACES; i++) {
-        pid_t pid = SERVE("--psk", path("server_psks"), place(i));
+        pid_t pid = SERVE("--psk", path("server_psks"), "-v", place(i));
         const tool_result *r =
             RUN("handshake", "--psk", path("psks"), "--peer", server_key, address);
         expect(r, 0, NULL);
@@ -540,6 +547,7 @@ static void test_pre_shared_keys(void **state)
         expect_words(r, 9, "in the clear, so anybody may have sent it");
         expect_words(r, 9, "does it have the same pre-shared key");
         r = RUN("call", "--peer", server_key, address, ECHO);
+        expect_words(r, 9, "perhaps only one side has a pre-shared key for the other");
         expect_words(r, 9, "does it have the same pre-shared key");
         r = RUN("call", "--psk", path("other_psks"), "--peer", server_key, address, ECHO);
         expect_words(r, 14, "it has no pre-shared key for the server");
