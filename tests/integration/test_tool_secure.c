@@ -556,6 +556,7 @@ static void test_pre_shared_keys(void **state)
         expect_words(r, 14, "others may use it (mode 0604)");
         assert_int_equal(chmod(path("psks"), 0600), 0);
         stop(pid);
+        expect_in(tool_server_err(), words);
     }
     /* A default file counts without being named; a server without a line is none for it. */
     write_text(CONFIG "pre_shared_keys", "%s %s\n%s %s\n", server_key, PSK, client_key, PSK);
