@@ -1,4 +1,5 @@
 /* cmd_key.c - show the public key of a key file. */
+#include "tool/security.h"
 #include "tool/tool.h"
 
 #include <netproto/key_file.h>
@@ -38,6 +39,7 @@ static tool_exit show(const char *path, const char *advice)
     np_key_failure failure;
     np_keypair pair;
 
+    tool_leave_no_core();
     if (np_keypair_load(&pair, path, &failure) != NP_OK) {
         bool missing = failure.err == NP_ERR_IO && failure.os_error == ENOENT;
         tool_complain("%s%s", failure.text, missing ? advice : "");

@@ -1,4 +1,5 @@
 /* cmd_keygen.c - make a key pair, or a pre-shared key. */
+#include "tool/security.h"
 #include "tool/tool.h"
 
 #include <netproto/key_file.h>
@@ -131,6 +132,7 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
         return go == 0 ? EXIT_CODE_OK : EXIT_CODE_USAGE;
     }
     int count = argc - optind;
+    tool_leave_no_core();
     if (options.psk && options.server) {
         return tool_usage(self, "--psk is for both sides: it goes without --server");
     }

@@ -137,9 +137,7 @@ tool_exit tool_key_file_path(const char *named, np_key_place place, char room[NP
                                                        : tool_key_file_failed(&failure, "");
 }
 
-/* A crash must not leave our keys in a file. The hard limit stays, for who hunts a bug
- * (prlimit --core=unlimited). */
-static void leave_no_core(void)
+void tool_leave_no_core(void)
 {
     struct rlimit core;
 
@@ -159,7 +157,7 @@ tool_exit tool_identity_load(np_keypair *pair, const tool_security *s, np_key_pl
     np_key_failure failure;
     tool_exit code = tool_key_file_path(s->key, place, room, &path);
 
-    leave_no_core();
+    tool_leave_no_core();
     if (code == EXIT_CODE_OK && np_keypair_load(pair, path, &failure) != NP_OK) {
         code = tool_key_file_failed(&failure, next_step);
     }

@@ -90,6 +90,10 @@ tool_exit tool_key_file_failed(const np_key_failure *failure, const char *next_s
 tool_exit tool_key_file_path(const char *named, np_key_place place, char room[NP_KEY_PATH_LEN],
                              const char **path);
 
+/* Before a secret is read or made: a crash must not leave it in a file. The hard limit stays, for
+ * who hunts a bug (prlimit --core=unlimited). */
+void tool_leave_no_core(void);
+
 /* Loads our key pair: wipe it. place: whose default. Complains on failure. */
 tool_exit tool_identity_load(np_keypair *pair, const tool_security *s, np_key_place place);
 

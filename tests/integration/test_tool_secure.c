@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -162,6 +163,49 @@ static void test_no_core(void **state)
         }
         assert_int_equal(core.rlim_max, before.rlim_max);
         stop(pid);
+    }
+    assert_int_equal(setrlimit(RLIMIT_CORE, &before), 0);
+}
+
+/* A pipe that is full: who writes to it waits, and can be looked at. */
+static int full_pipe(const char *name)
+{
+    char bytes[4096] = {0};
+    int fd = mkfifo(path(name), 0600) == 0 ? open(path(name), O_RDWR | O_NONBLOCK) : -1;
+
+    assert_true(fd >= 0);
+    while (write(fd, bytes, sizeof bytes) > 0) {
+    }
+    return fd;
+}
+
+/* So do those that only look at a key, or make one. */
+static void test_no_core_of_key_and_keygen(void **state)
+{
+    static const char *const commands[][4] = {{"key"}, {"keygen", "--psk"}};
+    struct rlimit before, core;
+    char bytes[4096];
+    (void)state;
+
+    assert_int_equal(getrlimit(RLIMIT_CORE, &before), 0);
+    core = (struct rlimit){before.rlim_max, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_CORE, &core), 0);
+    for (size_t i = 0; i < 2; i++) {
+        int fd = full_pipe("full");
+        pid_t pid = tool_start_into(path("full"), commands[i]);
+        for (int tries = 0; tries < 1000; tries++) {
+            assert_int_equal(prlimit(pid, RLIMIT_CORE, NULL, &core), 0);
+            if (core.rlim_cur == 0) {
+                break;
+            }
+            usleep(10000);
+        }
+        while (read(fd, bytes, sizeof bytes) > 0) { /* until there is room */
+        }
+        assert_int_equal(core.rlim_cur, 0);
+        assert_int_equal(tool_wait(pid, NULL), 0);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(unlink(path("full")), 0);
     }
     assert_int_equal(setrlimit(RLIMIT_CORE, &before), 0);
 }
@@ -680,6 +724,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_commands),
         cmocka_unit_test(test_no_core),
+        cmocka_unit_test(test_no_core_of_key_and_keygen),
         cmocka_unit_test(test_bench_of_many),
         cmocka_unit_test(test_named_files),
         cmocka_unit_test(test_plugin),

@@ -124,6 +124,12 @@ static pid_t start(const char *const *args, const char *out, const char *err)
     return start_at(-1, TOOL_TERMINAL_OWN, args, out, err);
 }
 
+pid_t tool_start_into(const char *out, const char *const *args)
+{
+    write_file(in_path, "", 0);
+    return start(args, out, err_path);
+}
+
 int tool_wait(pid_t pid, np_loop *loop)
 {
     const bool never = false;

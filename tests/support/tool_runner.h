@@ -60,6 +60,9 @@ const char *tool_server_err(void);
 /* Waits until the server's output holds these words, at most 10 s. */
 void tool_server_expect(const char *words);
 
+/* Starts it with its standard output in that file, for a test that looks at it while it runs. */
+pid_t tool_start_into(const char *out, const char *const *args);
+
 /* Waits for the end of a process, and gives its exit code. */
 int tool_wait(pid_t pid, np_loop *loop);
 
