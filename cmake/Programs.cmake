@@ -48,6 +48,14 @@ if(demo_sources AND TARGET netproto AND NOT TARGET demo)
   netproto_program(demo SOURCES ${demo_sources})
 endif()
 
+# All of these and no tests, which take most of the time: what `./dev run` builds.
+add_custom_target(programs)
+foreach(target IN ITEMS demo netproto-tool chat-plugin chat-server chat-client)
+  if(TARGET ${target})
+    add_dependencies(programs ${target})
+  endif()
+endforeach()
+
 # Benchmarks: `./dev bench`. Not built by default, since they generate code, and building the
 # libraries is to need neither Python nor Ragel.
 if(NETPROTO_BENCH)
