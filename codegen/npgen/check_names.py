@@ -261,6 +261,9 @@ def _check_collisions(protocol: Protocol, root: Unit, reporter: Reporter) -> Non
         if first.span.file == claim.span.file:
             where = f"line {first.span.line}"
         text = f"{claim.owner} and {first.owner} ({where}) would both be '{claim.c_name}' in C"
+        # A name that stands nowhere in the schema is explained, since nobody would look for it.
+        made = [f"{c.kind} made for {c.owner}" for c in (claim, first) if c.kind]
+        text += "".join(f", {words}" for words in made)
         reporter.error(claim.span, "name-collision", f"{text}; rename one")
 
 

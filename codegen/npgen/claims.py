@@ -39,6 +39,9 @@ CODEC_WORDS = (
 )  # fmt: skip
 """Functions and tables of every type."""
 
+_TABLES = frozenset(("codec", "type", "fields", "variants", "range"))
+"""Those of the words above that name tables; the others name functions."""
+
 MESSAGE_WORDS = ("send", "begin", "call", "call_wait", "reply", "done", "run", "run_pieces", "take")
 """Functions and types of every message on top of that."""
 
@@ -57,6 +60,7 @@ class Claim:
     owner: str
     span: Span
     declared: str = ""  # the owner's name, where it is one of the schema's shared names
+    kind: str = ""  # "a function", where the name is none that the schema has, but made from one
 
 
 def claims(p: Protocol) -> Iterator[Claim]:
@@ -89,7 +93,16 @@ def _all(
     path: str, words: tuple[str, ...], owner: str, span: Span, declared: str = ""
 ) -> Iterator[Claim]:
     for word in words:
-        yield Claim(f"{path}_{word}" if word else path, owner, span, declared)
+        yield Claim(f"{path}_{word}" if word else path, owner, span, declared, _kind(word))
+
+
+def _kind(word: str) -> str:
+    """What a name is that ends in such a word; nothing if it has none, or speaks for itself."""
+    if word in CODEC_WORDS:
+        return "a table" if word in _TABLES else "a function"
+    if word.isupper():
+        return "a constant"
+    return "a name" if word else ""
 
 
 def _decl(decl: Decl) -> Iterator[Claim]:
