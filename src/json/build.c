@@ -7,6 +7,8 @@
  */
 #include "json_private.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static np_err build_value(np_json_builder *b, const np_type *type, const char *where, json_t *tree,
@@ -249,6 +251,17 @@ static void tell_members(np_json_builder *b, const np_field *fields, size_t coun
     b->detail = b->members;
 }
 
+/* Refuses what came later than the version that is spoken; both are told. */
+static np_err refuse_newer(np_json_builder *b, uint32_t since, const char *where,
+                           const np_json_place *place)
+{
+    snprintf(b->members, sizeof b->members,
+             "it came with version %" PRIu32 ", and version %" PRIu32 " is spoken", since,
+             b->version);
+    b->detail = b->members;
+    return refuse(b, NP_ERR_NEWER, where, NULL, place);
+}
+
 /* Refuses members that are no fields, or fields that the version does not have. */
 static np_err check_members(np_json_builder *b, const np_field *fields, size_t count,
                             const char *where, json_t *tree, const np_json_place *place)
@@ -267,7 +280,7 @@ static np_err check_members(np_json_builder *b, const np_field *fields, size_t c
         }
         if (fields[i].since > b->version) {
             np_json_place member = {place, fields[i].name, 0};
-            return refuse(b, NP_ERR_NEWER, fields[i].where, NULL, &member);
+            return refuse_newer(b, fields[i].since, fields[i].where, &member);
         }
         it = json_object_iter_next(tree, it);
     }
@@ -384,7 +397,7 @@ static np_err build_enum(np_json_builder *b, const np_type *type, const char *wh
     const np_variant *variant = &type->variants[i];
     np_json_place in = {place, variant->name, 0};
     if (variant->since > b->version) {
-        return refuse(b, NP_ERR_NEWER, where, NULL, &in);
+        return refuse_newer(b, variant->since, where, &in);
     }
     if (put_u32(b, variant->index, place) != NP_OK) {
         return b->out->err;
@@ -564,7 +577,7 @@ np_err np__json_build(np_json_builder *b, const np_message *message, json_t *tre
     np_json_place place = {NULL, np__json_message_name(b->message), 0};
     bool reply = b->what == NP_JSON_REPLY;
     if (b->message->since > b->version) {
-        return refuse(b, NP_ERR_NEWER, b->message->name, NULL, &place);
+        return refuse_newer(b, b->message->since, b->message->name, &place);
     }
     if (reply && b->message->reply == NULL) {
         return refuse(b, NP_ERR_UNKNOWN_MESSAGE, b->message->name, "has no answer", &place);

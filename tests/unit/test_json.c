@@ -369,17 +369,19 @@ static void test_versions(void **state)
 {
     static const struct {
         uint32_t version;
-        const char *text, *path;
+        const char *text, *path, *says;
     } rows[] = {
-        {1, "{\"Added\":{\"value\":1}}", "Added"},
+        {1, "{\"Added\":{\"value\":1}}", "Added",
+         "everything.Added: the value is newer than the version agreed on at byte 0: it came with "
+         "version 2, and version 1 is spoken (JSON: Added)"},
         {1,
          "{\"Versions\":{\"person\":{\"name\":\"\",\"age\":0,\"tags\":[],\"nick\":null},"
          "\"people\":[],\"color\":\"red\"}}",
-         "Versions.person.nick"},
+         "Versions.person.nick", "it came with version 2, and version 1 is spoken (JSON: "},
         {1,
          "{\"Versions\":{\"person\":{\"name\":\"\",\"age\":0,\"tags\":[]},"
          "\"people\":[],\"color\":\"pink\"}}",
-         "Versions.color.pink"},
+         "Versions.color.pink", "it came with version 2, and version 1 is spoken (JSON: "},
     };
     np_json *json = everything();
     (void)state;
@@ -391,6 +393,7 @@ static void test_versions(void **state)
                                        np_str_from(rows[i].text), &payload, &error),
                          NP_ERR_NEWER);
         assert_string_equal(error.path, rows[i].path);
+        assert_non_null(strstr(error.text, rows[i].says));
     }
     np_json_free(json);
 }
