@@ -108,6 +108,38 @@ static const char *shell_word(const char *path, char out[SHOWN_PATH_LEN])
     return path[0] == '-' || len < 0 || len >= SHOWN_PATH_LEN ? "FILE" : out;
 }
 
+/* Whether there is a secret in the file, of whatever kind; also where that cannot be found out. */
+static bool holds_secret(int fd, const char *path, size_t max)
+{
+    np__key_text text;
+    bool holds = true;
+
+    if (np__key_read(fd, path, max, &text, NULL) == NP_OK) {
+        holds = memmem(text.data, text.len, "npsecret1", 9) != NULL ||
+                memmem(text.data, text.len, "npsk1", 5) != NULL;
+        np__key_text_free(&text);
+    }
+    return holds;
+}
+
+/* Others may use a file that should hold a secret. Where it holds none, which is the likely mistake
+ * with a file that is open to others, a change of its mode would not help. */
+static np_err fail_open_to_others(int fd, const char *path, unsigned mode, size_t max,
+                                  np_key_failure *failure)
+{
+    char word[SHOWN_PATH_LEN];
+
+    if (!holds_secret(fd, path, max)) {
+        return np__key_fail(failure, NP_ERR_UNSAFE, 0, path, 0,
+                            "there is no secret in it, and others may use it (mode %04o): is it "
+                            "the right file?",
+                            mode);
+    }
+    return np__key_fail(failure, NP_ERR_UNSAFE, 0, path, 0,
+                        "others may use it (mode %04o), though it holds a secret: chmod 600 %s",
+                        mode, shell_word(path, word));
+}
+
 np_err np__key_check(int fd, const char *path, np__key_privacy privacy, size_t max,
                      np_key_failure *failure)
 {
@@ -130,9 +162,7 @@ np_err np__key_check(int fd, const char *path, np__key_privacy privacy, size_t m
                             shell_word(path, word));
     }
     if (privacy == NP__KEY_SECRET && (mode & 077u) != 0) {
-        return np__key_fail(failure, NP_ERR_UNSAFE, 0, path, 0,
-                            "others may use it (mode %04o), though it holds a secret: chmod 600 %s",
-                            mode, shell_word(path, word));
+        return fail_open_to_others(fd, path, mode, max, failure);
     }
     if ((mode & 022u) != 0) {
         return np__key_fail(failure, NP_ERR_UNSAFE, 0, path, 0,

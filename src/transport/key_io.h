@@ -42,8 +42,9 @@ np_err np__key_fail_refused(np_key_failure *failure, const char *path,
 /* The same for a file that could not be opened. */
 np_err np__key_fail_open(np_key_failure *failure, int os_error, const char *path);
 
-/* Whether an open file may be trusted; reads nothing. Errors: NP_ERR_UNSAFE, NP_ERR_TOO_LONG,
- * NP_ERR_IO. */
+/* Whether an open file may be trusted; believes nothing in it, and reads it only to say what is
+ * wrong with a secret file that is open to others: at most max bytes. Errors: NP_ERR_UNSAFE,
+ * NP_ERR_TOO_LONG, NP_ERR_IO. */
 NP_MUST_CHECK np_err np__key_check(int fd, const char *path, np__key_privacy privacy, size_t max,
                                    np_key_failure *failure);
 

@@ -335,6 +335,24 @@ static void test_contents(void **state)
     expect_refused(load_psks, "content", NP_ERR_KEY, 1, "has to begin with a public key");
 }
 
+/* What is no secret is told so before anybody closes it to others, which would not help. */
+static void test_no_secret_in_it(void **state)
+{
+    static const char list[] = ALICE " alice\n";
+    (void)state;
+
+    key_folder_write("people", 0644, list, strlen(list));
+    expect_refused(load_pair, "people", NP_ERR_UNSAFE, 0,
+                   "people: there is no secret in it, and others may use it (mode 0644): is it the "
+                   "right file?");
+    expect_refused(load_psks, "people", NP_ERR_UNSAFE, 0, "there is no secret in it");
+    key_folder_write("people", 0644, "", 0);
+    expect_refused(load_pair, "people", NP_ERR_UNSAFE, 0, "there is no secret in it");
+    /* The wrong kind of secret is one that others must not read. */
+    key_folder_write("people", 0644, psks, strlen(psks));
+    expect_refused(load_pair, "people", NP_ERR_UNSAFE, 0, "chmod 600");
+}
+
 /* The command in a failure can be copied, whatever the path is; and the line stays one. */
 static void test_commands_in_failures(void **state)
 {
@@ -424,6 +442,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_save_and_load),
         cmocka_unit_test(test_save_psk),
+        cmocka_unit_test(test_no_secret_in_it),
         cmocka_unit_test(test_save_through_links),
         cmocka_unit_test(test_save_fails_halfway),
         cmocka_unit_test(test_modes),
