@@ -92,6 +92,15 @@ static const char *hint_connect(bool unix_path, int os_error)
     }
 }
 
+/* Where names are sought: the system's own look-up may know more, such as those in .local. */
+static const char *hint_resolve(np_err err)
+{
+    return err == NP_ERR_RESOLVE || err == NP_ERR_DEADLINE
+               ? "is the name right? It is sought in /etc/hosts and by the servers of "
+                 "/etc/resolv.conf"
+               : NULL;
+}
+
 static const char *hint(np_stage stage, int os_error, const char *what)
 {
     bool unix_path = what != NULL && strncmp(what, "unix:", 5) == 0;
@@ -124,6 +133,9 @@ np_err np__failure_set(np_failure *failure, np_stage stage, np_err err, int os_e
         say(failure, ": %s", why);
     }
     say_os_error(failure);
+    if (stage == NP_STAGE_RESOLVE && hint_resolve(err) != NULL) {
+        say(failure, "; %s", hint_resolve(err)); /* it goes with any cause */
+    }
     return err;
 }
 
@@ -292,6 +304,18 @@ static void say_clocks(np_failure *failure, const np_conn *conn, const np_sessio
         np_utc_format(np_loop_now(conn->group->loop).wall_ms, ours));
 }
 
+/* Whose pre-shared key it may be. A client's key is read before the seal that proves it opens, so
+ * here it is only what the client says of itself: anybody can name a key that is not his. */
+static void say_claim(np_failure *failure, const np_conn *conn)
+{
+    const uint8_t *key = np_session_peer_key(&conn->link.session);
+    char text[NP_KEY_TEXT_LEN];
+
+    if (conn->group->client == NULL && key != NULL) {
+        say(failure, "; it is a client who claims to be %s", np_key_format(key, text));
+    }
+}
+
 /* Stage, error, and the fault's words, which have the error's text or say it better. */
 static void say_error(np_failure *failure, const np_conn *conn, const np_session_event *event)
 {
@@ -335,6 +359,9 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
     }
     if (failure->stage == NP_STAGE_HELLO && why != NULL) {
         say(failure, "; %s", why);
+    }
+    if (event->stage == NP_SESSION_STAGE_NEGOTIATE && event->err == NP_ERR_SEAL) {
+        say_claim(failure, conn);
     }
 }
 

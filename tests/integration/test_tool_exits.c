@@ -129,6 +129,8 @@ static void test_resolve(void **state)
     started_ms = now_ms();
     expect_soon(RUN("ping", "-t", SHORT_MS, "--plaintext", "tcp://no-such-host.invalid:7000"),
                 SHORT_MS, 3, "resolve");
+    expect_soon(RUN("ping", "-t", SHORT_MS, "--plaintext", "tcp://no-such-host.invalid:7000"),
+                SHORT_MS, 3, "; is the name right?");
     expect_soon(
         RUN("handshake", "-t", SHORT_MS, "--peer", server_key, "tcp://no-such-host.invalid:7000"),
         SHORT_MS, 3, "resolve");

@@ -568,9 +568,13 @@ static void test_server_is_plain(void **state)
 
 static void test_pre_shared_keys(void **state)
 {
-    char words[160];
+    char words[160], claim[160];
     (void)state;
 
+    snprintf(claim, sizeof claim,
+             "the pre-shared keys differ, or somebody in between changes the bytes; it is a client "
+             "who claims to be %s",
+             client_key);
     snprintf(words, sizeof words,
              "hello: it came with no pre-shared key, though there is one for the client %s; both "
              "sides need the same, or none",
@@ -601,6 +605,7 @@ static void test_pre_shared_keys(void **state)
         assert_int_equal(chmod(path("psks"), 0600), 0);
         stop(pid);
         expect_in(tool_server_err(), words);
+        expect_in(tool_server_err(), claim);
     }
     /* A default file counts without being named; a server without a line is none for it. */
     write_text(CONFIG "pre_shared_keys", "%s %s\n%s %s\n", server_key, PSK, client_key, PSK);
