@@ -7,9 +7,11 @@
 
 #include <getopt.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct keygen_options {
-    const char *out; /* file, or NULL for the default */
+    const char *out;   /* file, or NULL for the default */
+    const char *other; /* file for the peer's line of a pre-shared key, or NULL */
     bool server, psk;
 } keygen_options;
 
@@ -17,18 +19,19 @@ typedef struct keygen_options {
 static int read_options(const tool_command *self, int argc, char **argv, keygen_options *options)
 {
     static const struct option longs[] = {
-        {"out", required_argument, NULL, 'o'},
-        {"server", no_argument, NULL, 's'},
-        {"psk", no_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"out", required_argument, NULL, 'o'}, {"other", required_argument, NULL, 'O'},
+        {"server", no_argument, NULL, 's'},    {"psk", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},      {NULL, 0, NULL, 0},
     };
     int c;
 
-    while ((c = getopt_long(argc, argv, "o:skh", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "o:O:skh", longs, NULL)) != -1) {
         switch (c) {
         case 'o':
             options->out = optarg;
+            break;
+        case 'O':
+            options->other = optarg;
             break;
         case 's':
             options->server = true;
@@ -53,33 +56,100 @@ static tool_exit complain(const np_key_failure *failure)
     return EXIT_CODE_GENERIC;
 }
 
-/* A pre-shared key goes to its own new file, or to standard output, and nowhere else. */
-static tool_exit make_psk(const tool_command *self, const keygen_options *options, const char *peer)
-{
-    uint8_t key[NP_KEY_LEN], psk[NP_KEY_LEN];
-    char text[NP_PSK_TEXT_LEN];
-    np_key_failure failure;
-    tool_exit code = EXIT_CODE_OK;
+/* A pre-shared key, and the public keys of the two who hold it: each one's line names the other. */
+typedef struct psk_lines {
+    uint8_t psk[NP_KEY_LEN];
+    uint8_t keys[2][NP_KEY_LEN]; /* the peer's, for our file; ours, for the peer's */
+    const char *files[2];        /* of these lines; NULL: standard output */
+    int count;                   /* of keys */
+} psk_lines;
 
-    if (peer != NULL && np_key_parse(key, peer, strlen(peer)) != NP_OK) {
-        return tool_usage(self, "the peer's public key is no np1:... with 43 characters behind it");
+/* Reads what was typed; EXIT_CODE_USAGE with a complaint if it does not fit together. */
+static tool_exit read_peers(const tool_command *self, const keygen_options *options, char **keys,
+                            psk_lines *lines)
+{
+    for (int i = 0; i < lines->count; i++) {
+        if (np_key_parse(lines->keys[i], keys[i], strlen(keys[i])) != NP_OK) {
+            return tool_usage(self, "%s public key is no np1:... with 43 characters behind it",
+                              i == 0 ? "the peer's" : "our own");
+        }
     }
-    if (peer == NULL && options->out != NULL) {
+    if (lines->count == 0 && options->out != NULL) {
         return tool_usage(self, "--psk --out takes the peer's public key: a line holds both");
     }
-    if (np_psk_generate(psk) != NP_OK) {
+    if (lines->count == 2 && memcmp(lines->keys[0], lines->keys[1], NP_KEY_LEN) == 0) {
+        return tool_usage(self, "the peer's public key is our own: each side has its own");
+    }
+    if (lines->count == 2 && (options->out == NULL) != (options->other == NULL)) {
+        return tool_usage(self,
+                          "two lines go to two files, --out and --other, or are both printed");
+    }
+    if (lines->count < 2 && options->other != NULL) {
+        return tool_usage(self, "--other takes our own public key behind the peer's: the other "
+                                "side's line holds it");
+    }
+    return EXIT_CODE_OK;
+}
+
+static void print_psk(const psk_lines *lines)
+{
+    static const char *const whose[] = {"# for our file of pre-shared keys", "# for the peer's"};
+    char text[NP_PSK_TEXT_LEN], key[NP_KEY_TEXT_LEN];
+
+    (void)np_psk_format(lines->psk, text);
+    if (lines->count == 0) {
+        printf("%s\n", text);
+    }
+    for (int i = 0; i < lines->count; i++) {
+        if (lines->count == 2) {
+            printf("%s\n", whose[i]);
+        }
+        printf("%s %s\n", np_key_format(lines->keys[i], key), text);
+    }
+    np_secret_wipe(text, sizeof text);
+}
+
+/* Both files or none: a line that only one side has shuts the other out. */
+static tool_exit save_psk(const psk_lines *lines)
+{
+    char shown[NP_KEY_PATH_LEN];
+    np_key_failure failure;
+
+    if (np_psk_save(lines->keys[0], lines->psk, lines->files[0], &failure) != NP_OK) {
+        return complain(&failure);
+    }
+    if (lines->count == 2) {
+        if (np_psk_save(lines->keys[1], lines->psk, lines->files[1], &failure) != NP_OK) {
+            (void)unlink(lines->files[0]);
+            return complain(&failure);
+        }
+        (void)np_log_escape(np_str_from(lines->files[1]), false, shown, sizeof shown);
+        printf("the peer's line: in %s, bring it there by a secret way and remove it here\n",
+               shown);
+    }
+    return EXIT_CODE_OK;
+}
+
+/* A pre-shared key goes to new files of its own, or to standard output, and nowhere else. */
+static tool_exit make_psk(const tool_command *self, const keygen_options *options, char **keys,
+                          int count)
+{
+    psk_lines lines = {.files = {options->out, options->other}, .count = count};
+    tool_exit code = read_peers(self, options, keys, &lines);
+
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
+    if (np_psk_generate(lines.psk) != NP_OK) {
         tool_complain("the system has no randomness");
         return EXIT_CODE_GENERIC;
     }
     if (options->out != NULL) {
-        code = np_psk_save(key, psk, options->out, &failure) == NP_OK ? EXIT_CODE_OK
-                                                                      : complain(&failure);
+        code = save_psk(&lines);
     } else {
-        printf("%s%s%s\n", peer != NULL ? peer : "", peer != NULL ? " " : "",
-               np_psk_format(psk, text));
+        print_psk(&lines);
     }
-    np_secret_wipe(psk, sizeof psk);
-    np_secret_wipe(text, sizeof text);
+    np_secret_wipe(lines.psk, sizeof lines.psk);
     return code;
 }
 
@@ -137,8 +207,11 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
         return tool_usage(self, "--psk is for both sides: it goes without --server");
     }
     if (options.psk) {
-        return count > 1 ? tool_usage(self, "--psk takes one public key at most")
-                         : make_psk(self, &options, count == 1 ? argv[optind] : NULL);
+        return count > 2 ? tool_usage(self, "--psk takes two public keys at most: the peer's, ours")
+                         : make_psk(self, &options, argv + optind, count);
+    }
+    if (options.other != NULL) {
+        return tool_usage(self, "--other goes with --psk: it is for the peer's line");
     }
     return count > 0 ? tool_usage(self, "it takes no argument; name the file with --out")
                      : make_pair(&options);
@@ -146,7 +219,7 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
 
 const tool_command tool_keygen = {
     .name = "keygen",
-    .synopsis = "[OPTION...] [KEY]",
+    .synopsis = "[OPTION...] [KEY [OUR-KEY]]",
     .summary = "make a key pair, or a pre-shared key",
     .help =
         "A peer is known by its public key, np1:..., which may be shown to anybody. The secret "
@@ -158,11 +231,15 @@ const tool_command tool_keygen = {
         "                       ($XDG_CONFIG_HOME/netproto, where that is set)\n"
         "  -k, --psk            a pre-shared key instead, npsk1:..., which two peers hold besides\n"
         "                       their pairs; with the peer's public KEY a line for the file of\n"
-        "                       pre-shared keys. A secret: printed, unless --out names a file\n\n"
+        "                       pre-shared keys. A secret: printed, unless --out names a file\n"
+        "  -O, --other FILE     with --psk --out: new file for the peer's line, which has OUR-KEY\n"
+        "                       and the same secret; bring it there by a secret way\n\n"
         "Examples:\n\n"
         "  netproto keygen                                # once for each user\n"
         "  netproto keygen --server                       # once for each daemon\n"
         "  netproto keygen --out backup.key\n"
-        "  netproto keygen --psk --out psks np1:hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo\n",
+        "  netproto keygen --psk --out psks np1:hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo\n"
+        "  netproto keygen --psk --out psks --other for-alice \\\n"
+        "      np1:hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo \"$(netproto key)\"\n",
     .run = run,
 };

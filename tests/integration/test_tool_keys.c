@@ -206,13 +206,89 @@ static void test_psk(void **state)
     expect_words(RUN("keygen", "-k", "-o", path, peer), 1, "is not overwritten");
 }
 
+#define ALICE "np1:hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"
+#define BOB "np1:3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08"
+
+/* The secret in a file for that peer, which has no other line. */
+static void load_psk(const char *name, const char *peer, uint8_t psk[NP_KEY_LEN])
+{
+    uint8_t key[NP_KEY_LEN];
+    np_psk_list *list = NULL;
+    np_key_failure failure;
+
+    assert_int_equal(np_key_parse(key, peer, NP_KEY_TEXT_LEN - 1), NP_OK);
+    assert_int_equal(np_psk_list_load(&list, key_folder_path(name), &failure), NP_OK);
+    assert_int_equal(np_psk_list_count(list), 1);
+    assert_non_null(np_psk_list_find(list, key));
+    memcpy(psk, np_psk_list_find(list, key), NP_KEY_LEN);
+    np_psk_list_free(list);
+}
+
+/* Both sides' lines from one run: the same secret, each with the other's public key. */
+static void test_psk_for_both(void **state)
+{
+    const char *const ours = key_folder_path("ours");
+    const char *const theirs = key_folder_path("theirs");
+    const char *const third = key_folder_path("third");
+    uint8_t here[NP_KEY_LEN], there[NP_KEY_LEN];
+    (void)state;
+
+    const result *r = RUN("keygen", "--psk", "--out", ours, "--other", theirs, ALICE, BOB);
+    expect_words(r, 0, "bring it there by a secret way and remove it here\n");
+    expect_words(r, 0, theirs);
+    assert_null(strstr(r->out, "npsk1:")); /* nobody asked to see it */
+    assert_string_equal(r->err, "");
+    key_folder_expect_mode(ours, 0600);
+    key_folder_expect_mode(theirs, 0600);
+    load_psk("ours", ALICE, here);
+    load_psk("theirs", BOB, there);
+    assert_memory_equal(here, there, NP_KEY_LEN);
+
+    /* Both or none; and what was there before stays. */
+    r = RUN("keygen", "--psk", "--out", third, "--other", theirs, ALICE, BOB);
+    expect_words(r, 1, "theirs: it is there already and is not overwritten");
+    assert_string_equal(r->out, "");
+    assert_int_equal(access(third, F_OK), -1);
+    r = RUN("keygen", "--psk", "--out", third, "-O", third, ALICE, BOB);
+    expect_words(r, 1, "third: it is there already and is not overwritten");
+    assert_int_equal(access(third, F_OK), -1);
+    load_psk("theirs", BOB, here);
+    assert_memory_equal(here, there, NP_KEY_LEN);
+
+    /* Printed they are text of such files, too. */
+    r = RUN("keygen", "--psk", ALICE, BOB);
+    assert_int_equal(r->code, 0);
+    const char *second = strstr(r->out, "# for the peer's\n");
+    assert_non_null(second);
+    assert_null(strstr(second, ALICE));
+    key_folder_write("printed-theirs", 0600, second, strlen(second));
+    key_folder_write("printed-ours", 0600, r->out, (size_t)(second - r->out));
+    load_psk("printed-ours", ALICE, here);
+    load_psk("printed-theirs", BOB, there);
+    assert_memory_equal(here, there, NP_KEY_LEN);
+}
+
+static void test_psk_usage(void **state)
+{
+    const char *const out = key_folder_path("x");
+    (void)state;
+
+    expect_words(RUN("keygen", "--psk", ALICE, "np1:x"), 2, "our own public key is no np1:");
+    expect_words(RUN("keygen", "--psk", ALICE, ALICE), 2, "the peer's public key is our own");
+    expect_words(RUN("keygen", "--psk", "--out", out, ALICE, BOB), 2, "two lines go to two files");
+    expect_words(RUN("keygen", "--psk", "--other", out, ALICE, BOB), 2, "go to two files");
+    expect_words(RUN("keygen", "--psk", "--other", out, ALICE), 2, "--other takes our own public");
+    expect_words(RUN("keygen", "--other", out), 2, "--other goes with --psk");
+    assert_int_equal(access(out, F_OK), -1);
+}
+
 static void test_usage(void **state)
 {
     (void)state;
     expect_words(RUN("keygen", "x"), 2, "it takes no argument; name the file with --out");
     expect_words(RUN("keygen", "--psk", "--server"), 2, "it goes without --server");
     expect_words(RUN("keygen", "--psk", "np1:x"), 2, "the peer's public key is no np1:");
-    expect_words(RUN("keygen", "--psk", "a", "b"), 2, "one public key at most");
+    expect_words(RUN("keygen", "--psk", "a", "b", "c"), 2, "two public keys at most");
     expect_words(RUN("keygen", "--psk", "--out", key_folder_path("x")), 2, "takes the peer's");
     expect_words(RUN("keygen", "--nix"), 2, "usage: netproto keygen ");
     expect_words(RUN("key", "a", "b"), 2, "it takes one file, or --server, or nothing");
@@ -258,7 +334,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_default_files), cmocka_unit_test(test_named_files),
         cmocka_unit_test(test_psk),           cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_help),          cmocka_unit_test(test_psk_for_both),
+        cmocka_unit_test(test_psk_usage),
     };
 
     return cmocka_run_group_tests(tests, find_things, key_folder_remove);

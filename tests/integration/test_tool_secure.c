@@ -617,6 +617,21 @@ static void test_pre_shared_keys(void **state)
     assert_int_equal(unlink(path(CONFIG "pre_shared_keys")), 0);
 }
 
+/* What keygen makes for the two sides, they can talk with. */
+static void test_made_pre_shared_keys(void **state)
+{
+    (void)state;
+
+    const tool_result *r = RUN("keygen", "--psk", "--out", path("made"), "--other",
+                               path("made_server"), server_key, client_key);
+    expect(r, 0, NULL);
+    pid_t pid = SERVE("--psk", path("made_server"), place(0));
+    r = RUN("handshake", "--psk", path("made"), "--peer", server_key, address);
+    expect(r, 0, NULL);
+    expect_in(r->out, "pre-shared key  yes\n");
+    stop(pid);
+}
+
 /* The question ----------------------------------------------------------------------------------
  */
 
@@ -745,6 +760,7 @@ int main(void)
         cmocka_unit_test(test_our_own_key),
         cmocka_unit_test(test_server_is_plain),
         cmocka_unit_test(test_pre_shared_keys),
+        cmocka_unit_test(test_made_pre_shared_keys),
         cmocka_unit_test(test_question_yes),
         cmocka_unit_test(test_question_takes_its_time),
         cmocka_unit_test(test_question_pasted),
