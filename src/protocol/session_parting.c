@@ -21,12 +21,14 @@
 static void np_session_begin_parting(np_session *s)
 {
     uint32_t left = s->whole_body ? s->whole_left : 0;
+    bool more = s->whole_busy && s->whole_more;
 
     if (s->body_frame && s->bodies->piece.data == NULL) {
         left = s->body_left; /* else it has been unpacked, and is behind us */
     }
     np__session_drop_messages(s);
     s->whole_left = left;
+    s->whole_more = more;
     s->parting_begun = true;
 }
 
@@ -55,12 +57,14 @@ void np__session_spoil(np_session *s, np_err err, np_session_stage stage, const 
         np_time_earlier(s->phase_deadline, np__session_after(s, s->options->fail_ms));
 }
 
-/* Whether that message is the peer's last one. */
-static bool np_session_is_bye(const np_framing_head *head, const uint8_t *body, size_t there)
+/* Whether that message is the peer's last one. What goes on with another has no id. */
+static bool np_session_is_bye(const np_session *s, const np_framing_head *head, const uint8_t *body,
+                              size_t there)
 {
     uint32_t id;
 
-    if (head->kind != NP_FRAMING_NO_STREAM || head->compression != 0 || there < 4) {
+    if (s->whole_more || head->kind != NP_FRAMING_NO_STREAM || head->compression != 0 ||
+        there < 4) {
         return false;
     }
     id = np_get_u32(body);
@@ -80,9 +84,12 @@ np__session_step np__session_pass_over(np_session *s, const np_framing_head *hea
     if (there < 4 && there < head->body_len) {
         return np__session_starve(s, (size_t)head->head_len + 4); /* its id tells */
     }
-    if (np_session_is_bye(head, s->in + head->head_len, head->body_len < 4 ? 0 : there)) {
+    if (np_session_is_bye(s, head, s->in + head->head_len, head->body_len < 4 ? 0 : there)) {
         s->peer_bye = true;
         s->peer_ended = s->secure == NULL;
+    }
+    if (head->kind != NP_FRAMING_DATA) { /* pieces of bodies come between a message's frames, too */
+        s->whole_more = head->more;
     }
     s->in += head->head_len;
     s->whole_left = head->body_len;

@@ -422,6 +422,43 @@ static void test_closed_in_the_middle(void **state)
     free(bytes);
 }
 
+/* The server closes before or between the frames of one message whose bytes look like a Disconnect
+ * wherever a frame begins: only where a message begins is there an id. */
+static void test_closed_before_what_looks_like_a_bye(void **state)
+{
+    const size_t len = 3 * (size_t)NP_FRAMING_FRAGMENT_MAX;
+    uint8_t *bytes = calloc(1, len);
+    cutter c = {1};
+    size_t all = SIZE_MAX;
+    wire w;
+    (void)state;
+
+    assert_non_null(bytes);
+    for (size_t i = 0; i < len; i += 4) {
+        bytes[i] = BASE_DISCONNECT_ID;
+    }
+    for (unsigned way = 0; way < 2; way++) {
+        for (c.first = 1, all = SIZE_MAX; c.first < all; c.first += 9973) {
+            meet(&w, way);
+            assert_int_equal(talk_say(&w.client.s, bytes, len), NP_OK);
+            while (np_session_queued(&w.client.s) > 0) {
+                wire_write(&w, &w.client);
+            }
+            all = w.server.byte_count;
+            w.reads = 0;
+            w.user = &c;
+            w.cut = cut_once;
+            assert_true(wire_read(&w, &w.server));
+            leave(&w, &w.server, "server");
+            wire_run(&w);
+            assert_int_equal(w.server.events[w.server.event_count - 1].event.err, NP_OK);
+            assert_int_equal(w.client.events[w.client.event_count - 1].event.err, NP_OK);
+            wire_fini(&w);
+        }
+    }
+    free(bytes);
+}
+
 static void close_at_begin(wire_end *end, const np_session_event *event)
 {
     np_time now = {.mono_ms = end->s.now_ms};
@@ -613,6 +650,7 @@ int main(void)
         cmocka_unit_test(test_last_word_in_two_reads),
         cmocka_unit_test(test_both_at_once),
         cmocka_unit_test(test_closed_in_the_middle),
+        cmocka_unit_test(test_closed_before_what_looks_like_a_bye),
         cmocka_unit_test(test_closed_at_the_beginning_of_a_body),
         cmocka_unit_test(test_patience_with_a_spoiler),
         cmocka_unit_test(test_nothing_of_ours_is_lost),
