@@ -42,6 +42,7 @@ struct bench {
     bool finished; /* nothing more is sent */
     bool ended;    /* a connection is gone */
     np_failure failure;
+    np_compression compression; /* agreed on; all connections are to the same server */
 };
 
 /* 1: go on; 0: done (--help); -1: wrong. */
@@ -152,6 +153,14 @@ static void on_close(np_conn *conn, const np_failure *failure, void *user)
 /* Running
  * ------------------------------------------------------------------------------------------ */
 
+/* To be asked at once: later the server may be about to leave. */
+static np_compression agreed_compression(const np_conn *conn)
+{
+    np_agreed agreed;
+
+    return np_conn_agreed(conn, &agreed) ? agreed.compression : NP_COMPRESSION_NONE;
+}
+
 static tool_exit connect_lane(bench *b, uint64_t i, const base_handlers *handlers)
 {
     const bench_options *o = b->options;
@@ -174,7 +183,9 @@ static tool_exit connect_lane(bench *b, uint64_t i, const base_handlers *handler
         tool_complain("bench takes an echo daemon, as netproto serve without --protocol is one");
     }
     if (code == EXIT_CODE_OK) {
-        np_conn_set_user(np_client_conn(b->clients[i]), l);
+        np_conn *conn = np_client_conn(b->clients[i]);
+        np_conn_set_user(conn, l);
+        b->compression = agreed_compression(conn);
     }
     return code;
 }
@@ -201,19 +212,10 @@ static bool run_for(bench *b, uint32_t ms)
     return err == NP_ERR_DEADLINE && !b->ended;
 }
 
-/* What was agreed on; all connections are to the same server. */
-static np_compression agreed_compression(const bench *b)
-{
-    np_agreed agreed;
-
-    return np_conn_agreed(np_client_conn(b->clients[0]), &agreed) ? agreed.compression
-                                                                  : NP_COMPRESSION_NONE;
-}
-
 /* For who asked for it, and wants to know what the figures are figures of. */
 static void print_compression(const bench *b)
 {
-    np_compression kind = agreed_compression(b);
+    np_compression kind = b->compression;
     uint32_t threshold = b->options->dial.compression.options.threshold;
     bool small = b->options->size + ECHO_OVERHEAD < threshold;
 
@@ -260,7 +262,7 @@ static void print_result(const bench *b, uint64_t took_ns)
     }
     if (o->json) {
         printf("\"most\":%" PRIu64 "},\"compression\":\"%s\"}\n", b->histogram.most,
-               tool_compression_name(agreed_compression(b)));
+               tool_compression_name(b->compression));
     } else {
         printf("  %-5s %10.1f us\n", "most", (double)b->histogram.most / 1e3);
     }

@@ -45,11 +45,17 @@ static void start(const char *option, const char *second)
     scales_pid = bad_peer_start(BAD_PEER_WEIGHING, server, scales, sizeof scales);
 }
 
-static void stop(void)
+/* Whatever the server has said. */
+static void stop_noisy(void)
 {
     bad_peer_stop(scales_pid);
     assert_int_equal(kill(server_pid, SIGTERM), 0);
     assert_int_equal(tool_wait(server_pid, NULL), 0);
+}
+
+static void stop(void)
+{
+    stop_noisy();
     assert_string_equal(tool_server_err(), "");
 }
 
@@ -153,6 +159,26 @@ static void test_bench(void **state)
     stop();
 }
 
+/* A server that has said goodbye by the end, and stays: there is no open connection to ask. */
+static void test_bench_of_who_leaves(void **state)
+{
+    static const char *const wishes[] = {"--compress", "--json"};
+    char leaver[64];
+    (void)state;
+
+    start("--compress", NULL);
+    for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
+        pid_t pid = bad_peer_start(BAD_PEER_LEAVING, server, leaver, sizeof leaver);
+        const tool_result *r = RUN("bench", wishes[i], "--compress", "-n", "1", "-t", "1500", "-s",
+                                   "600", "--plaintext", leaver);
+        expect(r, 0, NULL);
+        assert_non_null(
+            strstr(r->out, i == 0 ? "compression zstd\n" : ",\"compression\":\"zstd\"}"));
+        bad_peer_stop(pid);
+    }
+    stop_noisy(); /* it has lost a client */
+}
+
 static void expect_usage(const char *option, const char *second, const char *words)
 {
     static const char *const commands[] = {"serve", "call", "ping", "bench"};
@@ -192,7 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_sides),          cmocka_unit_test(test_off_by_default),
         cmocka_unit_test(test_level_and_threshold), cmocka_unit_test(test_bench),
-        cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_bench_of_who_leaves), cmocka_unit_test(test_wrong_options),
     };
 
     return cmocka_run_group_tests(tests, set_up, tool_runner_teardown);

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -98,6 +99,51 @@ static void stand_between(int client, uint16_t port, bool flip)
     (void)close(server);
 }
 
+/* In the clear: `len` bytes of payload, behind room for the header. */
+static void send_frame(int client, uint8_t *frame, size_t len)
+{
+    const np_framing_head head = np_framing_make(NP_FRAMING_NO_STREAM, 0, len, false);
+
+    (void)np_framing_put(frame, &head);
+    (void)send(client, frame, NP_FRAMING_HEADER_LEN + len, MSG_NOSIGNAL);
+}
+
+static void say_goodbye(int client)
+{
+    const base_disconnect bye = {.text = {NULL, 0}};
+    uint8_t frame[64];
+    size_t len = 0;
+
+    if (base_disconnect_encode(&bye, frame + NP_FRAMING_HEADER_LEN,
+                               sizeof frame - NP_FRAMING_HEADER_LEN, &len, NULL) == NP_OK) {
+        send_frame(client, frame, len);
+    }
+}
+
+/* The other side goes its way, and this one says the goodbye and does not go. */
+static void leave_and_stay(int client, uint16_t port)
+{
+    struct sockaddr_in name = local(port);
+    int server = socket(AF_INET, SOCK_STREAM, 0);
+    struct pollfd ready[2] = {{.fd = client, .events = POLLIN}, {.fd = server, .events = POLLIN}};
+    bool more = connect(server, (const struct sockaddr *)&name, sizeof name) == 0;
+    struct timespec begin;
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        more = more && poll(ready, 2, 100) >= 0 &&
+               (ready[0].revents == 0 || pass(client, server, false)) &&
+               (ready[1].revents == 0 || pass(server, client, false));
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (more &&
+             (now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < 500);
+    say_goodbye(client);
+    swallow(client);
+    (void)sleep(30);
+    (void)close(server);
+}
+
 static void refuse(int client)
 {
     const base_error error = {.reason = BASE_REASON_REFUSED, .text = {"do not believe this", 19}};
@@ -106,9 +152,7 @@ static void refuse(int client)
 
     if (base_error_encode(&error, frame + NP_FRAMING_HEADER_LEN,
                           sizeof frame - NP_FRAMING_HEADER_LEN, &len, NULL) == NP_OK) {
-        const np_framing_head head = np_framing_make(NP_FRAMING_NO_STREAM, 0, len, false);
-        (void)np_framing_put(frame, &head);
-        (void)send(client, frame, NP_FRAMING_HEADER_LEN + len, MSG_NOSIGNAL);
+        send_frame(client, frame, len);
     }
 }
 
@@ -148,6 +192,9 @@ static void serve(int fd, bad_peer_kind kind, uint16_t target)
         break;
     case BAD_PEER_WEIGHING:
         stand_between(fd, target, false);
+        break;
+    case BAD_PEER_LEAVING:
+        leave_and_stay(fd, target);
         break;
     case BAD_PEER_REFUSING:
         refuse_after_answer(fd, target);

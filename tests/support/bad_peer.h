@@ -15,6 +15,8 @@ typedef enum bad_peer_kind {
     BAD_PEER_FLIPPING, /* passes everything on to and from the server at `target`, which listens on
                         * 127.0.0.1, but for one bit of its first answer */
     BAD_PEER_WEIGHING, /* passes everything on as it is, and counts it: bad_peer_weight */
+    BAD_PEER_LEAVING,  /* passes everything on for half a second, says goodbye for a server that
+                        * speaks in the clear, and stays */
     BAD_PEER_REFUSING  /* passes the first message on, and the server's answer; the next it keeps,
                         * and says instead, in the clear, that the client is refused */
 } bad_peer_kind;
