@@ -200,11 +200,12 @@ static tool_exit exchange_one(exchange *x, const np_message *message, np_str jso
     np_bytes payload = {NULL, 0};
     np_conn *conn = np_client_conn(link->client);
 
-    if (conn == NULL) {
-        return tool_failed(&link->failure);
-    }
     if (x->count++ > 0) {
         tool_dial_again(&link->dial);
+    }
+    if (conn == NULL) { /* it is ending, and how it ends is perhaps still to come */
+        const bool never = false;
+        return tool_link_wait(link, &never, message->name);
     }
     x->expects = 0;
     x->waiting = x->done = false;

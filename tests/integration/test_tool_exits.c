@@ -214,6 +214,24 @@ static void test_flipping(void **state)
     assert_int_equal(tool_wait(pid, NULL), 0);
 }
 
+/* Its goodbye was read with the answer before, and its end has not come. */
+static void test_goodbye_between_lines(void **state)
+{
+    char server[64];
+    pid_t pid =
+        tool_start_server(server, sizeof server,
+                          (const char *const[]){"serve", "--plaintext", "tcp://127.0.0.1:0", NULL});
+    pid_t peer = bad_peer_start(BAD_PEER_ANSWERING, server, address, sizeof address);
+    (void)state;
+
+    expect_words(RUN_IN("{\"text\":\"a\"}\n{\"text\":\"b\"}\n", "call", "--plaintext", "-t",
+                        "20000", address, "Echo", "-"),
+                 10, "closed by the peer");
+    bad_peer_stop(peer);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    (void)tool_wait(pid, NULL); /* it has lost a client */
+}
+
 /* Servers that behave, and answer what is not wanted ----------------------------------------------
  */
 
@@ -327,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_closing),
         cmocka_unit_test(test_flipping),
+        cmocka_unit_test(test_goodbye_between_lines),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_deaf),
         cmocka_unit_test(test_deadline_starts_anew),

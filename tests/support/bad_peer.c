@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -144,6 +145,26 @@ static void leave_and_stay(int client, uint16_t port)
     (void)close(server);
 }
 
+/* The answer and the goodbye are read together. */
+static void leave_with_answer(int client, uint16_t port)
+{
+    struct sockaddr_in name = local(port);
+    int server = socket(AF_INET, SOCK_STREAM, 0);
+    int cork = 1;
+
+    if (connect(server, (const struct sockaddr *)&name, sizeof name) == 0 &&
+        pass(client, server, false) && pass(server, client, false) && pass(client, server, false)) {
+        (void)setsockopt(client, IPPROTO_TCP, TCP_CORK, &cork, sizeof cork);
+        (void)pass(server, client, false);
+        say_goodbye(client);
+        cork = 0;
+        (void)setsockopt(client, IPPROTO_TCP, TCP_CORK, &cork, sizeof cork);
+        swallow(client);
+        (void)sleep(30);
+    }
+    (void)close(server);
+}
+
 static void refuse(int client)
 {
     const base_error error = {.reason = BASE_REASON_REFUSED, .text = {"do not believe this", 19}};
@@ -195,6 +216,9 @@ static void serve(int fd, bad_peer_kind kind, uint16_t target)
         break;
     case BAD_PEER_LEAVING:
         leave_and_stay(fd, target);
+        break;
+    case BAD_PEER_ANSWERING:
+        leave_with_answer(fd, target);
         break;
     case BAD_PEER_REFUSING:
         refuse_after_answer(fd, target);
