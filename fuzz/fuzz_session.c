@@ -26,7 +26,7 @@ typedef struct run {
     np_session_options options;
     np_time now;
     uint64_t hash; /* of all events */
-    uint32_t body; /* a stream of ours, or 0 */
+    uint64_t body; /* ours, by its serial number, or 0 */
     uint8_t mode;
     bool closed;
     bool long_way; /* no event takes the session's short way */
@@ -60,12 +60,12 @@ static void begin_body(run *r, const np_session_event *event)
 
     assert(err == NP_OK); /* the session has checked it */
     mix(r, event->total);
-    np_session_body_set_user(&r->s, event->stream, r);
+    np_session_body_set_user(&r->s, event->serial, r);
     if (event->stream / 2 % 3 == 1) {
-        err = np_session_body_whole(&r->s, event->stream);
+        err = np_session_body_whole(&r->s, event->serial);
         assert(err == NP_OK);
     } else if (event->stream / 2 % 3 == 2) {
-        np_session_body_ignore(&r->s, event->stream);
+        np_session_body_ignore(&r->s, event->serial);
     }
 }
 
@@ -121,9 +121,9 @@ static void handle(run *r, const np_session_event *event)
     case NP_SESSION_EVENT_REQUEST:
         /* Some are answered, some refused, some left open. */
         if (event->stream % 3 == 0) {
-            err = np_session_refuse(&r->s, event->stream, 9, 1, none);
+            err = np_session_refuse(&r->s, np_session_event_call(event), 9, 1, none);
         } else if (event->stream % 3 == 1) {
-            err = np_session_reply(&r->s, event->stream, &answer, NULL);
+            err = np_session_reply(&r->s, np_session_event_call(event), &answer, NULL);
         }
         break;
     case NP_SESSION_EVENT_MESSAGE:
@@ -139,7 +139,7 @@ static void handle(run *r, const np_session_event *event)
         begin_body(r, event);
         break;
     case NP_SESSION_EVENT_BODY_END:
-        assert(event->user == r && np_session_body_user(&r->s, event->stream) == r);
+        assert(event->user == r && np_session_body_user(&r->s, event->serial) == r);
         break;
     case NP_SESSION_EVENT_CLOSED:
         r->closed = true;

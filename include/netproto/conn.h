@@ -2,7 +2,9 @@
  *
  * Connections are made by daemons (daemon.h) and clients (client.h) and belong to them. A pointer
  * to one is good from on_open until on_close returns; to name a connection for longer, keep
- * np_conn_id and look it up by np_conn_find, which checks the generation.
+ * np_conn_id and look it up by np_conn_find, which checks the generation. All functions here take
+ * NULL, which np_conn_find gives for a connection that is gone: nothing is sent (NP_ERR_STATE),
+ * done or known then.
  *
  * A send has encoded its message when it returns, so the caller's memory is free again. What is
  * queued leaves in one write at the end of the loop's turn. The queue is bounded: NP_ERR_FULL says
@@ -83,7 +85,8 @@ typedef struct np_conn_options {
     size_t queue_max;    /* [1 MiB] bytes of output queued */
     size_t message_max;  /* [16 MiB] greatest message taken whole, where the schema allows more */
     uint32_t calls_max;  /* [1024] our requests that wait for an answer */
-    uint32_t serve_max;  /* [1024] the peer's requests that wait for ours */
+    uint32_t serve_max;  /* [1024] the peer's requests that wait for ours, canceled ones that nobody
+                          * has let go of included (service.h); one more is refused as busy */
     uint32_t bodies_max; /* [16] bodies under way, ours and the peer's each; a peer that begins more
                           * is turned out */
     uint32_t hello_timeout_ms; /* [5,000] from the connection to on_open, absolute */
@@ -113,6 +116,10 @@ typedef struct np_conn_handlers {
     /* After a send returned NP_ERR_FULL: the queue is half empty again. Or after a body's write
      * took less than all: there is room for more. */
     void (*on_writable)(np_conn *conn, void *user);
+    /* The peer has canceled a request that was not answered yet. np_call_user tells what belongs to
+     * it; stop the work, and np_call_drop it when that has ended. A peer may cancel 100 requests a
+     * second, and one for each answer that it gets; beyond that its connection ends. */
+    void (*on_cancel)(np_conn *conn, np_call call, void *user);
     void *user;
 } np_conn_handlers;
 

@@ -49,7 +49,8 @@ NP_API np_loop_options np_loop_options_default(void);
  * (libev found no way to wait, libsodium no randomness). */
 NP_API NP_MUST_CHECK np_err np_loop_new(np_loop **out, const np_loop_options *options);
 
-/* Frees a loop, after everything on it. Posts that wait are dropped: who must know that one ran
+/* Frees a loop, after everything on it. Timers that are active are stopped. Posts that wait are
+ * dropped: who must know that one ran
  * has it say so. No thread may post any more, but a call of np_loop_post whose function has run may
  * still be about to return. NULL is allowed. */
 NP_API void np_loop_free(np_loop *loop);
@@ -102,8 +103,9 @@ NP_API NP_MUST_CHECK np_err np_loop_random(void *out, size_t len);
  * nothing sound could be done then. */
 NP_API np_rng np_loop_rng(void);
 
-/* A one-shot timer: put it into a struct of yours and reach that from the callback. It must be
- * stopped before its storage goes away. The members are the library's. */
+/* A one-shot timer: put it into a struct of yours and reach that from the callback. It is on one
+ * loop at a time, and must be stopped before its storage goes away. The members are the library's.
+ */
 typedef struct np_timer np_timer;
 typedef void np_timer_fn(np_loop *loop, np_timer *timer);
 struct np_timer {

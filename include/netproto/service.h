@@ -34,23 +34,30 @@ typedef struct np_conn np_conn;
 typedef struct np_client np_client;
 
 /* A request that waits for its answer: a value to keep as long as one likes. When the connection
- * has gone, the call was answered, canceled by the peer or has expired, np_call_reply and
- * np_call_fail return NP_ERR_CLOSED and do nothing else. It must not be used after its loop was
- * freed. All zero: no call (the message was no request). */
+ * has gone, or the call was answered, dropped or canceled by the peer, it is stale: np_call_reply
+ * and np_call_fail return NP_ERR_CLOSED and send nothing, whatever the peer has put on the same
+ * stream since. It must not be used after its loop was freed. All zero: no call (the message was no
+ * request).
+ *
+ * Each call counts in the connection's serve_max until it is answered, failed or dropped. That
+ * includes a call that the peer has canceled (np_conn_handlers.on_cancel tells), since somebody may
+ * still work on it: who keeps such a call lets go of it by any of the three; after 30 s it is let
+ * go of by itself. */
 typedef struct np_call {
     np_loop *loop;             /* whose registry knows the connection */
     uint64_t conn;             /* id of the connection, generation included; 0: no call */
     const np_message *message; /* the request */
-    uint32_t stream;           /* id of the request's stream */
+    uint32_t stream;           /* id of the request's stream, which the peer chose */
+    uint32_t serial;           /* ours: tells it from others that the stream has carried */
 } np_call;
 
 /* The body of a `stream` message that is under way, ours (conn.h) or the peer's: a value to keep as
- * long as one likes. It is stale once the body has ended or its connection is gone. It must not be
- * used after its loop was freed. */
+ * long as one likes. It is stale once the body has ended or its connection is gone; then what is
+ * done to it does nothing, or gives NP_ERR_CLOSED. It must not be used after its loop was freed. */
 typedef struct np_body {
     np_loop *loop;
     uint64_t conn;   /* id of the connection, generation included */
-    uint32_t stream; /* id of the body's stream; 0: of the message that is being dispatched */
+    uint64_t serial; /* names this body, and never another one of the connection */
 } np_body;
 
 /* A pointer of the user's to keep with a body; NULL at first, and where the body is stale. It can
@@ -107,9 +114,9 @@ NP_API np_err np_body_deliver(np_conn *conn, const np_incoming *in, np_bytes pie
                               np_body_data_fn *on_data, np_body_end_fn *on_end, void *user);
 
 /* Answers a request. `answer` is the C struct of the request's reply type; it is encoded before
- * the function returns. Errors: NP_ERR_CLOSED (stale call), NP_ERR_FULL (the connection's queue;
- * the call stays open, try again on on_writable), NP_ERR_ARG (no call), or the encoder's error
- * with *fault filled in (the call stays open). */
+ * the function returns. Errors: NP_ERR_CLOSED (stale call; *fault tells why), NP_ERR_FULL (the
+ * connection's queue; the call stays open, try again on on_writable), NP_ERR_ARG (no call), or the
+ * encoder's error with *fault filled in (the call stays open). */
 NP_API NP_MUST_CHECK np_err np_call_reply(np_call call, const void *answer, np_fault *fault);
 
 /* Answers a request with a failure. reason is a number of the base protocol's `Reason`, code is
@@ -118,8 +125,18 @@ NP_API NP_MUST_CHECK np_err np_call_reply(np_call call, const void *answer, np_f
  * reason, NP_ERR_UTF8 for text that is none. */
 NP_API NP_MUST_CHECK np_err np_call_fail(np_call call, uint32_t reason, uint32_t code, np_str text);
 
+/* Lets go of a call without an answer: of one that the peer has canceled, or one that is to stay
+ * without (its caller's deadline ends it then; np_call_fail is kinder). Does nothing to a stale
+ * one. */
+NP_API void np_call_drop(np_call call);
+
 /* Whether a reply could still be sent. */
 NP_API bool np_call_alive(np_call call);
+
+/* A pointer of the user's to keep with a call, such as the job that works on it, until the call is
+ * let go of; so on_cancel finds it. NULL at first, and where the call is not known any more. */
+NP_API void np_call_set_user(np_call call, void *user);
+NP_API void *np_call_user(np_call call);
 
 #ifdef __cplusplus
 }

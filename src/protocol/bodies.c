@@ -14,12 +14,22 @@ np_body_entry *np_bodies_find(np_bodies *bodies, uint32_t stream)
     return NULL;
 }
 
-uint32_t np_bodies_count(const np_bodies *bodies, uint32_t parity)
+np_body_entry *np_bodies_find_serial(np_bodies *bodies, uint64_t serial)
+{
+    for (uint32_t i = 0; bodies != NULL && i < bodies->count; i++) {
+        if (bodies->entries[i].serial == serial) {
+            return &bodies->entries[i];
+        }
+    }
+    return NULL;
+}
+
+uint32_t np_bodies_count(const np_bodies *bodies, bool ours)
 {
     uint32_t count = 0;
 
     for (uint32_t i = 0; bodies != NULL && i < bodies->count; i++) {
-        count += (bodies->entries[i].stream & 1) == parity;
+        count += (bodies->entries[i].state == NP_BODY_OURS) == ours;
     }
     return count;
 }
@@ -55,7 +65,7 @@ static np_err np_bodies_grow(np_bodies **bodies, np_pool *pool, uint32_t room)
     return NP_OK;
 }
 
-np_err np_bodies_add(np_bodies **bodies, np_pool *pool, uint32_t stream, np_body_entry **out)
+np_err np_bodies_add(np_bodies **bodies, np_pool *pool, uint64_t serial, np_body_entry **out)
 {
     if (*bodies == NULL || (*bodies)->count == (*bodies)->room) {
         np_err err = np_bodies_grow(bodies, pool, *bodies == NULL ? 1 : 2 * (*bodies)->room);
@@ -65,7 +75,7 @@ np_err np_bodies_add(np_bodies **bodies, np_pool *pool, uint32_t stream, np_body
     }
     *out = &(*bodies)->entries[(*bodies)->count++];
     memset(*out, 0, sizeof **out);
-    (*out)->stream = stream;
+    (*out)->serial = serial;
     (*out)->deadline_ms = NP_TIME_NEVER;
     return NP_OK;
 }

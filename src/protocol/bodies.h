@@ -53,7 +53,8 @@ typedef enum np_body_state {
 } np_body_state;
 
 typedef struct np_body_entry {
-    uint32_t stream;
+    uint64_t serial;    /* what names it to the application; never used twice in a session */
+    uint32_t stream;    /* ours: 0 until its first piece is on its way */
     uint8_t state;      /* np_body_state */
     bool begun;         /* ours: pieces are on their way, so that giving up must be told */
     uint32_t head_left; /* ours: bytes of head that are not on their way yet */
@@ -81,12 +82,15 @@ typedef struct np_bodies {
 /* The entry of a stream, or NULL. Good until the next add or remove. bodies may be NULL: none. */
 np_body_entry *np_bodies_find(np_bodies *bodies, uint32_t stream);
 
-/* How many there are whose id has this lowest bit. */
-uint32_t np_bodies_count(const np_bodies *bodies, uint32_t parity);
+/* The entry with a serial number, or NULL. As good as the other's. */
+np_body_entry *np_bodies_find_serial(np_bodies *bodies, uint64_t serial);
 
-/* Adds an entry, all zero but for its stream, which is not in the table yet; *bodies is NULL where
- * there are none. Errors: NP_ERR_LIMIT, NP_ERR_MEMORY. */
-NP_MUST_CHECK np_err np_bodies_add(np_bodies **bodies, np_pool *pool, uint32_t stream,
+/* How many there are, of ours or of the peer's. */
+uint32_t np_bodies_count(const np_bodies *bodies, bool ours);
+
+/* Adds an entry, all zero but for its serial number; *bodies is NULL where there are none. Errors:
+ * NP_ERR_LIMIT, NP_ERR_MEMORY. */
+NP_MUST_CHECK np_err np_bodies_add(np_bodies **bodies, np_pool *pool, uint64_t serial,
                                    np_body_entry **out);
 
 /* Takes an entry out and gives back what it holds. */

@@ -6,45 +6,77 @@
 
 #define NP_CALLS_FIRST 16u
 
-void np_calls_init(np_calls *calls)
+void np_calls_clear(np_calls **calls, np_pool *pool)
 {
-    memset(calls, 0, sizeof *calls);
-    calls->deadline_ms = NP_TIME_NEVER;
+    if (*calls != NULL) {
+        np_pool_give(pool, *calls, (*calls)->block_cap);
+        *calls = NULL;
+    }
 }
 
-void np_calls_clear(np_calls *calls, np_pool *pool)
+/* Where the search begins. The ids of one side go up by two, so that neighbours in time are
+ * neighbours here and the common case needs one look. Of the canceled ones many may have had the
+ * same id, but each has a serial number of its own. */
+static uint32_t np_calls_home(const np_calls *calls, uint32_t stream, uint32_t serial,
+                              np_call_state state)
 {
-    np_pool_give(pool, calls->slots, calls->block_cap);
-    np_calls_init(calls);
+    return (state == NP_CALL_CANCELED ? serial : stream >> 1) & (calls->slot_count - 1);
 }
 
-/* Where the search for a stream begins. The ids of one side go up by two, so that neighbours in
- * time are neighbours here and the common case needs one look. */
-static uint32_t np_calls_home(const np_calls *calls, uint32_t stream)
+static uint32_t np_calls_home_of(const np_calls *calls, const np_call_entry *entry)
 {
-    return (stream >> 1) & (calls->slot_count - 1);
+    return np_calls_home(calls, entry->stream, entry->serial, (np_call_state)entry->state);
 }
 
-np_call_entry *np_calls_find(const np_calls *calls, uint32_t stream)
+np_call_entry *np_calls_find(np_calls *calls, uint32_t stream)
 {
     uint32_t i;
 
-    if (calls->slot_count == 0 || stream == 0) {
+    if (calls == NULL || stream == 0) {
         return NULL;
     }
     /* The table is never full, so an empty slot ends every search. */
-    for (i = np_calls_home(calls, stream); calls->slots[i].stream != 0;
+    for (i = np_calls_home(calls, stream, 0, NP_CALL_WAITS); calls->slots[i].stream != 0;
          i = (i + 1) & (calls->slot_count - 1)) {
-        if (calls->slots[i].stream == stream) {
+        if (calls->slots[i].stream == stream && calls->slots[i].state != NP_CALL_CANCELED) {
             return &calls->slots[i];
         }
     }
     return NULL;
 }
 
+static np_call_entry *np_calls_find_canceled(np_calls *calls, const np_call_key *key)
+{
+    uint32_t i;
+
+    for (i = np_calls_home(calls, key->stream, key->serial, NP_CALL_CANCELED);
+         calls->slots[i].stream != 0; i = (i + 1) & (calls->slot_count - 1)) {
+        if (calls->slots[i].serial == key->serial && calls->slots[i].state == NP_CALL_CANCELED) {
+            return &calls->slots[i];
+        }
+    }
+    return NULL;
+}
+
+static bool np_call_matches(const np_call_entry *entry, const np_call_key *key)
+{
+    return entry != NULL && entry->stream == key->stream && entry->serial == key->serial &&
+           entry->message == key->message;
+}
+
+np_call_entry *np_calls_find_key(np_calls *calls, const np_call_key *key)
+{
+    np_call_entry *entry = np_calls_find(calls, key->stream);
+
+    if (calls != NULL && !np_call_matches(entry, key)) {
+        entry = np_calls_find_canceled(calls, key);
+    }
+    return np_call_matches(entry, key) ? entry : NULL;
+}
+
 static void np_calls_put(np_calls *calls, const np_call_entry *entry)
 {
-    uint32_t i = np_calls_home(calls, entry->stream);
+    uint32_t i = np_calls_home_of(calls, entry);
 
     while (calls->slots[i].stream != 0) {
         i = (i + 1) & (calls->slot_count - 1);
@@ -52,33 +84,49 @@ static void np_calls_put(np_calls *calls, const np_call_entry *entry)
     calls->slots[i] = *entry;
 }
 
-np_err np_calls_reserve(np_calls *calls, np_pool *pool)
+np_err np_calls_reserve(np_calls **calls, np_pool *pool)
 {
-    np_calls old = *calls;
-    uint32_t used = calls->count[0] + calls->count[1];
-    uint32_t slot_count = old.slot_count > 0 ? old.slot_count * 2 : NP_CALLS_FIRST;
+    np_calls *old = *calls;
+    np_calls *fresh = NULL;
+    uint32_t used = old != NULL ? old->count[0] + old->count[1] : 0;
+    uint32_t slot_count = old != NULL ? old->slot_count * 2 : NP_CALLS_FIRST;
     void *block = NULL;
+    size_t size = sizeof *fresh + slot_count * sizeof fresh->slots[0];
     size_t cap = 0;
     np_err err;
 
-    if (used + 1 <= old.slot_count / 4 * 3) {
+    if (old != NULL && used + 1 <= old->slot_count / 4 * 3) {
         return NP_OK;
     }
-    err = np_pool_take(pool, slot_count * sizeof *calls->slots, &block, &cap);
+    err = np_pool_take(pool, size, &block, &cap);
     if (err != NP_OK) {
         return err;
     }
-    memset(block, 0, slot_count * sizeof *calls->slots);
-    calls->slots = block;
-    calls->slot_count = slot_count;
-    calls->block_cap = (uint32_t)cap;
-    for (uint32_t i = 0; i < old.slot_count; i++) {
-        if (old.slots[i].stream != 0) {
-            np_calls_put(calls, &old.slots[i]);
+    memset(block, 0, size);
+    fresh = block;
+    fresh->slot_count = slot_count;
+    fresh->block_cap = (uint32_t)cap;
+    fresh->deadline_ms = NP_TIME_NEVER;
+    if (old != NULL) {
+        fresh->count[0] = old->count[0];
+        fresh->count[1] = old->count[1];
+        fresh->deadline_ms = old->deadline_ms;
+        for (uint32_t i = 0; i < old->slot_count; i++) {
+            if (old->slots[i].stream != 0) {
+                np_calls_put(fresh, &old->slots[i]);
+            }
         }
+        np_pool_give(pool, old, old->block_cap);
     }
-    np_pool_give(pool, old.slots, old.block_cap);
+    *calls = fresh;
     return NP_OK;
+}
+
+void np_calls_unreserve(np_calls **calls, np_pool *pool)
+{
+    if (*calls != NULL && (*calls)->count[0] + (*calls)->count[1] == 0) {
+        np_calls_clear(calls, pool);
+    }
 }
 
 void np_calls_add(np_calls *calls, const np_call_entry *entry)
@@ -89,19 +137,15 @@ void np_calls_add(np_calls *calls, const np_call_entry *entry)
     calls->deadline_ms = np_time_earlier(calls->deadline_ms, entry->deadline_ms);
 }
 
-void np_calls_remove(np_calls *calls, np_pool *pool, np_call_entry *entry)
+/* Empties a slot and closes the gap: whoever stands behind it and would be searched for across it
+ * moves up. */
+static void np_calls_empty(np_calls *calls, np_call_entry *entry)
 {
     uint32_t mask = calls->slot_count - 1;
     uint32_t hole = (uint32_t)(entry - calls->slots);
 
-    calls->count[entry->stream & 1]--;
-    if (calls->count[0] + calls->count[1] == 0) {
-        np_calls_clear(calls, pool);
-        return;
-    }
-    /* Close the gap: whoever stands behind it and would be searched for across it moves up. */
     for (uint32_t i = (hole + 1) & mask; calls->slots[i].stream != 0; i = (i + 1) & mask) {
-        uint32_t home = np_calls_home(calls, calls->slots[i].stream);
+        uint32_t home = np_calls_home_of(calls, &calls->slots[i]);
         if (((i - home) & mask) >= ((i - hole) & mask)) {
             calls->slots[hole] = calls->slots[i];
             hole = i;
@@ -110,13 +154,49 @@ void np_calls_remove(np_calls *calls, np_pool *pool, np_call_entry *entry)
     calls->slots[hole].stream = 0;
 }
 
-bool np_calls_expire(np_calls *calls, np_pool *pool, uint32_t parity, uint64_t now_ms,
+void np_calls_cancel(np_calls *calls, np_call_entry *entry, uint64_t deadline_ms)
+{
+    np_call_entry canceled = *entry;
+
+    np_calls_empty(calls, entry);
+    canceled.state = NP_CALL_CANCELED;
+    canceled.deadline_ms = deadline_ms;
+    np_calls_put(calls, &canceled);
+    calls->deadline_ms = np_time_earlier(calls->deadline_ms, deadline_ms);
+}
+
+void np_calls_remove(np_calls **calls, np_pool *pool, np_call_entry *entry)
+{
+    (*calls)->count[entry->stream & 1]--;
+    if ((*calls)->count[0] + (*calls)->count[1] == 0) {
+        np_calls_clear(calls, pool);
+    } else {
+        np_calls_empty(*calls, entry);
+    }
+}
+
+void np_calls_forget(np_calls **calls, np_pool *pool, uint64_t now_ms)
+{
+    uint32_t i = 0;
+
+    while (*calls != NULL && i < (*calls)->slot_count) {
+        np_call_entry *entry = &(*calls)->slots[i];
+        if (entry->stream != 0 && entry->state == NP_CALL_CANCELED &&
+            entry->deadline_ms <= now_ms) {
+            np_calls_remove(calls, pool, entry); /* what stood behind it may stand here now */
+        } else {
+            i++;
+        }
+    }
+}
+
+bool np_calls_expire(np_calls **calls, np_pool *pool, uint32_t parity, uint64_t now_ms,
                      np_call_entry *out)
 {
     uint64_t earliest = NP_TIME_NEVER;
 
-    for (uint32_t i = 0; i < calls->slot_count; i++) {
-        np_call_entry *entry = &calls->slots[i];
+    for (uint32_t i = 0; *calls != NULL && i < (*calls)->slot_count; i++) {
+        np_call_entry *entry = &(*calls)->slots[i];
         if (entry->stream == 0) {
             continue;
         }
@@ -127,6 +207,8 @@ bool np_calls_expire(np_calls *calls, np_pool *pool, uint32_t parity, uint64_t n
         }
         earliest = np_time_earlier(earliest, entry->deadline_ms);
     }
-    calls->deadline_ms = earliest;
+    if (*calls != NULL) {
+        (*calls)->deadline_ms = earliest;
+    }
     return false;
 }

@@ -68,8 +68,6 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
     np__session_tell_time(s, now);
     s->role = (uint8_t)role;
     s->phase = NP_PHASE_HELLO;
-    s->next_stream = role == NP_SESSION_CLIENT ? 1 : 2;
-    np_calls_init(&s->calls);
     s->phase_deadline = np__session_after(s, options->hello_ms);
     s->frame_deadline = NP_TIME_NEVER;
     s->stall_deadline = NP_TIME_NEVER;
@@ -439,7 +437,7 @@ uint64_t np_session_deadline(const np_session *s)
     deadline = np_time_earlier(deadline, s->stall_deadline);
     deadline = np_time_earlier(deadline, s->idle_deadline);
     if (s->phase == NP_PHASE_OPEN && !s->calls_due) {
-        deadline = np_time_earlier(deadline, s->calls.deadline_ms);
+        deadline = np_time_earlier(deadline, np_calls_deadline(s->calls));
     }
     if (np__session_bodies_timed(s)) {
         deadline = np_time_earlier(deadline, s->bodies->deadline_ms);
@@ -517,7 +515,8 @@ void np_session_tick(np_session *s, np_time now)
     if (now.mono_ms >= s->idle_deadline) {
         np_session_tick_idle(s);
     }
-    if (s->phase == NP_PHASE_OPEN && now.mono_ms >= s->calls.deadline_ms) {
+    if (s->phase == NP_PHASE_OPEN && now.mono_ms >= np_calls_deadline(s->calls)) {
+        np_calls_forget(&s->calls, s->pool, now.mono_ms);
         s->calls_due = true;
     }
 }

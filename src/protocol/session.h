@@ -58,6 +58,7 @@
 
 #include "protocol/bodies.h"
 #include "protocol/calls.h"
+#include "protocol/cancels.h"
 #include "protocol/outq.h"
 #include "util/compress.h"
 #include "util/crypto.h"
@@ -142,23 +143,27 @@ typedef enum np_session_event_kind {
                                 * Answer by np_session_trust before the next verb; silence is no. */
     NP_SESSION_EVENT_OPEN,     /* version: agreed on. Sends are possible from here on. */
     NP_SESSION_EVENT_MESSAGE,  /* id, message, payload, len */
-    NP_SESSION_EVENT_REQUEST,  /* the same, and stream: reply or refuse with it, now or later */
+    NP_SESSION_EVENT_REQUEST,  /* the same, stream and serial: reply, refuse or drop, by its
+                                * np_session_event_call, now or later */
     NP_SESSION_EVENT_RESPONSE, /* to a request of ours: stream, user, message (the request),
                                 * payload, len */
     NP_SESSION_EVENT_FAILURE,  /* a request of ours got no answer: stream, user, message, err; with
                                 * NP_ERR_FAILED, _BUSY and _REFUSED also reason, code and text as
                                 * the peer sent them; else NP_ERR_DEADLINE, or the end's cause */
-    NP_SESSION_EVENT_CANCEL,   /* the peer does not want the answer to a request any more: stream. A
-                                * reply would give NP_ERR_CLOSED. */
+    NP_SESSION_EVENT_CANCEL,   /* the peer does not want the answer to a request any more: stream,
+                                * serial, message, user. It counts in serve_max until a reply (which
+                                * gives NP_ERR_CLOSED), a refusal or np_session_drop lets go of it,
+                                * or 30 s have passed. */
     NP_SESSION_EVENT_BODY_BEGIN, /* a `stream` message that comes in pieces: id, message, stream,
-                                  * total (bytes of body), payload and len: what stands before the
-                                  * body, for np_message_decode_head. The conversation has moved. */
+                                  * serial, total (bytes of body), payload and len: what stands
+                                  * before the body, for np_message_decode_head. The conversation
+                                  * has moved. */
     NP_SESSION_EVENT_BODY_DATA,  /* its next bytes: the same, with the bytes in payload and len > 0;
                                   * and user, as np_session_body_set_user gave it */
     NP_SESSION_EVENT_BODY_END,   /* the last that is heard of it, once after each BODY_BEGIN: err is
                                   * NP_OK, and all bytes have come; NP_ERR_CANCELED, the peer gave it
                                   * up; or the cause of the session's end, NP_ERR_CLOSED where that
-                                  * is in order. Also id, message, stream and user. */
+                                  * is in order. Also id, message, stream, serial and user. */
     NP_SESSION_EVENT_UNKNOWN,    /* a message without a descriptor at this version: id, len. For the
                                   * log; a request has been answered with reason unknown_message
                                   * already. */
@@ -179,11 +184,13 @@ typedef struct np_session_event {
     uint32_t version; /* of the protocol, agreed on; for messages of the base protocol, of that */
     uint32_t id;      /* of the message; of a response, of its request */
     uint32_t stream;
+    uint64_t serial; /* of a request or a body of the peer's: ours to name it by */
     const np_message *message;
     const uint8_t *payload; /* from the u32 id on; not decoded yet */
     size_t len;             /* bytes of payload, at least 4, at most the message's greatest */
     uint64_t total;         /* BODY_BEGIN */
-    void *user;             /* as given to np_session_request */
+    void *user;             /* as given to np_session_request, np_session_call_set_user or
+                             * np_session_body_set_user */
     np_err err;
     uint32_t reason; /* number of base.Reason, or NP_SESSION_NO_REASON */
     uint32_t code;   /* FAILURE: the application's own */
@@ -197,6 +204,12 @@ typedef struct np_session_event {
     const np_fault *fault; /* CLOSED: what was refused, or NULL; by_peer with an Error: its words
                             * are in text */
 } np_session_event;
+
+/* What names a request to who answers it, of REQUEST and CANCEL. */
+static inline np_call_key np_session_event_call(const np_session_event *event)
+{
+    return (np_call_key){event->message, event->stream, (uint32_t)event->serial};
+}
 
 /* The answer of np_session_want. */
 typedef enum np_want {
@@ -271,8 +284,9 @@ typedef struct np_session {
     uint32_t body_stream; /* of the current piece; where body_given, of the last event */
     uint32_t body_left;   /* bytes that the current frame still brings */
     np_bodies *bodies;    /* NULL: none */
+    np_calls *calls;      /* NULL: none */
     np_outq out;
-    np_calls calls;
+    uint64_t serial; /* the last that a call or a body was given */
 
     uint64_t phase_deadline; /* hello, the conversation's state, or close */
     uint64_t frame_deadline;
@@ -281,8 +295,10 @@ typedef struct np_session {
 
     np_session_end *end;       /* the cause in detail; NULL before, or without memory */
     np_session_secure *secure; /* NULL: plain */
+    np_cancels cancels_taken;
+    np_cancels cancels_sent;
     int conversation_place;
-    uint32_t next_stream; /* of ours */
+    uint32_t opened; /* streams of ours; see NP_SESSION_ALL_OPENED */
 } np_session;
 
 /* Starts a session; a client queues its Hello. `now` starts the hello deadline, so a client's is
@@ -382,7 +398,8 @@ void np_session_tick(np_session *s, np_time now);
  *   NP_ERR_FULL        the queue: go on after WRITABLE. A message greater than the whole bound is
  *                      taken when the queue is empty.
  *   NP_ERR_STATE       not open yet
- *   NP_ERR_CLOSED      closing or closed; for a reply: canceled, answered, or never asked
+ *   NP_ERR_CLOSED      closing or closed; for a reply: canceled, answered, dropped, or never asked;
+ *                      *fault tells which
  *   NP_ERR_UNEXPECTED  the conversation does not allow it now
  *   NP_ERR_NEWER       the message came after the version agreed on
  *   NP_ERR_ARG         a request given to np_session_send, a message to np_session_request, a
@@ -420,21 +437,31 @@ NP_HIDDEN NP_MUST_CHECK np_err np_session_request_encoded(np_session *s, const n
 NP_HIDDEN void np_session_cancel(np_session *s, uint32_t stream);
 
 /* Answers a request of the peer's; `answer` is the C struct of its reply. NP_ERR_FULL and the
- * codec's errors leave the request open. While less than half of the queue's bound is free no new
- * request is delivered, so an answer of up to half the bound to one just delivered has room. */
-NP_MUST_CHECK np_err np_session_reply(np_session *s, uint32_t stream, const void *answer,
+ * codec's errors leave the request open; NP_ERR_CLOSED lets go of one that was canceled. While less
+ * than half of the queue's bound is free no new request is delivered, so an answer of up to half
+ * the bound to one just delivered has room. */
+NP_MUST_CHECK np_err np_session_reply(np_session *s, np_call_key call, const void *answer,
                                       np_fault *fault);
-NP_HIDDEN NP_MUST_CHECK np_err np_session_reply_encoded(np_session *s, uint32_t stream,
+NP_HIDDEN NP_MUST_CHECK np_err np_session_reply_encoded(np_session *s, np_call_key call,
                                                         const uint8_t *payload, size_t len,
                                                         np_fault *fault);
 
 /* Answers it with a failure. reason: a number of base.Reason; text: at most 256 bytes of UTF-8,
  * longer text is cut at a character. Errors also NP_ERR_VARIANT (unknown reason), NP_ERR_UTF8. */
-NP_MUST_CHECK np_err np_session_refuse(np_session *s, uint32_t stream, uint32_t reason,
+NP_MUST_CHECK np_err np_session_refuse(np_session *s, np_call_key call, uint32_t reason,
                                        uint32_t code, np_str text);
 
+/* Lets go of a request, waiting or canceled: it gets no answer, and does not count any more. Does
+ * nothing if it is not known any more. */
+void np_session_drop(np_session *s, np_call_key call);
+
 /* Whether a request of the peer's still waits for its answer. */
-bool np_session_serving(const np_session *s, uint32_t stream);
+bool np_session_serving(const np_session *s, np_call_key call);
+
+/* A pointer to keep with a request of the peer's, also while it is canceled; NULL at first, and for
+ * one that is not known any more. */
+void np_session_call_set_user(np_session *s, np_call_key call, void *user);
+void *np_session_call_user(const np_session *s, np_call_key call);
 
 /* Asks for a sign of life. The Pong comes as a MESSAGE with id BASE_PONG_ID. Token UINT64_MAX is
  * the keepalive's own: NP_ERR_ARG. */
@@ -451,12 +478,13 @@ NP_MUST_CHECK np_err np_session_ping(np_session *s, uint64_t token);
 
 /* Begins one. `value` has the fields before the body, and an empty body; total is the number of
  * bytes that will be written. Nothing is sent before the first 1,024 bytes of the message are
- * there, or its end; only then does the conversation move, though it is asked here too. On NP_OK
- * *stream names the body. Errors: those of np_session_send but NP_ERR_FULL; NP_ERR_ARG also for a
- * message that is no `stream` one and for a body that is not empty; NP_ERR_TOO_LONG and _TOO_SHORT
- * with *fault for a total out of the schema's bounds; NP_ERR_LIMIT with bodies_max under way. */
+ * there, or its end; only then is its stream opened, and does the conversation move, though it is
+ * asked here too. On NP_OK *serial names the body, and never another one of this session. Errors:
+ * those of np_session_send but NP_ERR_FULL; NP_ERR_ARG also for a message that is no `stream` one
+ * and for a body that is not empty; NP_ERR_TOO_LONG and _TOO_SHORT with *fault for a total out of
+ * the schema's bounds; NP_ERR_LIMIT with bodies_max under way. */
 NP_MUST_CHECK np_err np_session_body_begin(np_session *s, const np_message *message,
-                                           const void *value, uint64_t total, uint32_t *stream,
+                                           const void *value, uint64_t total, uint64_t *serial,
                                            np_fault *fault);
 
 /* Adds bytes, copying them: *taken tells how many, from the front; where it is less than len,
@@ -464,29 +492,36 @@ NP_MUST_CHECK np_err np_session_body_begin(np_session *s, const np_message *mess
  * is ending), NP_ERR_TOO_LONG (more than was announced; took none), NP_ERR_UNEXPECTED (the
  * conversation has moved on since the begin), NP_ERR_LIMIT, NP_ERR_MEMORY. The body stays, and what
  * *taken says was taken, whatever the error. */
-NP_MUST_CHECK np_err np_session_body_write(np_session *s, uint32_t stream, const void *data,
+NP_MUST_CHECK np_err np_session_body_write(np_session *s, uint64_t serial, const void *data,
                                            size_t len, size_t *taken);
 
 /* Sends what is left and ends the body. Errors: NP_ERR_TOO_SHORT (less was written than announced),
  * NP_ERR_FULL (again after WRITABLE), else as write; the body stays then. */
-NP_MUST_CHECK np_err np_session_body_end(np_session *s, uint32_t stream);
+NP_MUST_CHECK np_err np_session_body_end(np_session *s, uint64_t serial);
 
 /* Gives up one of ours; the peer is told where it knows of it. Does nothing if there is none. */
-void np_session_body_abort(np_session *s, uint32_t stream);
+void np_session_body_abort(np_session *s, uint64_t serial);
 
 /* Right after BODY_BEGIN, instead of pieces: the message comes whole, in one MESSAGE, if it comes
  * at all. Memory grows with the bytes that come. Errors: NP_ERR_CLOSED (no such body), NP_ERR_STATE
  * (bytes of it have come), NP_ERR_TOO_LONG (above message_max). */
-NP_MUST_CHECK np_err np_session_body_whole(np_session *s, uint32_t stream);
+NP_MUST_CHECK np_err np_session_body_whole(np_session *s, uint64_t serial);
 
 /* Throws away what still comes of one of the peer's; there will be no event. It is checked all the
  * same. */
-void np_session_body_ignore(np_session *s, uint32_t stream);
+void np_session_body_ignore(np_session *s, uint64_t serial);
+
+/* A serial number that names nothing else in this session: for what is handed out like a body and
+ * is none, a `stream` message that came whole. */
+static inline uint64_t np_session_next_serial(np_session *s)
+{
+    return ++s->serial;
+}
 
 /* A pointer to keep with a body, ours or the peer's, until its END; NULL at first, and for a body
  * that is none. */
-void np_session_body_set_user(np_session *s, uint32_t stream, void *user);
-void *np_session_body_user(const np_session *s, uint32_t stream);
+void np_session_body_set_user(np_session *s, uint64_t serial, void *user);
+void *np_session_body_user(const np_session *s, uint64_t serial);
 
 /* Ending ------------------------------------------------------------------------------------ */
 

@@ -102,7 +102,7 @@ static np_err np_session_body_encode(np_session *s, const np_message *message, c
 }
 
 np_err np_session_body_begin(np_session *s, const np_message *message, const void *value,
-                             uint64_t total, uint32_t *stream, np_fault *fault)
+                             uint64_t total, uint64_t *serial, np_fault *fault)
 {
     np_body_entry *body = NULL;
     np_buf head = {NULL, 0, 0};
@@ -113,8 +113,7 @@ np_err np_session_body_begin(np_session *s, const np_message *message, const voi
     if (err == NP_OK && message->kind != NP_MESSAGE_STREAM) {
         err = NP_ERR_ARG;
     }
-    if (err == NP_OK &&
-        np_bodies_count(s->bodies, np__session_parity(s)) >= s->options->bodies_max) {
+    if (err == NP_OK && np_bodies_count(s->bodies, true) >= s->options->bodies_max) {
         err = np_fault_set(fault, NP_ERR_LIMIT, "session.bodies_max", NULL, 0,
                            s->options->bodies_max);
     }
@@ -125,7 +124,7 @@ np_err np_session_body_begin(np_session *s, const np_message *message, const voi
         err = np_session_body_encode(s, message, value, total, version, &head, fault);
     }
     if (err == NP_OK) {
-        err = np_bodies_add(&s->bodies, s->pool, np__session_next_stream(s), &body);
+        err = np_bodies_add(&s->bodies, s->pool, np_session_next_serial(s), &body);
     }
     if (err != NP_OK) {
         np_buf_release(s->pool, &head);
@@ -136,20 +135,19 @@ np_err np_session_body_begin(np_session *s, const np_message *message, const voi
     body->left = total;
     body->bytes = head;
     body->head_left = head.len;
-    s->next_stream = body->stream + 2;
-    *stream = body->stream;
+    *serial = body->serial;
     return NP_OK;
 }
 
 /* Pieces ------------------------------------------------------------------------------------ */
 
-static np_err np_session_body_ours(const np_session *s, uint32_t stream, np_body_entry **body)
+static np_err np_session_body_ours(const np_session *s, uint64_t serial, np_body_entry **body)
 {
     *body = NULL;
     if (s->phase != NP_PHASE_OPEN) {
         return s->phase == NP_PHASE_HELLO ? NP_ERR_STATE : NP_ERR_CLOSED;
     }
-    *body = np_bodies_find(s->bodies, stream);
+    *body = np_bodies_find_serial(s->bodies, serial);
     return *body != NULL && (*body)->state == NP_BODY_OURS ? NP_OK : NP_ERR_CLOSED;
 }
 
@@ -178,15 +176,17 @@ static np_err np_session_body_emit(np_session *s, np_body_entry *body, const uin
         .urgent = true, /* there is room */
         .more = more,
         .packable = !body->message->secret,
-        .stream = body->stream,
         .encoded = body->bytes.data,
         .encoded_len = waiting,
         .rest = data,
         .rest_len = n - waiting,
     };
+    uint32_t opened = s->opened;
     int place = 0;
     np_err err = NP_OK;
 
+    /* Ids go up on the wire: a request that was said since the beginning has a lower one. */
+    out.stream = body->begun ? body->stream : np__session_next_stream(s, &opened);
     if (completes) {
         err = np__session_converse(s, body->message, false, &place, NULL);
     }
@@ -200,6 +200,8 @@ static np_err np_session_body_emit(np_session *s, np_body_entry *body, const uin
         np__session_converse_move(s, place);
     }
     body->begun = true;
+    body->stream = out.stream;
+    s->opened = opened;
     body->head_left -= (uint32_t)(n < body->head_left ? n : body->head_left);
     body->bytes.len -= (uint32_t)waiting;
     if (body->bytes.len == 0) {
@@ -225,12 +227,12 @@ static np_err np_session_body_keep(np_session *s, np_body_entry *body, const uin
     return err;
 }
 
-np_err np_session_body_write(np_session *s, uint32_t stream, const void *data, size_t len,
+np_err np_session_body_write(np_session *s, uint64_t serial, const void *data, size_t len,
                              size_t *taken)
 {
     const uint8_t *p = data;
     np_body_entry *body = NULL;
-    np_err err = np_session_body_ours(s, stream, &body);
+    np_err err = np_session_body_ours(s, serial, &body);
 
     *taken = 0;
     if (err == NP_OK && len > body->left) {
@@ -257,10 +259,10 @@ np_err np_session_body_write(np_session *s, uint32_t stream, const void *data, s
     return err;
 }
 
-np_err np_session_body_end(np_session *s, uint32_t stream)
+np_err np_session_body_end(np_session *s, uint64_t serial)
 {
     np_body_entry *body = NULL;
-    np_err err = np_session_body_ours(s, stream, &body);
+    np_err err = np_session_body_ours(s, serial, &body);
     bool last = false;
 
     if (err == NP_OK && body->left > 0) {
@@ -282,15 +284,16 @@ np_err np_session_body_end(np_session *s, uint32_t stream)
     return err;
 }
 
-void np_session_body_abort(np_session *s, uint32_t stream)
+void np_session_body_abort(np_session *s, uint64_t serial)
 {
-    np__session_outgoing out = {.kind = NP_FRAMING_CANCEL, .urgent = true, .stream = stream};
-    np_body_entry *body = np_bodies_find(s->bodies, stream);
+    np__session_outgoing out = {.kind = NP_FRAMING_CANCEL, .urgent = true};
+    np_body_entry *body = np_bodies_find_serial(s->bodies, serial);
     np_err err = NP_OK;
 
     if (body == NULL || body->state != NP_BODY_OURS) {
         return;
     }
+    out.stream = body->stream;
     if (body->begun && s->phase == NP_PHASE_OPEN) {
         err = np__session_emit(s, &out, NULL);
     }

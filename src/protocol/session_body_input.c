@@ -32,11 +32,11 @@ static np_err np_session_body_judge_head(const np_session *s, const np_framing_h
         return np_fault_set(fault, NP_ERR_FRAGMENT, "base.frame.length",
                             "65536 bytes of a body at most", 6, head->body_len);
     }
-    if (!known && np_calls_find(&s->calls, head->stream) != NULL) {
+    if (!known && np_calls_find(s->calls, head->stream) != NULL) {
         return np_fault_set(fault, NP_ERR_STREAM, "base.stream_header.stream",
                             "not one that is in use", NP_FRAMING_HEADER_LEN, head->stream);
     }
-    if (!known && np_bodies_count(s->bodies, 1 - np__session_parity(s)) >= s->options->bodies_max) {
+    if (!known && np_bodies_count(s->bodies, false) >= s->options->bodies_max) {
         return np_fault_set(fault, NP_ERR_LIMIT, "session.bodies_max", NULL, 0,
                             s->options->bodies_max);
     }
@@ -70,11 +70,12 @@ static np_err np_session_body_add(np_session *s, uint32_t stream, const np_messa
     np_body_entry *body = NULL;
     size_t size = np__parser_size(protocol);
     void *memory = NULL;
-    np_err err = np_bodies_add(&s->bodies, s->pool, stream, &body);
+    np_err err = np_bodies_add(&s->bodies, s->pool, np_session_next_serial(s), &body);
 
     if (err != NP_OK) {
         return err;
     }
+    body->stream = stream;
     body->state = NP_BODY_HEAD;
     body->message = message;
     np_bodies_expect(s->bodies, body, np__session_after(s, s->options->frame_ms));
@@ -202,6 +203,7 @@ static np__session_step np_session_body_begun(np_session *s, np_body_entry *body
     body->head_len = body->bytes.len;
     body->left = body->total;
     s->body_given = true; /* the head is released at the next verb */
+    event->serial = body->serial;
     event->total = body->total;
     return np__session_deliver(s, NP_SESSION_EVENT_BODY_BEGIN, body->message, body->stream,
                                body->bytes.data, body->bytes.len, event);
@@ -247,6 +249,7 @@ static np__session_step np_session_body_bytes(np_session *s, np_body_entry *body
     if (body->state != NP_BODY_PIECES) {
         return NP_STEP_AGAIN;
     }
+    event->serial = body->serial;
     event->user = body->user;
     return np__session_deliver(s, NP_SESSION_EVENT_BODY_DATA, body->message, body->stream, data, n,
                                event);
@@ -263,6 +266,7 @@ static np__session_step np_session_body_tell(np_session *s, np_body_entry *body,
     s->body_stream = body->stream;
     s->body_given = true;
     event->err = err;
+    event->serial = body->serial;
     event->user = body->user;
     return np__session_deliver(s, NP_SESSION_EVENT_BODY_END, body->message, body->stream, NULL, 0,
                                event);
@@ -385,22 +389,22 @@ void np__session_body_resume(np_session *s)
 /* What the application says about it -------------------------------------------------------- */
 
 /* One of the peer's that the application has been told of. */
-static np_body_entry *np_session_body_theirs(const np_session *s, uint32_t stream)
+static np_body_entry *np_session_body_theirs(const np_session *s, uint64_t serial)
 {
-    np_body_entry *body = np_bodies_find(s->bodies, stream);
+    np_body_entry *body = np_bodies_find_serial(s->bodies, serial);
 
     return body != NULL && (body->state == NP_BODY_PIECES || body->state == NP_BODY_GONE) ? body
                                                                                           : NULL;
 }
 
-np_err np_session_body_whole(np_session *s, uint32_t stream)
+np_err np_session_body_whole(np_session *s, uint64_t serial)
 {
-    np_body_entry *body = np_session_body_theirs(s, stream);
+    np_body_entry *body = np_session_body_theirs(s, serial);
 
     if (body == NULL || body->state == NP_BODY_GONE) {
         return NP_ERR_CLOSED;
     }
-    if (!s->body_given || s->body_stream != stream || body->left < body->total) {
+    if (!s->body_given || s->body_stream != body->stream || body->left < body->total) {
         return NP_ERR_STATE;
     }
     if (body->head_len + body->total > s->options->message_max) {
@@ -410,27 +414,27 @@ np_err np_session_body_whole(np_session *s, uint32_t stream)
     return NP_OK;
 }
 
-void np_session_body_ignore(np_session *s, uint32_t stream)
+void np_session_body_ignore(np_session *s, uint64_t serial)
 {
-    np_body_entry *body = np_session_body_theirs(s, stream);
+    np_body_entry *body = np_session_body_theirs(s, serial);
 
     if (body != NULL && body->state == NP_BODY_PIECES) {
         body->state = NP_BODY_IGNORE;
     }
 }
 
-void np_session_body_set_user(np_session *s, uint32_t stream, void *user)
+void np_session_body_set_user(np_session *s, uint64_t serial, void *user)
 {
-    np_body_entry *body = np_bodies_find(s->bodies, stream);
+    np_body_entry *body = np_bodies_find_serial(s->bodies, serial);
 
     if (body != NULL) {
         body->user = user;
     }
 }
 
-void *np_session_body_user(const np_session *s, uint32_t stream)
+void *np_session_body_user(const np_session *s, uint64_t serial)
 {
-    const np_body_entry *body = np_bodies_find(s->bodies, stream);
+    const np_body_entry *body = np_bodies_find_serial(s->bodies, serial);
 
     return body != NULL ? body->user : NULL;
 }

@@ -105,8 +105,7 @@ np_err np__session_judge(const np_session *s, const np_framing_head *head, const
                                 "odd for the connecting side, even for the accepting one",
                                 NP_FRAMING_HEADER_LEN, head->stream);
         }
-        /* Ids go round, so "later than the last" is a matter of the difference's sign. */
-        if (np_unlikely(ours && head->stream - s->next_stream < UINT32_MAX / 2)) {
+        if (np_unlikely(ours && !np__session_has_opened(s, head->stream))) {
             return np_fault_set(fault, NP_ERR_STREAM, "base.stream_header.stream",
                                 "one that was asked on", NP_FRAMING_HEADER_LEN, head->stream);
         }
@@ -383,7 +382,7 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
 {
     uint32_t id = np_get_u32(payload);
     const np_message *message = np__session_message(s, id);
-    np_call_entry entry = {stream, message, NP_TIME_NEVER, NULL};
+    np_call_entry entry = {.stream = stream, .message = message, .deadline_ms = NP_TIME_NEVER};
     np_str none = {NULL, 0};
     np_fault fault;
     np_err err = NP_OK;
@@ -392,7 +391,7 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
     if (np__session_congested(s)) {
         return NP_STEP_PAUSED;
     }
-    if (np_calls_find(&s->calls, stream) != NULL || np_bodies_find(s->bodies, stream) != NULL) {
+    if (np_calls_find(s->calls, stream) != NULL || np_bodies_find(s->bodies, stream) != NULL) {
         err = np_fault_set(&fault, NP_ERR_STREAM, "base.stream_header.stream",
                            "not one that is in use", NP_FRAMING_HEADER_LEN, stream);
         return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
@@ -407,13 +406,15 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
         return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, &fault);
     }
     np__session_converse_move(s, place);
-    if (s->calls.count[stream & 1] >= s->options->serve_max ||
+    if (np_calls_count(s->calls, stream & 1) >= s->options->serve_max ||
         np_calls_reserve(&s->calls, s->pool) != NP_OK) {
         err = np__session_emit_failure(s, stream, BASE_REASON_BUSY, 0, none, true);
         return err == NP_OK ? NP_STEP_AGAIN
                             : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
     }
-    np_calls_add(&s->calls, &entry);
+    event->serial = np_session_next_serial(s);
+    entry.serial = (uint32_t)event->serial;
+    np_calls_add(s->calls, &entry);
     return np__session_deliver(s, NP_SESSION_EVENT_REQUEST, message, stream, payload, len, event);
 }
 
@@ -421,7 +422,7 @@ static np__session_step np_session_take_response(np_session *s, uint32_t stream,
                                                  const uint8_t *payload, size_t len,
                                                  np_session_event *event)
 {
-    np_call_entry *entry = np_calls_find(&s->calls, stream);
+    np_call_entry *entry = np_calls_find(s->calls, stream);
     const np_message *message;
     np_fault fault;
     np_err err;
@@ -437,6 +438,7 @@ static np__session_step np_session_take_response(np_session *s, uint32_t stream,
     }
     event->user = entry->user;
     np_calls_remove(&s->calls, s->pool, entry);
+    np_cancels_give(&s->cancels_sent);
     return np__session_deliver(s, NP_SESSION_EVENT_RESPONSE, message, stream, payload, len, event);
 }
 
@@ -444,7 +446,7 @@ static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
                                                 const uint8_t *payload, size_t len,
                                                 np_session_event *event)
 {
-    np_call_entry *entry = np_calls_find(&s->calls, stream);
+    np_call_entry *entry = np_calls_find(s->calls, stream);
     base_failure failure;
     np_fault fault;
     np_err err = base_failure_decode(&failure, payload, len, &fault);
@@ -468,26 +470,36 @@ static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
     event->code = failure.code;
     event->text = failure.text;
     np_calls_remove(&s->calls, s->pool, entry);
+    np_cancels_give(&s->cancels_sent);
     return NP_STEP_EVENT;
 }
 
 static np__session_step np_session_take_cancel(np_session *s, uint32_t stream,
                                                np_session_event *event)
 {
-    np_call_entry *entry = np_calls_find(&s->calls, stream);
+    np_call_entry *entry = np_calls_find(s->calls, stream);
     np_body_entry *body = np_bodies_find(s->bodies, stream);
+    np_fault fault;
 
     if (body != NULL) {
         return np__session_body_canceled(s, body, event);
+    }
+    if (!np_cancels_take(&s->cancels_taken, NP_CANCELS_TAKEN_MAX, s->now_ms)) {
+        np_err err = np_fault_set(&fault, NP_ERR_LIMIT, "base.stream_header.kind",
+                                  "100 cancels a second, and one for each answer",
+                                  NP_FRAMING_HEADER_LEN + 4, NP_FRAMING_CANCEL);
+        return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
     }
     if (entry == NULL) {
         return NP_STEP_AGAIN; /* answered meanwhile */
     }
     event->kind = NP_SESSION_EVENT_CANCEL;
     event->stream = stream;
+    event->serial = entry->serial;
     event->message = entry->message;
     event->id = entry->message->id;
-    np_calls_remove(&s->calls, s->pool, entry);
+    event->user = entry->user;
+    np_calls_cancel(s->calls, entry, np__session_after(s, NP_SESSION_CANCELED_MS));
     return NP_STEP_EVENT;
 }
 

@@ -38,6 +38,10 @@ enum { NP_PHASE_HELLO, NP_PHASE_OPEN, NP_PHASE_CLOSING, NP_PHASE_CLOSED };
 /* The least that a peer is waited for in the middle of something. */
 #define NP_SESSION_NEED_STEP ((size_t)4096)
 
+/* So long a request that the peer has canceled counts in serve_max, where the application neither
+ * answers it nor drops it. */
+#define NP_SESSION_CANCELED_MS 30000u
+
 /* Encoded size of base.Failure: reason, code, length and text. */
 #define NP_SESSION_FAILURE_MAX ((uint32_t)(4 + 4 + 8 + NP_SESSION_TEXT_MAX))
 
@@ -114,6 +118,14 @@ static inline uint32_t np__session_parity(const np_session *s)
     return s->role == NP_SESSION_CLIENT ? 1 : 0;
 }
 
+/* Ids of streams go round after 2^31. From then on this bit of `opened` stays set. */
+#define NP_SESSION_ALL_OPENED 0x80000000u
+
+static inline uint32_t np__session_first_stream(const np_session *s)
+{
+    return s->role == NP_SESSION_CLIENT ? 1 : 2;
+}
+
 static inline uint64_t np__session_after(const np_session *s, uint32_t delay_ms)
 {
     return delay_ms > 0 ? np_time_after(s->now_ms, delay_ms) : NP_TIME_NEVER;
@@ -156,6 +168,7 @@ static inline void np__session_event_clear(np_session_event *event, uint32_t ver
     event->version = version;
     event->id = 0;
     event->stream = 0;
+    event->serial = 0;
     event->message = NULL;
     event->payload = NULL;
     event->len = 0;
@@ -426,8 +439,16 @@ static inline NP_MUST_CHECK np_err np__session_may_send(const np_session *s,
     return np_unlikely(message->since > *version) ? NP_ERR_NEWER : NP_OK;
 }
 
-/* The id for the next stream of ours. */
-uint32_t np__session_next_stream(const np_session *s);
+/* An id for the next stream of ours; *opened is what s->opened becomes once a frame with it is
+ * queued. */
+uint32_t np__session_next_stream(const np_session *s, uint32_t *opened);
+
+/* Whether a stream whose id is one of ours has ever been opened. */
+static inline bool np__session_has_opened(const np_session *s, uint32_t stream)
+{
+    return (s->opened & NP_SESSION_ALL_OPENED) != 0 ||
+           (stream - np__session_first_stream(s)) / 2 < s->opened;
+}
 
 /* Queues a message of the base protocol, whatever the queue's bound. */
 NP_MUST_CHECK np_err np__session_emit_base(np_session *s, uint32_t id, const void *value);

@@ -131,13 +131,18 @@ np_err np__session_emit_failure(np_session *s, uint32_t stream, uint32_t reason,
     return np__session_emit(s, &out, NULL);
 }
 
+/* Only a courtesy: an answer that comes nevertheless is dropped. So it stays unsaid where there is
+ * no room, or where the peer would take so many for an attack. */
 void np__session_emit_cancel(np_session *s, uint32_t stream)
 {
     np__session_outgoing out = {.kind = NP_FRAMING_CANCEL, .stream = stream};
     bool wanted = s->writable_wanted;
-    np_err err = np__session_emit(s, &out, NULL);
+    np_err err = NP_OK;
 
-    /* Only a courtesy: an answer that comes nevertheless is dropped. */
+    if (!np_cancels_take(&s->cancels_sent, NP_CANCELS_SENT_MAX, s->now_ms)) {
+        return;
+    }
+    err = np__session_emit(s, &out, NULL);
     (void)err;
     s->writable_wanted = wanted;
 }
@@ -191,14 +196,16 @@ np_err np_session_ping(np_session *s, uint64_t token)
 /* Requests ---------------------------------------------------------------------------------- */
 
 /* Ids go round after 2^31 streams; one that is still in use then is left out. */
-uint32_t np__session_next_stream(const np_session *s)
+uint32_t np__session_next_stream(const np_session *s, uint32_t *opened)
 {
-    uint32_t stream = s->next_stream;
+    uint32_t stream = 0;
 
-    while (stream == 0 || np_calls_find(&s->calls, stream) != NULL ||
-           np_bodies_find(s->bodies, stream) != NULL) {
-        stream += 2;
-    }
+    *opened = s->opened;
+    do {
+        stream = np__session_first_stream(s) + 2 * *opened;
+        *opened = (*opened + 1) | (*opened & NP_SESSION_ALL_OPENED);
+    } while (stream == 0 || np_calls_find(s->calls, stream) != NULL ||
+             np_bodies_find(s->bodies, stream) != NULL);
     return stream;
 }
 
@@ -207,9 +214,10 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
                                      uint32_t *stream, np_fault *fault)
 {
     np_err err = np__session_may_send(s, message, true, &out->version);
+    uint32_t opened = 0;
     int place = 0;
 
-    if (err == NP_OK && s->calls.count[np__session_parity(s)] >= s->options->calls_max) {
+    if (err == NP_OK && np_calls_count(s->calls, np__session_parity(s)) >= s->options->calls_max) {
         err =
             np_fault_set(fault, NP_ERR_LIMIT, "session.calls_max", NULL, 0, s->options->calls_max);
     }
@@ -224,20 +232,19 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
         out->has_id = true;
         out->packable = !message->secret;
         out->id = message->id;
-        out->stream = np__session_next_stream(s);
+        out->stream = np__session_next_stream(s, &opened);
         err = np__session_emit(s, out, fault);
     }
     if (err != NP_OK) {
-        if (s->calls.count[0] + s->calls.count[1] == 0) {
-            np_calls_clear(&s->calls, s->pool);
-        }
+        np_calls_unreserve(&s->calls, s->pool);
         return err;
     }
     entry->stream = out->stream;
+    entry->serial = (uint32_t)np_session_next_serial(s);
     entry->message = message;
-    np_calls_add(&s->calls, entry);
+    np_calls_add(s->calls, entry);
     np__session_converse_move(s, place);
-    s->next_stream = out->stream + 2;
+    s->opened = opened;
     if (stream != NULL) {
         *stream = out->stream;
     }
@@ -266,7 +273,7 @@ void np_session_cancel(np_session *s, uint32_t stream)
     np_call_entry *entry = NULL;
 
     if ((stream & 1) == np__session_parity(s)) {
-        entry = np_calls_find(&s->calls, stream);
+        entry = np_calls_find(s->calls, stream);
     }
     if (entry == NULL) {
         return;
@@ -279,22 +286,83 @@ void np_session_cancel(np_session *s, uint32_t stream)
 
 /* Replies ----------------------------------------------------------------------------------- */
 
-bool np_session_serving(const np_session *s, uint32_t stream)
+/* A request of the peer's that the application knows of, waiting or canceled; NULL: none. */
+static np_call_entry *np_session_served(const np_session *s, np_call_key call)
 {
-    return s->phase == NP_PHASE_OPEN && (stream & 1) != np__session_parity(s) &&
-           np_calls_find(&s->calls, stream) != NULL;
+    return s->phase == NP_PHASE_OPEN && (call.stream & 1) != np__session_parity(s)
+               ? np_calls_find_key(s->calls, &call)
+               : NULL;
 }
 
-static np_err np_session_reply_any(np_session *s, uint32_t stream, const void *answer,
+bool np_session_serving(const np_session *s, np_call_key call)
+{
+    const np_call_entry *entry = np_session_served(s, call);
+
+    return entry != NULL && entry->state == NP_CALL_WAITS;
+}
+
+void np_session_drop(np_session *s, np_call_key call)
+{
+    np_call_entry *entry = np_session_served(s, call);
+
+    if (entry != NULL) {
+        np_calls_remove(&s->calls, s->pool, entry);
+    }
+}
+
+void np_session_call_set_user(np_session *s, np_call_key call, void *user)
+{
+    np_call_entry *entry = np_session_served(s, call);
+
+    if (entry != NULL) {
+        entry->user = user;
+    }
+}
+
+void *np_session_call_user(const np_session *s, np_call_key call)
+{
+    const np_call_entry *entry = np_session_served(s, call);
+
+    return entry != NULL ? entry->user : NULL;
+}
+
+/* The entry that is to be answered. Whoever answers a canceled one has let go of it. Errors:
+ * NP_ERR_CLOSED, with *fault telling why. */
+static np_err np_session_answering(np_session *s, np_call_key call, np_call_entry **entry,
+                                   np_fault *fault)
+{
+    const char *why = "answered or dropped already, or canceled long ago";
+
+    *entry = np_session_served(s, call);
+    if (*entry != NULL && (*entry)->state == NP_CALL_WAITS) {
+        return NP_OK;
+    }
+    if (s->phase != NP_PHASE_OPEN) {
+        why = "the connection is closing";
+    } else if (*entry != NULL) {
+        why = "the peer has canceled it";
+        np_calls_remove(&s->calls, s->pool, *entry);
+    }
+    return np_fault_at(fault, NP_ERR_CLOSED, call.message != NULL ? call.message->name : "a call",
+                       why, 0);
+}
+
+/* It is answered. */
+static void np_session_answered(np_session *s, np_call_entry *entry)
+{
+    np_calls_remove(&s->calls, s->pool, entry);
+    np_cancels_give(&s->cancels_taken);
+}
+
+static np_err np_session_reply_any(np_session *s, np_call_key call, const void *answer,
                                    np__session_outgoing *out, np_fault *fault)
 {
-    np_call_entry *entry;
-    np_err err;
+    np_call_entry *entry = NULL;
+    np_err err = np_session_answering(s, call, &entry, fault);
 
-    if (!np_session_serving(s, stream)) {
-        return NP_ERR_CLOSED;
+    if (err != NP_OK) {
+        return err;
     }
-    entry = np_calls_find(&s->calls, stream);
     if (out->encoded == NULL) {
         out->codec = entry->message->reply_codec;
         out->value = answer;
@@ -303,40 +371,41 @@ static np_err np_session_reply_any(np_session *s, uint32_t stream, const void *a
     out->has_id = true;
     out->packable = !entry->message->secret;
     out->id = entry->message->id;
-    out->stream = stream;
+    out->stream = entry->stream;
     out->version = s->version;
     err = np__session_emit(s, out, fault);
     if (err == NP_OK) {
-        np_calls_remove(&s->calls, s->pool, entry);
+        np_session_answered(s, entry);
     }
     return err;
 }
 
-np_err np_session_reply(np_session *s, uint32_t stream, const void *answer, np_fault *fault)
+np_err np_session_reply(np_session *s, np_call_key call, const void *answer, np_fault *fault)
 {
     np__session_outgoing out = {.codec = NULL};
-    return np_session_reply_any(s, stream, answer, &out, fault);
+    return np_session_reply_any(s, call, answer, &out, fault);
 }
 
-np_err np_session_reply_encoded(np_session *s, uint32_t stream, const uint8_t *payload, size_t len,
+np_err np_session_reply_encoded(np_session *s, np_call_key call, const uint8_t *payload, size_t len,
                                 np_fault *fault)
 {
     np__session_outgoing out = {.encoded = payload, .encoded_len = len};
-    return np_session_reply_any(s, stream, NULL, &out, fault);
+    return np_session_reply_any(s, call, NULL, &out, fault);
 }
 
-np_err np_session_refuse(np_session *s, uint32_t stream, uint32_t reason, uint32_t code,
+np_err np_session_refuse(np_session *s, np_call_key call, uint32_t reason, uint32_t code,
                          np_str text)
 {
-    np_err err;
+    np_call_entry *entry = NULL;
+    np_err err = np_session_answering(s, call, &entry, NULL);
 
-    if (!np_session_serving(s, stream)) {
-        return NP_ERR_CLOSED;
+    if (err != NP_OK) {
+        return err;
     }
     text.len = np__session_cut(text.data, text.len, NP_SESSION_TEXT_MAX);
-    err = np__session_emit_failure(s, stream, reason, code, text, false);
+    err = np__session_emit_failure(s, entry->stream, reason, code, text, false);
     if (err == NP_OK) {
-        np_calls_remove(&s->calls, s->pool, np_calls_find(&s->calls, stream));
+        np_session_answered(s, entry);
     }
     return err;
 }

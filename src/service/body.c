@@ -11,16 +11,16 @@ static np_conn *conn_of_body(np_body body)
 np_err np_conn_body_begin(np_conn *conn, const np_message *message, const void *value,
                           uint64_t total, np_body *body, np_fault *fault)
 {
-    uint32_t stream = 0;
+    uint64_t serial = 0;
     np_err err = NP_ERR_STATE;
 
     if (conn != NULL) {
-        err = np_session_body_begin(&conn->link.session, message, value, total, &stream, fault);
+        err = np_session_body_begin(&conn->link.session, message, value, total, &serial, fault);
     }
     if (err != NP_OK) {
         return np__conn_refused(conn, message, err, fault);
     }
-    *body = (np_body){conn->group->loop, conn->id, stream};
+    *body = (np_body){conn->group->loop, conn->id, serial};
     return NP_OK;
 }
 
@@ -31,7 +31,7 @@ np_err np_conn_body_write(np_body body, const void *data, size_t len, size_t *ta
 
     *taken = 0;
     if (conn != NULL) {
-        err = np_session_body_write(&conn->link.session, body.stream, data, len, taken);
+        err = np_session_body_write(&conn->link.session, body.serial, data, len, taken);
         np_link_touch(&conn->link);
     }
     return err;
@@ -43,7 +43,7 @@ np_err np_conn_body_end(np_body body)
     np_err err = NP_ERR_CLOSED;
 
     if (conn != NULL) {
-        err = np_session_body_end(&conn->link.session, body.stream);
+        err = np_session_body_end(&conn->link.session, body.serial);
         np_link_touch(&conn->link);
     }
     return err;
@@ -54,7 +54,7 @@ void np_conn_body_abort(np_body body)
     np_conn *conn = conn_of_body(body);
 
     if (conn != NULL) {
-        np_session_body_abort(&conn->link.session, body.stream);
+        np_session_body_abort(&conn->link.session, body.serial);
         np_link_touch(&conn->link);
     }
 }
@@ -71,7 +71,7 @@ static np_incoming incoming_of(const np_conn *conn, const np_session_event *even
         .kind = event->kind == NP_SESSION_EVENT_BODY_BEGIN  ? NP_INCOMING_BODY_BEGIN
                 : event->kind == NP_SESSION_EVENT_BODY_DATA ? NP_INCOMING_BODY_DATA
                                                             : NP_INCOMING_BODY_END,
-        .body = {conn->group->loop, conn->id, event->stream},
+        .body = {conn->group->loop, conn->id, event->serial},
         .total = event->total,
         .err = event->err,
     };
@@ -90,9 +90,9 @@ void np__conn_on_body(np_conn *conn, const np_session_event *event)
     in.whole = begins ? &whole : NULL;
     err = np__conn_dispatch(conn, &in, &fault);
     if (begins && err != NP_OK) {
-        np_session_body_ignore(session, event->stream); /* who refuses it hears no end of it */
+        np_session_body_ignore(session, event->serial); /* who refuses it hears no end of it */
     } else if (whole) {
-        err = np_session_body_whole(session, event->stream);
+        err = np_session_body_whole(session, event->serial);
         if (err == NP_ERR_TOO_LONG) {
             (void)np_fault_set(&fault, err, event->message->name, "the connection's message_max", 0,
                                event->len + event->total);
@@ -123,14 +123,21 @@ np_err np_body_deliver(np_conn *conn, const np_incoming *in, np_bytes piece,
 
 /* What the user keeps with it -------------------------------------------------------------- */
 
+/* Whether it is that of the whole message that is being dispatched. */
+static bool is_whole(const np_conn *conn, np_body body)
+{
+    return conn != NULL && conn->group->whole_body.conn == body.conn &&
+           conn->group->whole_body.serial == body.serial;
+}
+
 void np_body_set_user(np_body body, void *user)
 {
     np_conn *conn = conn_of_body(body);
 
-    if (conn != NULL && body.stream == 0) {
-        conn->group->body_user = user;
+    if (is_whole(conn, body)) {
+        conn->group->whole_user = user;
     } else if (conn != NULL) {
-        np_session_body_set_user(&conn->link.session, body.stream, user);
+        np_session_body_set_user(&conn->link.session, body.serial, user);
     }
 }
 
@@ -138,9 +145,8 @@ void *np_body_user(np_body body)
 {
     const np_conn *conn = conn_of_body(body);
 
-    if (conn == NULL) {
-        return NULL;
+    if (is_whole(conn, body)) {
+        return conn->group->whole_user;
     }
-    return body.stream == 0 ? conn->group->body_user
-                            : np_session_body_user(&conn->link.session, body.stream);
+    return conn != NULL ? np_session_body_user(&conn->link.session, body.serial) : NULL;
 }

@@ -12,38 +12,86 @@ static np_conn *conn_of_call(np_call call)
     return call.conn != 0 ? np_conn_find(call.loop, call.conn) : NULL;
 }
 
+static np_call_key key_of(np_call call)
+{
+    return (np_call_key){call.message, call.stream, call.serial};
+}
+
+/* The connection of a call that is to be answered. */
+static np_err answering(np_call call, np_conn **conn, np_fault *fault)
+{
+    *conn = conn_of_call(call);
+    if (call.conn == 0) {
+        return np_fault_at(fault, NP_ERR_ARG, "no call", "only a request is answered", 0);
+    }
+    return *conn != NULL ? NP_OK
+                         : np_fault_at(fault, NP_ERR_CLOSED, call.message->name,
+                                       "the connection has ended; on_close told why", 0);
+}
+
 bool np_call_alive(np_call call)
 {
-    np_conn *conn = conn_of_call(call);
+    const np_conn *conn = conn_of_call(call);
 
-    return conn != NULL && np_session_serving(&conn->link.session, call.stream);
+    return conn != NULL && np_session_serving(&conn->link.session, key_of(call));
 }
 
 np_err np_call_reply(np_call call, const void *answer, np_fault *fault)
 {
-    np_conn *conn = conn_of_call(call);
+    np_conn *conn = NULL;
+    np_err err = answering(call, &conn, fault);
 
-    if (call.conn == 0) {
-        return NP_ERR_ARG;
+    if (err != NP_OK) {
+        return err;
     }
-    if (conn == NULL) {
-        return NP_ERR_CLOSED;
-    }
-    return np__conn_sent(conn, np_session_reply(&conn->link.session, call.stream, answer, fault));
+    return np__conn_sent(conn, np_session_reply(&conn->link.session, key_of(call), answer, fault));
 }
 
 np_err np_call_fail(np_call call, uint32_t reason, uint32_t code, np_str text)
 {
-    np_conn *conn = conn_of_call(call);
+    np_conn *conn = NULL;
+    np_err err = answering(call, &conn, NULL);
 
-    if (call.conn == 0) {
-        return NP_ERR_ARG;
-    }
-    if (conn == NULL) {
-        return NP_ERR_CLOSED;
+    if (err != NP_OK) {
+        return err;
     }
     return np__conn_sent(conn,
-                         np_session_refuse(&conn->link.session, call.stream, reason, code, text));
+                         np_session_refuse(&conn->link.session, key_of(call), reason, code, text));
+}
+
+void np_call_drop(np_call call)
+{
+    np_conn *conn = conn_of_call(call);
+
+    if (conn != NULL) {
+        np_session_drop(&conn->link.session, key_of(call));
+        np_link_touch(&conn->link);
+    }
+}
+
+void np_call_set_user(np_call call, void *user)
+{
+    np_conn *conn = conn_of_call(call);
+
+    if (conn != NULL) {
+        np_session_call_set_user(&conn->link.session, key_of(call), user);
+    }
+}
+
+void *np_call_user(np_call call)
+{
+    const np_conn *conn = conn_of_call(call);
+
+    return conn != NULL ? np_session_call_user(&conn->link.session, key_of(call)) : NULL;
+}
+
+void np__conn_on_cancel(np_conn *conn, const np_session_event *event)
+{
+    const np_conn_handlers *handlers = &conn->group->handlers;
+
+    if (handlers->on_cancel != NULL) {
+        handlers->on_cancel(conn, np__conn_call_of(conn, event), handlers->user);
+    }
 }
 
 /* Requests of ours ------------------------------------------------------------------------- */
@@ -187,5 +235,5 @@ void np__conn_answered(np_conn *conn, const np_session_event *event)
 
 const np_call_failure *np_conn_call_failure(const np_conn *conn)
 {
-    return conn->group->call_failure;
+    return conn != NULL ? conn->group->call_failure : NULL;
 }

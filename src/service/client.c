@@ -33,6 +33,7 @@ struct np_client {
     void *handlers_user;
     void (*on_close)(np_conn *conn, const np_failure *failure, void *user);
     void (*on_writable)(np_conn *conn, void *user);
+    void (*on_cancel)(np_conn *conn, np_call call, void *user);
     np_failure failure;
     kept_words words; /* of the last call that was waited for */
 };
@@ -73,6 +74,15 @@ static void on_writable(np_conn *conn, void *user)
 
     if (client->on_writable != NULL) {
         client->on_writable(conn, client->handlers_user);
+    }
+}
+
+static void on_cancel(np_conn *conn, np_call call, void *user)
+{
+    np_client *client = user;
+
+    if (client->on_cancel != NULL) {
+        client->on_cancel(conn, call, client->handlers_user);
     }
 }
 
@@ -279,7 +289,7 @@ np_err np_client_new(np_client **out, np_loop *loop, const np_client_options *op
                      np_failure *failure)
 {
     const np_conn_handlers *given = &options->handlers;
-    np_conn_handlers ours = {on_open, on_close, on_writable, NULL};
+    np_conn_handlers ours = {on_open, on_close, on_writable, on_cancel, NULL};
     np_client *client = calloc(1, sizeof *client);
     const char *why = NULL;
     np_err err = NP_OK;
@@ -318,6 +328,7 @@ np_err np_client_new(np_client **out, np_loop *loop, const np_client_options *op
     client->on_open = given->on_open;
     client->on_close = given->on_close;
     client->on_writable = given->on_writable;
+    client->on_cancel = given->on_cancel;
     client->handlers_user = given->user;
     client->connect_timeout_ms = options->connect_timeout_ms;
     client->on_failed = options->on_failed;

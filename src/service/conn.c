@@ -109,13 +109,29 @@ static void fill_incoming(np_incoming *in, const np_session_event *event)
     in->call.conn = 0;
     in->call.message = NULL;
     in->call.stream = 0;
+    in->call.serial = 0;
     in->kind = NP_INCOMING_MESSAGE;
     in->body.loop = NULL;
     in->body.conn = 0;
-    in->body.stream = 0;
+    in->body.serial = 0;
     in->total = 0;
     in->err = NP_OK;
     in->whole = NULL;
+}
+
+/* The body of a message that came whole has a handle, too, for as long as the message is
+ * dispatched: its handlers are those of one that comes in pieces. */
+static np_err dispatch_whole(np_conn *conn, np_incoming *in, np_fault *fault)
+{
+    np_group *group = conn->group;
+    np_err err = NP_OK;
+
+    in->body = (np_body){group->loop, conn->id, np_session_next_serial(&conn->link.session)};
+    group->whole_body = in->body;
+    group->whole_user = NULL;
+    err = np__conn_dispatch(conn, in, fault);
+    group->whole_body = (np_body){NULL, 0, 0};
+    return err;
 }
 
 static void on_message(np_conn *conn, const np_session_event *event)
@@ -127,12 +143,11 @@ static void on_message(np_conn *conn, const np_session_event *event)
     fault.err = NP_OK;
     fill_incoming(&in, event);
     if (event->kind == NP_SESSION_EVENT_REQUEST) {
-        in.call = (np_call){conn->group->loop, conn->id, event->message, event->stream};
-    } else if (event->message->kind == NP_MESSAGE_STREAM) {
-        in.body = (np_body){conn->group->loop, conn->id, 0};
-        conn->group->body_user = NULL;
+        in.call = np__conn_call_of(conn, event);
     }
-    err = np__conn_dispatch(conn, &in, &fault);
+    err = np_unlikely(event->message->kind == NP_MESSAGE_STREAM)
+              ? dispatch_whole(conn, &in, &fault)
+              : np__conn_dispatch(conn, &in, &fault);
     if (np_unlikely(err != NP_OK)) {
         np__conn_dispatch_failed(conn, event, err, &fault);
     }
@@ -202,7 +217,9 @@ static void on_event(np_link *link, const np_session_event *event)
     case NP_SESSION_EVENT_WRITABLE:
         on_writable(conn);
         break;
-    case NP_SESSION_EVENT_CANCEL: /* the session knows; a reply will find out */
+    case NP_SESSION_EVENT_CANCEL:
+        np__conn_on_cancel(conn, event);
+        break;
     case NP_SESSION_EVENT_CLOSED: /* told by on_closed */
         break;
     }
@@ -513,22 +530,28 @@ np_err np_conn_ping(np_conn *conn)
 
 void np_conn_hold(np_conn *conn, bool hold)
 {
-    np_link_hold(&conn->link, hold);
+    if (conn != NULL) {
+        np_link_hold(&conn->link, hold);
+    }
 }
 
 void np_conn_close(np_conn *conn, uint32_t reason, const char *text)
 {
-    np_link_close(&conn->link, reason, np_str_from(text));
+    if (conn != NULL) {
+        np_link_close(&conn->link, reason, np_str_from(text));
+    }
 }
 
 void np_conn_abort(np_conn *conn)
 {
-    np_link_abort(&conn->link);
+    if (conn != NULL) {
+        np_link_abort(&conn->link);
+    }
 }
 
 uint64_t np_conn_id(const np_conn *conn)
 {
-    return conn->id;
+    return conn != NULL ? conn->id : 0;
 }
 
 np_conn *np_conn_find(np_loop *loop, uint64_t id)
@@ -540,44 +563,49 @@ np_conn *np_conn_find(np_loop *loop, uint64_t id)
 
 void *np_conn_user(const np_conn *conn)
 {
-    return conn->user;
+    return conn != NULL ? conn->user : NULL;
 }
 
 void np_conn_set_user(np_conn *conn, void *user)
 {
-    conn->user = user;
+    if (conn != NULL) {
+        conn->user = user;
+    }
 }
 
 np_loop *np_conn_loop(const np_conn *conn)
 {
-    return conn->group->loop;
+    return conn != NULL ? conn->group->loop : NULL;
 }
 
 np_client *np_conn_client(const np_conn *conn)
 {
-    return conn->group->client;
+    return conn != NULL ? conn->group->client : NULL;
 }
 
 size_t np_conn_queued(const np_conn *conn)
 {
-    return np_session_queued(&conn->link.session);
+    return conn != NULL ? np_session_queued(&conn->link.session) : 0;
 }
 
 uint32_t np_conn_version(const np_conn *conn)
 {
-    return conn->link.session.version;
+    return conn != NULL ? conn->link.session.version : 0;
 }
 
 bool np_conn_is_open(const np_conn *conn)
 {
-    return conn->opened && !conn->ended && np_session_is_open(&conn->link.session);
+    return conn != NULL && conn->opened && !conn->ended && np_session_is_open(&conn->link.session);
 }
 
 void np_conn_peer(const np_conn *conn, np_peer *peer)
 {
-    const uint8_t *key = np_session_peer_key(&conn->link.session);
+    const uint8_t *key = conn != NULL ? np_session_peer_key(&conn->link.session) : NULL;
 
     memset(peer, 0, sizeof *peer);
+    if (conn == NULL) {
+        return;
+    }
     peer->kind = (np_peer_kind)conn->peer_kind;
     if (key != NULL) {
         peer->has_key = true;

@@ -59,7 +59,10 @@ struct np_group {
     np_poison *poison;                   /* NULL: payloads are handed out where they lie */
     const np_call_failure *call_failure; /* while a done function runs */
     unsigned telling;                    /* done functions that run: how deep */
-    void *body_user; /* of the whole `stream` message that is being dispatched */
+    /* Of the whole `stream` message that is being dispatched: its body's handle, all zero else, and
+     * the user's pointer. */
+    np_body whole_body;
+    void *whole_user;
     /* It is about to be open; NULL: nobody needs to know. */
     void (*on_opened)(np_group *group, np_conn *conn);
     /* The connection has ended; opened tells whether on_open ran. */
@@ -125,6 +128,14 @@ void np__conn_source(const struct sockaddr *sa, uint8_t address[16]);
 NP_MUST_CHECK np_err np__conn_call(np_conn *conn, const np_message *message, const void *value,
                                    uint32_t timeout_ms, const np_pending *pending, np_fault *fault);
 void np__conn_answered(np_conn *conn, const np_session_event *event);
+void np__conn_on_cancel(np_conn *conn, const np_session_event *event);
+
+/* The handle of a request of the peer's. */
+static inline np_call np__conn_call_of(const np_conn *conn, const np_session_event *event)
+{
+    return (np_call){conn->group->loop, conn->id, event->message, event->stream,
+                     (uint32_t)event->serial};
+}
 void np__group_free_pending(np_group *group);
 
 /* Whether a send from here finds room: half of the queue is kept for message handlers. */

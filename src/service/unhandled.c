@@ -66,8 +66,8 @@ static void refuse_request(np_conn *conn, const np_session_event *event)
     np_err err = NP_OK;
 
     (void)snprintf(text, sizeof text, "no handler for %s", event->message->name);
-    err = np_session_refuse(&conn->link.session, event->stream, BASE_REASON_UNKNOWN_MESSAGE, 0,
-                            np_str_from(text));
+    err = np_session_refuse(&conn->link.session, np_session_event_call(event),
+                            BASE_REASON_UNKNOWN_MESSAGE, 0, np_str_from(text));
     if (err != NP_OK && err != NP_ERR_CLOSED) {
         np_link_fail(&conn->link, err, NP_SESSION_STAGE_LOCAL, NULL);
     }

@@ -44,6 +44,7 @@ static np_err set_up(np_loop *loop, const np_loop_options *options)
 static void release(np_loop *loop)
 {
     np__resolver_free(loop->resolver);
+    np__loop_timers_fini(loop);
     np__loop_signals_fini(loop);
     np__loop_posts_fini(loop);
     np__loop_ev_close(loop);

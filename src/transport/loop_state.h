@@ -102,6 +102,9 @@ void np__loop_timers_run(np_loop *loop, uint64_t now_ms);
 /* When the first of them is due; UINT64_MAX: never. */
 uint64_t np__loop_timers_next(const np_loop *loop);
 
+/* Stops all timers: who owns one may outlive the loop, and start it on another. */
+void np__loop_timers_fini(np_loop *loop);
+
 void np__loop_tasks_init(np_task_queue *queue);
 void np__loop_tasks_run(np_loop *loop, np_task_queue *queue);
 

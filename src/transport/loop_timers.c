@@ -51,6 +51,13 @@ void np__loop_timers_run(np_loop *loop, uint64_t now_ms)
     timers->floor_ms = 0;
 }
 
+void np__loop_timers_fini(np_loop *loop)
+{
+    while (loop->timers.root != NULL) {
+        np__timers_remove(&loop->timers.root, loop->timers.root);
+    }
+}
+
 uint64_t np__loop_timers_next(const np_loop *loop)
 {
     return loop->timers.root != NULL ? loop->timers.root->at_ms : UINT64_MAX;

@@ -220,11 +220,13 @@ static void start(world *w, bool over_unix, const base_handlers *server, const b
     daemon.addresses = addresses;
     daemon.address_count = 1;
     daemon.service = base_service(server);
-    daemon.handlers = (np_conn_handlers){on_open, on_close, on_writable, &w->server};
+    daemon.handlers = (np_conn_handlers){
+        .on_open = on_open, .on_close = on_close, .on_writable = on_writable, .user = &w->server};
     demo_must(np_daemon_start(&w->daemon, w->loop, &daemon, &failure), &failure);
     client.address = np_daemon_address(w->daemon, 0);
     client.service = base_service(user);
-    client.handlers = (np_conn_handlers){on_open, on_close, on_writable, &w->user};
+    client.handlers = (np_conn_handlers){
+        .on_open = on_open, .on_close = on_close, .on_writable = on_writable, .user = &w->user};
     demo_must(np_client_new(&w->client, w->loop, &client, &failure), &failure);
     demo_must(np_client_connect_wait(w->client, &failure), &failure);
     demo_run(w->loop, &w->server.opened);
@@ -449,11 +451,15 @@ static void test_message_max(void **state)
         daemon.address_count = 1;
         daemon.service = base_service(&server);
         daemon.conn.message_max = 100000;
-        daemon.handlers = (np_conn_handlers){on_open, on_close, on_writable, &w.server};
+        daemon.handlers = (np_conn_handlers){.on_open = on_open,
+                                             .on_close = on_close,
+                                             .on_writable = on_writable,
+                                             .user = &w.server};
         demo_must(np_daemon_start(&w.daemon, w.loop, &daemon, NULL), NULL);
         client.address = np_daemon_address(w.daemon, 0);
         client.service = base_service(NULL);
-        client.handlers = (np_conn_handlers){on_open, on_close, on_writable, &w.user};
+        client.handlers = (np_conn_handlers){
+            .on_open = on_open, .on_close = on_close, .on_writable = on_writable, .user = &w.user};
         demo_must(np_client_new(&w.client, w.loop, &client, NULL), NULL);
         demo_must(np_client_connect_wait(w.client, NULL), NULL);
         send_body(&w.user, np_client_conn(w.client), 100001);

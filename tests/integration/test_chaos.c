@@ -149,7 +149,7 @@ static void new_client(chaos *c, int i, const demo_handlers *handlers)
 {
     np_client_options options = demo_client_options(handlers, c->addresses[draw(c, 2)]);
 
-    options.handlers = (np_conn_handlers){on_open, on_close, NULL, c};
+    options.handlers = (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = c};
     options.conn.close_timeout_ms = 50;
     options.conn.call_timeout_ms = 30;
     options.conn.queue_max = 20000;
@@ -212,7 +212,7 @@ static void run(uint64_t seed)
 
     (void)snprintf(c.addresses[1], sizeof c.addresses[1], "unix://@netproto-chaos-%d",
                    (int)getpid());
-    options.handlers = (np_conn_handlers){on_open, on_close, NULL, &c};
+    options.handlers = (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &c};
     options.conn.close_timeout_ms = 50;
     options.conn.queue_max = 20000;
     options.connections_max = CLIENTS - 2;

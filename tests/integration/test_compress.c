@@ -111,12 +111,14 @@ static void start(world *w, const wishes *set, demo_handlers *client_handlers)
     if (set->threshold > 0) {
         daemon.conn.compression.threshold = set->threshold;
     }
-    daemon.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->server};
+    daemon.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->server};
     demo_must(np_daemon_start(&w->daemon, w->loop, &daemon, &failure), &failure);
     client = demo_client_options(client_handlers, np_daemon_address(w->daemon, 0));
     wish(&client.conn, set->client, set->level);
     client.conn.compression.threshold = daemon.conn.compression.threshold;
-    client.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->user};
+    client.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->user};
     demo_must(np_client_new(&w->client, w->loop, &client, &failure), &failure);
     demo_must(np_client_connect_wait(w->client, &failure), &failure);
     demo_run(w->loop, &w->server.opened);
@@ -336,7 +338,8 @@ static void test_body(void **state)
         client.security = demo_security(false);
         client.address = np_daemon_address(w.daemon, 0);
         client.service = base_service(NULL);
-        client.handlers = (np_conn_handlers){on_open, NULL, on_writable, &w.user};
+        client.handlers =
+            (np_conn_handlers){.on_open = on_open, .on_writable = on_writable, .user = &w.user};
         wish(&client.conn, kinds[i], 1);
         demo_must(np_client_new(&w.client, w.loop, &client, NULL), NULL);
         demo_must(np_client_connect_wait(w.client, NULL), NULL);

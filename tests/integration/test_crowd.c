@@ -173,7 +173,7 @@ static int be_the_crowd(const char *address)
         good *g = &c.members[i];
         handlers[i] = (demo_handlers){.on_say = on_say, .user = g};
         np_client_options client = demo_client_options(&handlers[i], address);
-        client.handlers = (np_conn_handlers){on_open, on_close, NULL, g};
+        client.handlers = (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = g};
         client.on_failed = on_failed;
         client.user = g;
         g->all = &c;

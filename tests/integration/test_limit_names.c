@@ -61,7 +61,7 @@ static np_daemon_options begin(world *w, size_t memory_max)
         loop_options.memory_max = memory_max;
     }
     demo_must(np_loop_new(&w->loop, &loop_options), NULL);
-    options.handlers = (np_conn_handlers){on_open, on_close, NULL, w};
+    options.handlers = (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = w};
     return options;
 }
 

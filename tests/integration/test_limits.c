@@ -56,7 +56,7 @@ static np_daemon *start_daemon(np_loop *loop, seen *server, void (*change)(np_da
     np_daemon *daemon = NULL;
     np_failure failure;
 
-    options.handlers = (np_conn_handlers){on_open, on_close, NULL, server};
+    options.handlers = (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = server};
     if (change != NULL) {
         change(&options);
     }
@@ -69,7 +69,7 @@ static np_client *start_client(np_loop *loop, const char *address, seen *user)
     np_client_options options = demo_client_options(NULL, address);
     np_client *client = NULL;
 
-    options.handlers = (np_conn_handlers){on_open, on_close, NULL, user};
+    options.handlers = (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = user};
     demo_must(np_client_new(&client, loop, &options, NULL), NULL);
     return client;
 }
@@ -223,7 +223,8 @@ static void test_loop_of_the_users(void **state)
     (void)ev_run(ev, 0);
     daemon = start_daemon(loop, &server, NULL);
     client_options = demo_client_options(NULL, np_daemon_address(daemon, 0));
-    client_options.handlers = (np_conn_handlers){on_client_open, on_client_close, NULL, &user};
+    client_options.handlers =
+        (np_conn_handlers){.on_open = on_client_open, .on_close = on_client_close, .user = &user};
     demo_must(np_client_new(&client, loop, &client_options, NULL), NULL);
     demo_must(np_client_connect(client), NULL);
     (void)ev_run(ev, 0); /* until np_loop_stop */

@@ -125,12 +125,14 @@ static void start_both(world *w, const talk_handlers *server, const talk_handler
     daemon.address_count = 1;
     daemon.service = talk_service(server);
     daemon.conn = *conn;
-    daemon.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->server};
+    daemon.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->server};
     demo_must(np_daemon_start(&w->daemon, w->loop, &daemon, &failure), &failure);
     client.address = np_daemon_address(w->daemon, 0);
     client.service = talk_service(user);
     client.conn = *conn;
-    client.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->user};
+    client.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->user};
     demo_must(np_client_new(&w->client, w->loop, &client, &failure), &failure);
 }
 
@@ -269,7 +271,8 @@ static void test_unknown_message(void **state)
 
     (void)state;
     start_loop(&w);
-    options.handlers = (np_conn_handlers){on_open, on_close, NULL, &w.server};
+    options.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w.server};
     demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
     int fd = demo_raw_connect(np_daemon_address(w.daemon, 0));
     size_t len = demo_raw_hello(bytes, sizeof bytes);
@@ -300,7 +303,8 @@ static void test_unknown_messages_without_end(void **state)
 
     (void)state;
     start_loop(&w);
-    options.handlers = (np_conn_handlers){on_open, on_close, NULL, &w.server};
+    options.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w.server};
     demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
     int fd = demo_raw_connect(np_daemon_address(w.daemon, 0));
     size_t len = demo_raw_hello(bytes, sizeof bytes);
@@ -475,7 +479,8 @@ static void test_wrong_state(void **state)
     options.address = np_daemon_address(w.daemon, 0);
     options.service = talk_service(NULL);
     options.conn.any_order = true;
-    options.handlers = (np_conn_handlers){on_open, on_close, NULL, &w.user};
+    options.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w.user};
     demo_must(np_client_new(&w.client, w.loop, &options, NULL), NULL);
     demo_must(np_client_connect_wait(w.client, NULL), NULL);
     demo_must(talk_say_send(np_client_conn(w.client), &say, &fault), NULL);

@@ -85,14 +85,16 @@ static void start(world *w, const np_service *service, const np_service *base, s
     demo_must(np_loop_new(&w->loop, NULL), NULL);
     daemon_options.service = *service;
     daemon_options.base = *base;
-    daemon_options.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->server};
+    daemon_options.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->server};
     demo_must(np_daemon_start(&w->daemon, w->loop, &daemon_options, NULL), NULL);
     client_options.address = "tcp://127.0.0.1:1";
     client_options.service = *service;
     client_options.service.dispatch = NULL;
     client_options.base = *base;
     client_options.base.handlers = &w->user;
-    client_options.handlers = (np_conn_handlers){on_open, on_close, on_writable, &w->user};
+    client_options.handlers = (np_conn_handlers){
+        .on_open = on_open, .on_close = on_close, .on_writable = on_writable, .user = &w->user};
     demo_must(np_client_new(&w->client, w->loop, &client_options, NULL), NULL);
     demo_must(np_pair_open(w->loop, cap, &a, &b), NULL);
     demo_must(np__daemon_adopt(w->daemon, &a, NULL, &limit), NULL);
@@ -340,7 +342,8 @@ static void test_base_as_a_service(void **state)
     demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
     client_options.address = addresses[0];
     client_options.service = base;
-    client_options.handlers = (np_conn_handlers){on_open, on_close, NULL, &w.user};
+    client_options.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w.user};
     demo_must(np_client_new(&w.client, w.loop, &client_options, NULL), NULL);
     demo_must(np_client_connect_wait(w.client, NULL), NULL);
     assert_int_equal(np_client_send(w.client, base_message(BASE_ECHO_ID), &echo, NULL), NP_OK);

@@ -106,7 +106,8 @@ static void start_daemon(world *w, np_err (*on_say)(np_conn *, const demo_say *,
     memset(w, 0, sizeof *w);
     w->server_handlers = (demo_handlers){on_say, NULL, &w->server};
     options = demo_daemon_options(&w->server_handlers, addresses, 1);
-    options.handlers = (np_conn_handlers){on_open, on_close, on_writable, &w->server};
+    options.handlers = (np_conn_handlers){
+        .on_open = on_open, .on_close = on_close, .on_writable = on_writable, .user = &w->server};
     if (change != NULL) {
         change(&options);
     }
@@ -120,7 +121,8 @@ static void start_client(world *w, np_err (*on_say)(np_conn *, const demo_say *,
 
     w->client_handlers = (demo_handlers){on_say, NULL, &w->user};
     options = demo_client_options(&w->client_handlers, np_daemon_address(w->daemon, 0));
-    options.handlers = (np_conn_handlers){on_open, on_close, on_writable, &w->user};
+    options.handlers = (np_conn_handlers){
+        .on_open = on_open, .on_close = on_close, .on_writable = on_writable, .user = &w->user};
     demo_must(np_client_new(&w->client, w->loop, &options, NULL), NULL);
     demo_must(np_client_connect_wait(w->client, NULL), NULL);
 }

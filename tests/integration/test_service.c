@@ -90,11 +90,13 @@ static void start(world *w, const talk_handlers *handlers)
     daemon.addresses = addresses;
     daemon.address_count = 1;
     daemon.service = talk_service(handlers);
-    daemon.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->server};
+    daemon.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->server};
     demo_must(np_daemon_start(&w->daemon, w->loop, &daemon, &failure), &failure);
     client.address = np_daemon_address(w->daemon, 0);
     client.service = talk_service(NULL);
-    client.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->user};
+    client.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->user};
     demo_must(np_client_new(&w->client, w->loop, &client, &failure), &failure);
     demo_must(np_client_connect_wait(w->client, &failure), &failure);
     demo_run(w->loop, &w->server.opened);

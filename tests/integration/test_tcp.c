@@ -80,7 +80,8 @@ static void start_daemon(world *w, const char *address, const np_daemon_options 
 
     options.addresses = addresses;
     options.address_count = 1;
-    options.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->server};
+    options.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->server};
     demo_must(np_daemon_start(&w->daemon, w->loop, &options, &failure), &failure);
 }
 
@@ -91,7 +92,8 @@ static void start_client(world *w, const char *address)
 
     w->client_handlers = (demo_handlers){on_say, NULL, &w->user};
     options = demo_client_options(&w->client_handlers, address);
-    options.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->user};
+    options.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->user};
     options.on_failed = on_failed;
     options.user = &w->user;
     demo_must(np_client_new(&w->client, w->loop, &options, &failure), &failure);
@@ -691,7 +693,8 @@ static void test_two_hundred_connections(void **state)
     start(&w, "tcp://127.0.0.1:0");
     options = demo_client_options(NULL, np_daemon_address(w.daemon, 0));
     for (int i = 0; i < MANY; i++) {
-        options.handlers = (np_conn_handlers){on_open, on_close, NULL, &users[i]};
+        options.handlers =
+            (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &users[i]};
         demo_must(np_client_new(&clients[i], w.loop, &options, NULL), NULL);
         demo_must(np_client_connect(clients[i]), NULL);
     }

@@ -195,7 +195,7 @@ static void test_posts_to_a_busy_loop(void **state)
     (void)state;
     demo_must(np_daemon_start(&daemon, loop, &options, NULL), NULL);
     client_options = demo_client_options(&handlers, np_daemon_address(daemon, 0));
-    client_options.handlers = (np_conn_handlers){on_client_open, NULL, NULL, &user};
+    client_options.handlers = (np_conn_handlers){.on_open = on_client_open, .user = &user};
     demo_must(np_client_new(&client, loop, &client_options, NULL), NULL);
     demo_must(np_client_connect(client), NULL);
     demo_run(loop, &user.opened);
@@ -374,7 +374,7 @@ static void open_island(island *i)
     demo_must(np_loop_new(&i->loop, &loop_options), NULL);
     i->handlers = (demo_handlers){NULL, on_find, i};
     options = demo_daemon_options(&i->handlers, &i->address, 1);
-    options.handlers = (np_conn_handlers){on_island_open, NULL, NULL, i};
+    options.handlers = (np_conn_handlers){.on_open = on_island_open, .user = i};
     options.reuse_port = true;
     demo_must(np_daemon_start(&i->daemon, i->loop, &options, &failure), &failure);
     i->address = np_daemon_address(i->daemon, 0);

@@ -103,11 +103,22 @@ static const np_message messages[] = {
         .codec = &later_codec,
         .max_len = 4,
     },
+    {
+        .id = DEMO_COUNT_ID,
+        .kind = NP_MESSAGE_REQUEST,
+        .since = 1,
+        .name = "demo.Count",
+        .codec = &find_codec,
+        .max_len = 8,
+        .reply_codec = &find_codec,
+        .reply_max_len = 8,
+    },
 };
 
 const np_message *const demo_message_say = &messages[0];
 const np_message *const demo_message_find = &messages[1];
 const np_message *const demo_message_later = &messages[2];
+const np_message *const demo_message_count = &messages[3];
 
 static const uint8_t digests[][32] = {{1, 2, 3}, {4, 5, 6}};
 
@@ -117,5 +128,5 @@ const np_protocol demo_protocol = {
     .min_version = 1,
     .digests = digests,
     .messages = messages,
-    .message_count = 3,
+    .message_count = 4,
 };

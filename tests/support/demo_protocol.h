@@ -8,6 +8,7 @@
 #define DEMO_SAY_ID 256u   /* message Say = 256 { data: bytes max 12MiB; } */
 #define DEMO_FIND_ID 257u  /* request Find = 257 { key: u32 max 1000; } -> Found { data: bytes } */
 #define DEMO_LATER_ID 258u /* message Later = 258 since 2 { } */
+#define DEMO_COUNT_ID 259u /* request Count = 259 { key: u32 max 1000; } -> { key: u32 } */
 #define DEMO_DATA_MAX ((size_t)12 * 1024 * 1024)
 
 typedef struct demo_say {
@@ -24,5 +25,6 @@ extern const np_protocol demo_protocol;
 extern const np_message *const demo_message_say;
 extern const np_message *const demo_message_find;
 extern const np_message *const demo_message_later;
+extern const np_message *const demo_message_count; /* its answer's C struct is a demo_find */
 
 #endif

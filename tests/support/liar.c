@@ -31,7 +31,8 @@
 /* A body in pieces. Its name has its number and kind. */
 typedef struct body {
     bool open;
-    uint32_t stream;
+    uint32_t stream; /* of one that comes in */
+    uint64_t serial; /* of ours */
     uint32_t number;
     liar_kind kind;
     size_t at; /* bytes that have been written, or that have come */
@@ -171,7 +172,7 @@ static void take_body_begin(play *p, side *me, const np_session_event *event)
     /* One that was given up before it was under way is not heard of. */
     REQUIRE(!me->in.open && number < other->begun && (me->in.total == 0 || number > me->in.number));
     REQUIRE(event->total > 0);
-    me->in = (body){true, event->stream, number, (liar_kind)kind, 0, (size_t)event->total};
+    me->in = (body){true, event->stream, 0, number, (liar_kind)kind, 0, (size_t)event->total};
 }
 
 static void take_body_data(side *me, const np_session_event *event)
@@ -402,7 +403,7 @@ static void begin_body(play *p, side *me, liar_kind kind, size_t total)
     }
     data.name.len = (size_t)snprintf(name, sizeof name, "%u %u", me->begun, (unsigned)kind);
     *out = (body){.number = me->begun, .kind = kind, .total = total};
-    out->open = np_session_body_begin(&me->s, message, &data, total, &out->stream, NULL) == NP_OK;
+    out->open = np_session_body_begin(&me->s, message, &data, total, &out->serial, NULL) == NP_OK;
     me->begun += out->open;
     p->story.bodies += out->open;
 }
@@ -420,16 +421,16 @@ static void go_on_with_body(play *p, side *me, liar_kind kind, uint8_t how)
         return;
     }
     if (how == 77) {
-        np_session_body_abort(&me->s, out->stream);
+        np_session_body_abort(&me->s, out->serial);
         out->open = false;
         return;
     }
     len = len < out->total - out->at ? len : out->total - out->at;
-    err = np_session_body_write(&me->s, out->stream, liar_content(out->kind, out->number) + out->at,
+    err = np_session_body_write(&me->s, out->serial, liar_content(out->kind, out->number) + out->at,
                                 len, &taken);
     out->at += taken;
     if (err == NP_OK && out->at == out->total) {
-        err = np_session_body_end(&me->s, out->stream);
+        err = np_session_body_end(&me->s, out->serial);
         if (err == NP_OK) {
             out->open = false;
             me->ended++;

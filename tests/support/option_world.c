@@ -34,10 +34,12 @@ void option_world_init(option_world *w)
     demo_must(np_loop_new(&w->loop, NULL), NULL);
     w->daemon_options = demo_daemon_options(&demo_echo, loopback, 1);
     w->daemon_options.security = (np_security){.plaintext = true};
-    w->daemon_options.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->server};
+    w->daemon_options.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->server};
     w->client_options = demo_client_options(NULL, NULL);
     w->client_options.security = (np_security){.plaintext = true};
-    w->client_options.handlers = (np_conn_handlers){on_open, on_close, NULL, &w->user};
+    w->client_options.handlers =
+        (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->user};
 }
 
 void option_world_listen(option_world *w)

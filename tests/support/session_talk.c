@@ -29,6 +29,14 @@ uint32_t talk_ask(np_session *s, uint64_t deadline_ms, void *user)
     return stream;
 }
 
+np_call_key talk_call(const np_session *s, uint32_t stream)
+{
+    const np_call_entry *entry = np_calls_find(s->calls, stream);
+
+    return entry != NULL ? (np_call_key){entry->message, stream, entry->serial}
+                         : (np_call_key){demo_message_find, stream, 0};
+}
+
 void talk_assert_said(const wire_event *event, const void *data, size_t len)
 {
     assert_int_equal(event->event.id, DEMO_SAY_ID);

@@ -1,4 +1,4 @@
-/* The table of calls against a plain model: finding, removing, deadlines. */
+/* The table of calls against a plain model: finding, canceling, removing, deadlines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -8,76 +8,153 @@
 
 #include "protocol/calls.h"
 
-#define MODEL 4000u
+#define STREAMS 60u
+#define KEYS 3000u
 
-static void add(np_calls *calls, np_pool *pool, uint32_t stream, uint64_t deadline_ms)
+/* Two messages, to be told apart only. */
+static const np_message messages[2];
+
+static void add(np_calls **calls, np_pool *pool, np_call_key key, uint64_t deadline_ms)
 {
-    np_call_entry entry = {stream, NULL, deadline_ms, NULL};
+    np_call_entry entry = {.stream = key.stream,
+                           .serial = key.serial,
+                           .message = key.message,
+                           .deadline_ms = deadline_ms};
 
     assert_int_equal(np_calls_reserve(calls, pool), NP_OK);
-    np_calls_add(calls, &entry);
+    np_calls_add(*calls, &entry);
 }
 
-static void test_against_a_model(void **state)
+static void add_stream(np_calls **calls, np_pool *pool, uint32_t stream, uint64_t deadline_ms)
 {
-    static bool model[MODEL];
+    add(calls, pool, (np_call_key){messages, stream, stream}, deadline_ms);
+}
+
+static uint32_t total(const np_calls *calls)
+{
+    return np_calls_count(calls, 0) + np_calls_count(calls, 1);
+}
+
+/* What the model knows of a key: a handle that somebody has kept, whatever became of it. */
+typedef struct known {
+    np_call_key key;
+    enum { GONE, WAITS, CANCELED } state;
+} known;
+
+static known *waiting_on(known *keys, size_t count, uint32_t stream)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].state == WAITS && keys[i].key.stream == stream) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
+/* Every key ever given finds just what the model says, and none that was not given finds anything.
+ */
+static void assert_keys(np_calls *calls, const known *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        np_call_key other = keys[i].key;
+        const np_call_entry *entry = np_calls_find_key(calls, &keys[i].key);
+
+        assert_int_equal(entry != NULL, keys[i].state != GONE);
+        if (entry != NULL) {
+            assert_int_equal(entry->state,
+                             keys[i].state == WAITS ? NP_CALL_WAITS : NP_CALL_CANCELED);
+            assert_int_equal(entry->stream, keys[i].key.stream);
+        }
+        other.message = other.message == messages ? messages + 1 : messages;
+        assert_null(np_calls_find_key(calls, &other));
+        other = keys[i].key;
+        other.stream += 2 * STREAMS;
+        assert_null(np_calls_find_key(calls, &other));
+        other = keys[i].key;
+        other.serial += KEYS;
+        assert_null(np_calls_find_key(calls, &other));
+    }
+}
+
+/* Few streams, so that each is used again and again, and every key is kept for ever. */
+static void test_keys_against_a_model(void **state)
+{
+    known *keys = calloc(KEYS, sizeof *keys);
+    np_calls *calls = NULL;
     uint32_t seed = 4;
     size_t count = 0;
-    np_calls calls;
+    size_t live = 0;
     np_pool pool;
     (void)state;
 
+    assert_non_null(keys);
     np_pool_init(&pool, NULL);
-    np_calls_init(&calls);
-    for (int round = 0; round < 200000; round++) {
+    while (count < KEYS) {
         uint32_t stream;
-        bool grow = (round / 20000) % 2 == 0;
+        known *there;
         seed = seed * 1664525u + 1013904223u;
-        stream = 1 + (seed >> 8) % (MODEL - 1);
-        assert_int_equal(np_calls_find(&calls, stream) != NULL, model[stream]);
-        if (!model[stream] && (grow || (seed >> 30) == 0)) {
-            add(&calls, &pool, stream, NP_TIME_NEVER);
-            model[stream] = true;
+        stream = 1 + (seed >> 8) % STREAMS;
+        there = waiting_on(keys, count, stream);
+        assert_int_equal(np_calls_find(calls, stream) != NULL, there != NULL);
+        if (there == NULL) {
+            keys[count] = (known){{messages + (seed >> 20 & 1), stream, (uint32_t)count}, WAITS};
+            add(&calls, &pool, keys[count].key, NP_TIME_NEVER);
             count++;
-        } else if (model[stream] && (!grow || (seed >> 30) == 0)) {
-            np_calls_remove(&calls, &pool, np_calls_find(&calls, stream));
-            model[stream] = false;
-            count--;
+            live++;
+        } else if (seed >> 30 == 0) {
+            np_calls_remove(&calls, &pool, np_calls_find(calls, stream));
+            there->state = GONE;
+            live--;
+        } else {
+            np_calls_cancel(calls, np_calls_find(calls, stream), 1000);
+            there->state = CANCELED;
         }
-        assert_int_equal(calls.count[0] + calls.count[1], count);
-        assert_true(count > 0 || pool.live == 0);
-    }
-    for (uint32_t stream = 1; stream < MODEL; stream++) {
-        np_call_entry *entry = np_calls_find(&calls, stream);
-        assert_int_equal(entry != NULL, model[stream]);
-        if (entry != NULL) {
-            assert_int_equal(entry->stream, stream);
-            np_calls_remove(&calls, &pool, entry);
+        /* One of those kept is let go of. */
+        there = &keys[(seed >> 4) % count];
+        if (there->state != GONE && (seed >> 25 & 3) == 0) {
+            np_calls_remove(&calls, &pool, np_calls_find_key(calls, &there->key));
+            there->state = GONE;
+            live--;
+        }
+        assert_int_equal(total(calls), live);
+        if (count % 100 == 0) {
+            assert_keys(calls, keys, count);
         }
     }
-    assert_null(np_calls_find(&calls, 0));
+    /* The canceled ones leave together, and no other. */
+    np_calls_forget(&calls, &pool, 999);
+    assert_int_equal(total(calls), live);
+    np_calls_forget(&calls, &pool, 1000);
+    for (size_t i = 0; i < count; i++) {
+        live -= keys[i].state == CANCELED;
+        keys[i].state = keys[i].state == CANCELED ? GONE : keys[i].state;
+    }
+    assert_int_equal(total(calls), live);
+    assert_keys(calls, keys, count);
+    np_calls_clear(&calls, &pool);
     assert_int_equal(pool.live, 0);
     np_pool_fini(&pool);
+    free(keys);
 }
 
 /* Ids chosen to share a slot. */
 static void test_collisions(void **state)
 {
-    np_calls calls;
+    np_calls *calls = NULL;
     np_pool pool;
     (void)state;
 
     np_pool_init(&pool, NULL);
-    np_calls_init(&calls);
     for (uint32_t i = 0; i < 500; i++) {
-        add(&calls, &pool, (i + 1) << 16, NP_TIME_NEVER);
+        add_stream(&calls, &pool, (i + 1) << 16, NP_TIME_NEVER);
     }
     for (uint32_t i = 0; i < 500; i += 2) {
-        np_calls_remove(&calls, &pool, np_calls_find(&calls, (i + 1) << 16));
+        np_calls_remove(&calls, &pool, np_calls_find(calls, (i + 1) << 16));
     }
     for (uint32_t i = 0; i < 500; i++) {
-        assert_int_equal(np_calls_find(&calls, (i + 1) << 16) != NULL, i % 2 == 1);
+        assert_int_equal(np_calls_find(calls, (i + 1) << 16) != NULL, i % 2 == 1);
     }
+    assert_null(np_calls_find(calls, 0));
     np_calls_clear(&calls, &pool);
     assert_int_equal(pool.live, 0);
     np_pool_fini(&pool);
@@ -86,19 +163,18 @@ static void test_collisions(void **state)
 static void test_deadlines(void **state)
 {
     np_call_entry out;
-    np_calls calls;
+    np_calls *calls = NULL;
     np_pool pool;
     int expired = 0;
     (void)state;
 
     np_pool_init(&pool, NULL);
-    np_calls_init(&calls);
-    assert_int_equal(calls.deadline_ms, NP_TIME_NEVER);
+    assert_int_equal(np_calls_deadline(calls), NP_TIME_NEVER);
     for (uint32_t i = 0; i < 100; i++) {
-        add(&calls, &pool, 2 * i + 1, 1000 + i);
-        add(&calls, &pool, 2 * i + 2, NP_TIME_NEVER);
+        add_stream(&calls, &pool, 2 * i + 1, 1000 + i);
+        add_stream(&calls, &pool, 2 * i + 2, NP_TIME_NEVER);
     }
-    assert_int_equal(calls.deadline_ms, 1000);
+    assert_int_equal(np_calls_deadline(calls), 1000);
     assert_false(np_calls_expire(&calls, &pool, 1, 999, &out));
     while (np_calls_expire(&calls, &pool, 1, 1049, &out)) {
         assert_true(out.deadline_ms <= 1049);
@@ -106,12 +182,15 @@ static void test_deadlines(void **state)
         expired++;
     }
     assert_int_equal(expired, 50);
-    assert_int_equal(calls.deadline_ms, 1050);
+    assert_int_equal(np_calls_deadline(calls), 1050);
+    np_calls_cancel(calls, np_calls_find(calls, 2), 1010);
+    assert_int_equal(np_calls_deadline(calls), 1010);
     while (np_calls_expire(&calls, &pool, 1, NP_TIME_NEVER, &out)) {
         expired++;
     }
     assert_int_equal(expired, 100);
-    assert_int_equal(calls.count[0], 100);
+    assert_int_equal(np_calls_count(calls, 0), 100);
+    assert_int_equal(np_calls_deadline(calls), 1010);
     while (np_calls_expire(&calls, &pool, 0, NP_TIME_NEVER, &out)) {
         expired++;
     }
@@ -121,12 +200,34 @@ static void test_deadlines(void **state)
     np_pool_fini(&pool);
 }
 
+/* A reservation of which nothing came. */
+static void test_unreserve(void **state)
+{
+    np_calls *calls = NULL;
+    np_pool pool;
+    (void)state;
+
+    np_pool_init(&pool, NULL);
+    np_calls_unreserve(&calls, &pool);
+    assert_int_equal(np_calls_reserve(&calls, &pool), NP_OK);
+    assert_non_null(calls);
+    np_calls_unreserve(&calls, &pool);
+    assert_null(calls);
+    add_stream(&calls, &pool, 1, NP_TIME_NEVER);
+    np_calls_unreserve(&calls, &pool);
+    assert_non_null(np_calls_find(calls, 1));
+    np_calls_clear(&calls, &pool);
+    np_pool_fini(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_a_model),
+        cmocka_unit_test(test_keys_against_a_model),
         cmocka_unit_test(test_collisions),
         cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_unreserve),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -172,7 +172,8 @@ static void test_requests_keep_to_it(void **state)
     assert_int_equal(np_session_send(&w.server.s, message_named("Kick"),
                                      &(talk_kick){.why = BASE_REASON_BUSY}, NULL),
                      NP_OK);
-    assert_int_equal(np_session_reply(&w.server.s, asked->event.stream, &person, NULL), NP_OK);
+    assert_int_equal(
+        np_session_reply(&w.server.s, np_session_event_call(&asked->event), &person, NULL), NP_OK);
     wire_run(&w);
     wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE);
     wire_expect(&w.client, NP_SESSION_EVENT_RESPONSE);

@@ -182,12 +182,41 @@ static void test_endless_timer(void **state)
     np_loop_free(loop);
 }
 
+static void stop_loop(np_loop *loop, np_timer *timer)
+{
+    (void)timer;
+    np_loop_stop(loop);
+}
+
+/* A timer that was active when its loop was freed is stopped, and can be used on another. */
+static void test_timers_outlive_the_loop(void **state)
+{
+    np_timer timers[3];
+    np_loop *first = new_loop();
+    np_loop *second = NULL;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        np_timer_init(&timers[i], stop_loop);
+        np_timer_start(first, &timers[i], 60000);
+    }
+    np_loop_free(first);
+    second = new_loop();
+    for (int i = 0; i < 3; i++) {
+        assert_false(np_timer_active(&timers[i]));
+        np_timer_stop(second, &timers[i]);
+    }
+    np_timer_start(second, &timers[1], 1);
+    assert_int_equal(np_loop_run(second), NP_OK);
+    np_loop_free(second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heap_against_model),   cmocka_unit_test(test_timers_fire_in_order),
         cmocka_unit_test(test_no_timer_fires_early), cmocka_unit_test(test_timer_for_the_past),
-        cmocka_unit_test(test_endless_timer),
+        cmocka_unit_test(test_endless_timer),        cmocka_unit_test(test_timers_outlive_the_loop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

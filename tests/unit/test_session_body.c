@@ -42,18 +42,17 @@ static parcel_box box_of(void)
     return box;
 }
 
-static uint32_t begin(wire_end *from, const np_message *message, const void *value, uint64_t total)
+static uint64_t begin(wire_end *from, const np_message *message, const void *value, uint64_t total)
 {
-    uint32_t stream = 0;
+    uint64_t serial = 0;
     np_fault fault = {.err = NP_OK};
 
-    assert_int_equal(np_session_body_begin(&from->s, message, value, total, &stream, &fault),
+    assert_int_equal(np_session_body_begin(&from->s, message, value, total, &serial, &fault),
                      NP_OK);
-    assert_int_equal(stream & 1, from->s.role == NP_SESSION_CLIENT);
-    return stream;
+    return serial;
 }
 
-static uint32_t begin_data(wire_end *from, uint64_t total)
+static uint64_t begin_data(wire_end *from, uint64_t total)
 {
     base_data data = {.name = np_str_from("file")};
 
@@ -61,14 +60,14 @@ static uint32_t begin_data(wire_end *from, uint64_t total)
 }
 
 /* Writes all in calls of `step` bytes; lets the wire run where there is no room. */
-static void write_all(wire *w, wire_end *from, uint32_t stream, const uint8_t *data, size_t len,
+static void write_all(wire *w, wire_end *from, uint64_t serial, const uint8_t *data, size_t len,
                       size_t step)
 {
     size_t taken = 0;
 
     while (len > 0) {
         size_t n = len < step ? len : step;
-        np_err err = np_session_body_write(&from->s, stream, data, n, &taken);
+        np_err err = np_session_body_write(&from->s, serial, data, n, &taken);
         assert_true(err == (taken > 0 ? NP_OK : NP_ERR_FULL));
         assert_true(np_session_queued(&from->s) <= 2 * ((size_t)65536 + 64));
         data += taken;
@@ -79,13 +78,13 @@ static void write_all(wire *w, wire_end *from, uint32_t stream, const uint8_t *d
     }
 }
 
-static void end_body(wire *w, wire_end *from, uint32_t stream)
+static void end_body(wire *w, wire_end *from, uint64_t serial)
 {
-    np_err err = np_session_body_end(&from->s, stream);
+    np_err err = np_session_body_end(&from->s, serial);
 
     if (err == NP_ERR_FULL) {
         wire_run(w);
-        err = np_session_body_end(&from->s, stream);
+        err = np_session_body_end(&from->s, serial);
     }
     assert_int_equal(err, NP_OK);
 }
@@ -101,14 +100,14 @@ typedef struct seen {
     size_t pieces;
 } seen;
 
-static seen look(const wire_end *end, uint32_t stream)
+static seen look(const wire_end *end, uint64_t serial)
 {
     seen out = {.bytes = malloc(DATA_MAX)};
 
     assert_non_null(out.bytes);
     for (size_t i = 0; i < end->event_count; i++) {
         const wire_event *e = &end->events[i];
-        if (e->event.stream != stream) {
+        if (e->event.serial != serial) {
             continue;
         }
         if (e->event.kind == NP_SESSION_EVENT_BODY_BEGIN) {
@@ -130,9 +129,22 @@ static seen look(const wire_end *end, uint32_t stream)
     return out;
 }
 
-static void assert_body(const wire_end *end, uint32_t stream, const uint8_t *bytes, size_t len)
+/* One that came with this length; those of one length have the same bytes here. */
+static uint64_t serial_of(const wire_end *end, uint64_t total)
 {
-    seen s = look(end, stream);
+    for (size_t i = 0; i < end->event_count; i++) {
+        const np_session_event *event = &end->events[i].event;
+        if (event->kind == NP_SESSION_EVENT_BODY_BEGIN && event->total == total) {
+            return event->serial;
+        }
+    }
+    fail();
+    return 0;
+}
+
+static void assert_body(const wire_end *end, uint64_t serial, const uint8_t *bytes, size_t len)
+{
+    seen s = look(end, serial);
 
     assert_true(s.begun && s.ended);
     assert_int_equal(s.err, NP_OK);
@@ -170,16 +182,16 @@ static void test_sizes_and_steps(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         for (size_t j = sizes[i] > 2000 ? 1 : 0; j < sizeof steps / sizeof steps[0]; j++) {
             base_data got;
-            uint32_t stream;
+            uint64_t serial;
             wire w;
             start(&w);
-            stream = begin_data(&w.client, sizes[i]);
-            write_all(&w, &w.client, stream, bytes, sizes[i], steps[j]);
-            end_body(&w, &w.client, stream);
+            serial = begin_data(&w.client, sizes[i]);
+            write_all(&w, &w.client, serial, bytes, sizes[i], steps[j]);
+            end_body(&w, &w.client, serial);
             note(&w.client, "behind");
             wire_run(&w);
-            assert_body(&w.server, stream, bytes, sizes[i]);
-            seen s = look(&w.server, stream);
+            assert_body(&w.server, serial, bytes, sizes[i]);
+            seen s = look(&w.server, serial);
             assert_int_equal(np_message_decode_head(DATA_MESSAGE, &got, BASE_VERSION,
                                                     s.head->payload, s.head->event.len, NULL),
                              NP_OK);
@@ -187,7 +199,7 @@ static void test_sizes_and_steps(void **state)
             assert_int_equal(got.body.len, 0);
             free(s.bytes);
             assert_int_equal(w.server.events[w.server.event_count - 1].event.id, PARCEL_NOTE_ID);
-            assert_int_equal(np_session_body_end(&w.client.s, stream), NP_ERR_CLOSED);
+            assert_int_equal(np_session_body_end(&w.client.s, serial), NP_ERR_CLOSED);
             assert_idle(&w);
             wire_fini(&w);
         }
@@ -206,12 +218,12 @@ static void test_heads(void **state)
     start(&w);
     parcel_box box = box_of();
     parcel_box got;
-    uint32_t stream = begin(&w.server, BOX_MESSAGE, &box, 5000);
-    write_all(&w, &w.server, stream, bytes, 5000, 77);
-    end_body(&w, &w.server, stream);
+    uint64_t serial = begin(&w.server, BOX_MESSAGE, &box, 5000);
+    write_all(&w, &w.server, serial, bytes, 5000, 77);
+    end_body(&w, &w.server, serial);
     wire_run(&w);
-    assert_body(&w.client, stream, bytes, 5000);
-    seen s = look(&w.client, stream);
+    assert_body(&w.client, serial, bytes, 5000);
+    seen s = look(&w.client, serial);
     assert_int_equal(
         np_message_decode_head(BOX_MESSAGE, &got, 2, s.head->payload, s.head->event.len, NULL),
         NP_OK);
@@ -225,12 +237,12 @@ static void test_heads(void **state)
         parcel_heavy heavy = {.label = {bytes, labels[i]}};
         parcel_heavy back;
         start(&w);
-        stream = begin(&w.client, HEAVY_MESSAGE, &heavy, 3000);
-        write_all(&w, &w.client, stream, bytes, 3000, 10);
-        end_body(&w, &w.client, stream);
+        serial = begin(&w.client, HEAVY_MESSAGE, &heavy, 3000);
+        write_all(&w, &w.client, serial, bytes, 3000, 10);
+        end_body(&w, &w.client, serial);
         wire_run(&w);
-        assert_body(&w.server, stream, bytes, 3000);
-        s = look(&w.server, stream);
+        assert_body(&w.server, serial, bytes, 3000);
+        s = look(&w.server, serial);
         assert_int_equal(np_message_decode_head(HEAVY_MESSAGE, &back, 2, s.head->payload,
                                                 s.head->event.len, NULL),
                          NP_OK);
@@ -261,15 +273,15 @@ static void send_cut(const cutter *c, const uint8_t *bytes, size_t expect)
     wire w;
 
     start(&w);
-    uint32_t stream = begin(&w.client, BOX_MESSAGE, &box, 20);
-    write_all(&w, &w.client, stream, bytes, 20, 20);
-    end_body(&w, &w.client, stream);
+    uint64_t serial = begin(&w.client, BOX_MESSAGE, &box, 20);
+    write_all(&w, &w.client, serial, bytes, 20, 20);
+    end_body(&w, &w.client, serial);
     note(&w.client, "x");
     assert_int_equal(np_session_queued(&w.client.s), expect);
     w.cut = cut_at;
     w.user = (void *)(uintptr_t)c;
     wire_run(&w);
-    assert_body(&w.server, stream, bytes, 20);
+    assert_body(&w.server, serial, bytes, 20);
     assert_idle(&w);
     wire_fini(&w);
 }
@@ -311,7 +323,7 @@ static void test_interleaving(void **state)
     for (uint32_t round = 0; round < 40; round++) {
         uint32_t seed = round * 7919 + 1;
         uint32_t draw = seed;
-        uint32_t streams[2][BODIES];
+        uint64_t serials[2][BODIES];
         size_t left[2][BODIES];
         size_t lens[2][BODIES];
         size_t notes = 0;
@@ -327,7 +339,7 @@ static void test_interleaving(void **state)
                 draw = draw * 1664525u + 1013904223u;
                 lens[i][j] = (draw >> 4) % (j % 2 == 0 ? 3000 : 400000);
                 left[i][j] = lens[i][j];
-                streams[i][j] = begin_data(i == 0 ? &w.client : &w.server, lens[i][j]);
+                serials[i][j] = begin_data(i == 0 ? &w.client : &w.server, lens[i][j]);
             }
         }
         while (open > 0) {
@@ -337,16 +349,16 @@ static void test_interleaving(void **state)
             wire_end *from = i == 0 ? &w.client : &w.server;
             size_t step = (draw >> 4) % 30000;
             size_t taken = 0;
-            if (streams[i][j] == 0) {
+            if (serials[i][j] == 0) {
                 continue;
             }
             step = step < left[i][j] ? step : left[i][j];
-            np_err err = np_session_body_write(&from->s, streams[i][j],
+            np_err err = np_session_body_write(&from->s, serials[i][j],
                                                bytes + lens[i][j] - left[i][j], step, &taken);
             assert_true(err == NP_OK || err == NP_ERR_FULL);
             left[i][j] -= taken;
-            if (left[i][j] == 0 && np_session_body_end(&from->s, streams[i][j]) == NP_OK) {
-                streams[i][j] = 0;
+            if (left[i][j] == 0 && np_session_body_end(&from->s, serials[i][j]) == NP_OK) {
+                serials[i][j] = 0;
                 open--;
             }
             if (draw % 4 == 0) {
@@ -359,8 +371,8 @@ static void test_interleaving(void **state)
         }
         wire_run(&w);
         for (uint32_t j = 0; j < BODIES; j++) {
-            assert_body(&w.server, 1 + 2 * j, bytes, lens[0][j]);
-            assert_body(&w.client, 2 + 2 * j, bytes, lens[1][j]);
+            assert_body(&w.server, serial_of(&w.server, lens[0][j]), bytes, lens[0][j]);
+            assert_body(&w.client, serial_of(&w.client, lens[1][j]), bytes, lens[1][j]);
         }
         for (size_t i = 0; i < w.client.event_count; i++) {
             notes -= w.client.events[i].event.kind == NP_SESSION_EVENT_MESSAGE;
@@ -377,7 +389,7 @@ static void test_interleaving(void **state)
 static void want_whole(wire_end *end, const np_session_event *event)
 {
     if (event->kind == NP_SESSION_EVENT_BODY_BEGIN) {
-        assert_int_equal(np_session_body_whole(&end->s, event->stream), NP_OK);
+        assert_int_equal(np_session_body_whole(&end->s, event->serial), NP_OK);
     }
 }
 
@@ -394,9 +406,9 @@ static void test_whole(void **state)
         wire w;
         start(&w);
         w.server.on_event = want_whole;
-        uint32_t stream = begin(&w.client, BOX_MESSAGE, &box, sizes[i]);
-        write_all(&w, &w.client, stream, bytes, sizes[i], 5000);
-        end_body(&w, &w.client, stream);
+        uint64_t serial = begin(&w.client, BOX_MESSAGE, &box, sizes[i]);
+        write_all(&w, &w.client, serial, bytes, sizes[i], 5000);
+        end_body(&w, &w.client, serial);
         wire_run(&w);
         assert_int_equal(w.server.event_count, 3); /* OPEN, BODY_BEGIN */
         wire_expect(&w.server, NP_SESSION_EVENT_BODY_BEGIN);
@@ -415,19 +427,19 @@ static void want_whole_late(wire_end *end, const np_session_event *event)
 {
     if (event->kind == NP_SESSION_EVENT_BODY_BEGIN) {
         end->options.message_max = event->len + event->total - 1;
-        assert_int_equal(np_session_body_whole(&end->s, event->stream), NP_ERR_TOO_LONG);
-        assert_int_equal(np_session_body_whole(&end->s, event->stream + 2), NP_ERR_CLOSED);
+        assert_int_equal(np_session_body_whole(&end->s, event->serial), NP_ERR_TOO_LONG);
+        assert_int_equal(np_session_body_whole(&end->s, event->serial + 1), NP_ERR_CLOSED);
     } else if (event->kind == NP_SESSION_EVENT_BODY_DATA) {
         end->options.message_max = 1 << 24;
-        assert_int_equal(np_session_body_whole(&end->s, event->stream), NP_ERR_STATE);
+        assert_int_equal(np_session_body_whole(&end->s, event->serial), NP_ERR_STATE);
     } else if (event->kind == NP_SESSION_EVENT_BODY_END) {
-        assert_int_equal(np_session_body_whole(&end->s, event->stream), NP_ERR_CLOSED);
+        assert_int_equal(np_session_body_whole(&end->s, event->serial), NP_ERR_CLOSED);
     }
 }
 
 static void want_nothing(wire_end *end, const np_session_event *event)
 {
-    np_session_body_ignore(&end->s, event->stream);
+    np_session_body_ignore(&end->s, event->serial);
 }
 
 static void test_whole_too_late_and_ignore(void **state)
@@ -437,19 +449,19 @@ static void test_whole_too_late_and_ignore(void **state)
     (void)state;
     start(&w);
     w.server.on_event = want_whole_late;
-    uint32_t stream = begin_data(&w.client, 9);
-    write_all(&w, &w.client, stream, (const uint8_t *)"123456789", 9, 9);
-    end_body(&w, &w.client, stream);
+    uint64_t serial = begin_data(&w.client, 9);
+    write_all(&w, &w.client, serial, (const uint8_t *)"123456789", 9, 9);
+    end_body(&w, &w.client, serial);
     wire_run(&w);
-    assert_body(&w.server, stream, (const uint8_t *)"123456789", 9);
+    assert_body(&w.server, serial, (const uint8_t *)"123456789", 9);
 
     w.server.on_event = want_nothing;
-    stream = begin_data(&w.client, 9);
-    write_all(&w, &w.client, stream, (const uint8_t *)"123456789", 9, 9);
-    end_body(&w, &w.client, stream);
+    serial = begin_data(&w.client, 9);
+    write_all(&w, &w.client, serial, (const uint8_t *)"123456789", 9, 9);
+    end_body(&w, &w.client, serial);
     note(&w.client, "after");
     wire_run(&w);
-    seen s = look(&w.server, stream);
+    seen s = look(&w.server, serial);
     assert_true(s.begun && !s.ended && s.len == 0);
     free(s.bytes);
     assert_int_equal(w.server.events[w.server.event_count - 1].event.kind,
@@ -470,14 +482,14 @@ static void test_abort_anywhere(void **state)
             wire w;
             start(&w);
             w.server.on_event = whole ? want_whole : NULL;
-            uint32_t stream = begin_data(&w.client, 200000);
-            write_all(&w, &w.client, stream, bytes, at, 3000);
+            uint64_t serial = begin_data(&w.client, 200000);
+            write_all(&w, &w.client, serial, bytes, at, 3000);
             wire_run(&w);
-            np_session_body_abort(&w.client.s, stream);
-            np_session_body_abort(&w.client.s, stream);
-            assert_int_equal(np_session_body_end(&w.client.s, stream), NP_ERR_CLOSED);
+            np_session_body_abort(&w.client.s, serial);
+            np_session_body_abort(&w.client.s, serial);
+            assert_int_equal(np_session_body_end(&w.client.s, serial), NP_ERR_CLOSED);
             wire_run(&w);
-            seen s = look(&w.server, stream);
+            seen s = look(&w.server, serial);
             assert_int_equal(s.begun, at >= 1000);
             assert_int_equal(s.ended, s.begun && !whole);
             if (s.ended) {
@@ -488,9 +500,9 @@ static void test_abort_anywhere(void **state)
             free(s.bytes);
             assert_idle(&w);
             /* All goes on. */
-            stream = begin_data(&w.client, 5);
-            write_all(&w, &w.client, stream, bytes, 5, 5);
-            end_body(&w, &w.client, stream);
+            serial = begin_data(&w.client, 5);
+            write_all(&w, &w.client, serial, bytes, 5, 5);
+            end_body(&w, &w.client, serial);
             wire_run(&w);
             assert_true(np_session_is_open(&w.server.s));
             assert_idle(&w);
@@ -511,8 +523,8 @@ static void test_end_of_the_session(void **state)
         size_t taken = 0;
         wire w;
         start(&w);
-        uint32_t first = begin_data(&w.client, 100000);
-        uint32_t second = begin_data(&w.client, 100000);
+        uint64_t first = begin_data(&w.client, 100000);
+        uint64_t second = begin_data(&w.client, 100000);
         write_all(&w, &w.client, first, bytes, 5000, 5000);
         write_all(&w, &w.client, second, bytes, 5000, 5000);
         wire_run(&w);
@@ -563,11 +575,11 @@ static void test_memory_is_bounded(void **state)
         start(&w);
         w.client.pool.live_peak = 0;
         w.server.pool.live_peak = 0;
-        uint32_t stream = begin_data(&w.client, DATA_MAX);
-        write_all(&w, &w.client, stream, bytes, DATA_MAX, step);
-        end_body(&w, &w.client, stream);
+        uint64_t serial = begin_data(&w.client, DATA_MAX);
+        write_all(&w, &w.client, serial, bytes, DATA_MAX, step);
+        end_body(&w, &w.client, serial);
         wire_run(&w);
-        assert_body(&w.server, stream, bytes, DATA_MAX);
+        assert_body(&w.server, serial, bytes, DATA_MAX);
         assert_in_range(w.client.pool.live_peak, 60000, 3 * NP_POOL_TOP);
         assert_in_range(w.server.pool.live_peak, 500, 3 * NP_POOL_TOP);
         assert_idle(&w);
@@ -585,10 +597,10 @@ static void test_full_and_writable(void **state)
 
     (void)state;
     start(&w);
-    uint32_t stream = begin_data(&w.client, 500000);
-    assert_int_equal(np_session_body_write(&w.client.s, stream, bytes, 500000, &taken), NP_OK);
+    uint64_t serial = begin_data(&w.client, 500000);
+    assert_int_equal(np_session_body_write(&w.client.s, serial, bytes, 500000, &taken), NP_OK);
     assert_in_range(taken, 120000, 131072);
-    assert_int_equal(np_session_body_write(&w.client.s, stream, bytes, 5000, &more), NP_ERR_FULL);
+    assert_int_equal(np_session_body_write(&w.client.s, serial, bytes, 5000, &more), NP_ERR_FULL);
     assert_int_equal(more, 0);
     note(&w.client, "room for others"); /* of which there is much */
     wire_drain(&w, &w.client);
@@ -604,10 +616,10 @@ static void test_full_and_writable(void **state)
     assert_int_equal(w.client.events[1].event.kind, NP_SESSION_EVENT_WRITABLE);
     assert_false(np_session_pending(&w.client.s));
     w.write_max = 0;
-    write_all(&w, &w.client, stream, bytes + taken, 500000 - taken, 100000);
-    end_body(&w, &w.client, stream);
+    write_all(&w, &w.client, serial, bytes + taken, 500000 - taken, 100000);
+    end_body(&w, &w.client, serial);
     wire_run(&w);
-    assert_body(&w.server, stream, bytes, 500000);
+    assert_body(&w.server, serial, bytes, 500000);
     free(bytes);
     wire_fini(&w);
 }
@@ -622,11 +634,11 @@ static void test_small_queues(void **state)
         wire w;
         start(&w);
         w.client.options.queue_max = max;
-        uint32_t stream = begin_data(&w.client, 30000);
-        write_all(&w, &w.client, stream, bytes, 30000, 30000);
-        end_body(&w, &w.client, stream);
+        uint64_t serial = begin_data(&w.client, 30000);
+        write_all(&w, &w.client, serial, bytes, 30000, 30000);
+        end_body(&w, &w.client, serial);
         wire_run(&w);
-        assert_body(&w.server, stream, bytes, 30000);
+        assert_body(&w.server, serial, bytes, 30000);
         wire_fini(&w);
     }
     free(bytes);
@@ -642,15 +654,15 @@ static void test_hold(void **state)
 
     (void)state;
     start(&w);
-    uint32_t stream = begin_data(&w.client, 50000);
-    write_all(&w, &w.client, stream, bytes, 20000, 20000);
+    uint64_t serial = begin_data(&w.client, 50000);
+    write_all(&w, &w.client, serial, bytes, 20000, 20000);
     wire_run(&w);
     assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms + 30000);
     np_session_hold(&w.server.s, true, w.now);
     assert_int_equal(np_session_deadline(&w.server.s), NP_TIME_NEVER);
     events = w.server.event_count;
-    write_all(&w, &w.client, stream, bytes + 20000, 30000, 30000);
-    end_body(&w, &w.client, stream);
+    write_all(&w, &w.client, serial, bytes + 20000, 30000, 30000);
+    end_body(&w, &w.client, serial);
     w.now.mono_ms += 100000;
     np_session_tick(&w.server.s, w.now);
     wire_run(&w);
@@ -659,7 +671,7 @@ static void test_hold(void **state)
     np_session_hold(&w.server.s, false, w.now);
     assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms + 30000);
     wire_run(&w);
-    assert_body(&w.server, stream, bytes, 50000);
+    assert_body(&w.server, serial, bytes, 50000);
     assert_idle(&w);
     free(bytes);
     wire_fini(&w);
@@ -675,9 +687,9 @@ static void test_parked_in_the_middle(void **state)
 
     (void)state;
     start(&w);
-    uint32_t stream = begin_data(&w.client, 60000);
-    write_all(&w, &w.client, stream, bytes, 60000, 60000);
-    end_body(&w, &w.client, stream);
+    uint64_t serial = begin_data(&w.client, 60000);
+    write_all(&w, &w.client, serial, bytes, 60000, 60000);
+    end_body(&w, &w.client, serial);
     wire_write(&w, &w.client);
     w.server.stop = true;
     assert_true(wire_read(&w, &w.server));
@@ -713,9 +725,9 @@ static void test_conversation(void **state)
     static const talk_kick kick = {BASE_REASON_BUSY};
     const np_message *messages = talk_protocol.messages;
     uint8_t *bytes = wire_pattern(2000, 14);
-    uint32_t first = 0;
-    uint32_t second = 0;
-    uint32_t none = 0;
+    uint64_t first = 0;
+    uint64_t second = 0;
+    uint64_t none = 0;
     size_t taken = 0;
     wire w;
 

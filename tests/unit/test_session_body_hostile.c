@@ -358,7 +358,7 @@ static void test_too_many(void **state)
 {
     base_data data = {.name = {NULL, 0}};
     uint8_t bytes[2000];
-    uint32_t stream = 0;
+    uint64_t serial = 0;
     wire w;
 
     (void)state;
@@ -366,20 +366,20 @@ static void test_too_many(void **state)
     start(&w, &parcel_protocol, 2);
     for (uint32_t i = 0; i < 16; i++) {
         frame(&w.server, NP_FRAMING_DATA, 2 * i + 1, true, bytes, 1100);
-        assert_int_equal(np_session_body_begin(&w.server.s, DATA_MESSAGE, &data, 9, &stream, NULL),
+        assert_int_equal(np_session_body_begin(&w.server.s, DATA_MESSAGE, &data, 9, &serial, NULL),
                          NP_OK);
     }
     finish(&w);
     assert_true(np_session_is_open(&w.server.s));
     assert_true(w.server.pool.live <= 32 * 640); /* 32 entries, and 16 heads of ours */
-    assert_int_equal(np_session_body_begin(&w.server.s, DATA_MESSAGE, &data, 9, &stream, NULL),
+    assert_int_equal(np_session_body_begin(&w.server.s, DATA_MESSAGE, &data, 9, &serial, NULL),
                      NP_ERR_LIMIT);
     frame(&w.server, NP_FRAMING_DATA, 33, true, bytes, 1100);
     expect_end(&w, NP_ERR_LIMIT, NP_SESSION_STAGE_FRAME, "session.bodies_max");
 
     start(&w, &parcel_protocol, 2);
     w.server.options.bodies_max = 0;
-    assert_int_equal(np_session_body_begin(&w.server.s, DATA_MESSAGE, &data, 9, &stream, NULL),
+    assert_int_equal(np_session_body_begin(&w.server.s, DATA_MESSAGE, &data, 9, &serial, NULL),
                      NP_ERR_LIMIT);
     frame(&w.server, NP_FRAMING_DATA, 1, false, bytes, 24);
     expect_end(&w, NP_ERR_LIMIT, NP_SESSION_STAGE_FRAME, "session.bodies_max");
@@ -406,21 +406,21 @@ static void test_abort_in_the_head(void **state)
 {
     uint8_t *bytes = wire_pattern(65500, 7);
     parcel_heavy heavy = {.label = {bytes, 65500}};
-    uint32_t stream = 0;
+    uint64_t serial = 0;
     size_t taken = 0;
     wire w;
 
     (void)state;
     start(&w, &parcel_protocol, 2);
-    assert_int_equal(np_session_body_begin(&w.client.s, HEAVY_MESSAGE, &heavy, 10, &stream, NULL),
+    assert_int_equal(np_session_body_begin(&w.client.s, HEAVY_MESSAGE, &heavy, 10, &serial, NULL),
                      NP_OK);
     w.client.options.queue_max = 20000; /* the first piece has 5,000 bytes */
-    assert_int_equal(np_session_body_write(&w.client.s, stream, "0123456789", 10, &taken),
+    assert_int_equal(np_session_body_write(&w.client.s, serial, "0123456789", 10, &taken),
                      NP_ERR_FULL);
     wire_run(&w);
     assert_int_equal(w.server.event_count, 1);
     assert_true(w.server.pool.live > 4000);
-    np_session_body_abort(&w.client.s, stream);
+    np_session_body_abort(&w.client.s, serial);
     wire_run(&w);
     assert_int_equal(w.server.event_count, 1);
     assert_int_equal(w.client.pool.live, 0);
@@ -536,7 +536,7 @@ static void test_refusals(void **state)
     parcel_box box;
     np_message stranger = *DATA_MESSAGE;
     np_fault fault = {.err = NP_OK};
-    uint32_t stream = 0;
+    uint64_t serial = 0;
     size_t taken = 7;
     wire w;
 
@@ -547,67 +547,73 @@ static void test_refusals(void **state)
     w.server.options.protocol = &parcel_protocol;
     wire_start(&w);
     np_session *s = &w.client.s;
-    assert_int_equal(np_session_body_begin(s, DATA_MESSAGE, &data, 1, &stream, NULL), NP_ERR_STATE);
+    assert_int_equal(np_session_body_begin(s, DATA_MESSAGE, &data, 1, &serial, NULL), NP_ERR_STATE);
     assert_int_equal(np_session_body_write(s, 1, "x", 1, &taken), NP_ERR_STATE);
     assert_int_equal(taken, 0);
     wire_run(&w);
-    assert_int_equal(np_session_body_begin(s, NOTE_MESSAGE, &data, 1, &stream, NULL), NP_ERR_ARG);
-    assert_int_equal(np_session_body_begin(s, &stranger, &data, 1, &stream, NULL), NP_ERR_ARG);
-    assert_int_equal(np_session_body_begin(s, DATA_MESSAGE, &data, (15 << 20) + 1, &stream, &fault),
+    assert_int_equal(np_session_body_begin(s, NOTE_MESSAGE, &data, 1, &serial, NULL), NP_ERR_ARG);
+    assert_int_equal(np_session_body_begin(s, &stranger, &data, 1, &serial, NULL), NP_ERR_ARG);
+    assert_int_equal(np_session_body_begin(s, DATA_MESSAGE, &data, (15 << 20) + 1, &serial, &fault),
                      NP_ERR_TOO_LONG);
     assert_string_equal(fault.where, "base.Data.body");
     assert_int_equal(fault.offset, 13);
     /* A body in the value, also one that looks like none. */
     for (size_t len = 1; len <= 8; len++) {
         data.body = (np_bytes){len < 8 ? (const uint8_t *)"abcdefg" : zeros, len};
-        assert_int_equal(np_session_body_begin(s, DATA_MESSAGE, &data, 5, &stream, NULL),
+        assert_int_equal(np_session_body_begin(s, DATA_MESSAGE, &data, 5, &serial, NULL),
                          NP_ERR_ARG);
     }
     data.body.len = 0;
     /* A head that breaks the schema, and a body below its least size. */
-    assert_int_equal(np_session_body_begin(s, BOX_MESSAGE, &box, 5, &stream, &fault),
+    assert_int_equal(np_session_body_begin(s, BOX_MESSAGE, &box, 5, &serial, &fault),
                      NP_ERR_TOO_SHORT);
     assert_string_equal(fault.where, "parcel.Box.to");
     box.to = np_str_from("x");
-    assert_int_equal(np_session_body_begin(s, BOX_MESSAGE, &box, 1, &stream, &fault),
+    assert_int_equal(np_session_body_begin(s, BOX_MESSAGE, &box, 1, &serial, &fault),
                      NP_ERR_TOO_SHORT);
     assert_string_equal(fault.where, "parcel.Box.body");
     assert_int_equal(w.client.pool.live, 0);
 
-    assert_int_equal(np_session_body_begin(s, DATA_MESSAGE, &data, 5, &stream, NULL), NP_OK);
-    assert_int_equal(np_session_body_write(s, stream + 2, "x", 1, &taken), NP_ERR_CLOSED);
-    assert_int_equal(np_session_body_write(s, stream, "123456", 6, &taken), NP_ERR_TOO_LONG);
-    assert_int_equal(np_session_body_write(s, stream, "123", 3, &taken), NP_OK);
+    assert_int_equal(np_session_body_begin(s, DATA_MESSAGE, &data, 5, &serial, NULL), NP_OK);
+    assert_int_equal(np_session_body_write(s, serial + 2, "x", 1, &taken), NP_ERR_CLOSED);
+    assert_int_equal(np_session_body_write(s, serial, "123456", 6, &taken), NP_ERR_TOO_LONG);
+    assert_int_equal(np_session_body_write(s, serial, "123", 3, &taken), NP_OK);
     assert_int_equal(taken, 3);
-    assert_int_equal(np_session_body_end(s, stream), NP_ERR_TOO_SHORT);
-    assert_int_equal(np_session_body_write(s, stream, "456", 3, &taken), NP_ERR_TOO_LONG);
+    assert_int_equal(np_session_body_end(s, serial), NP_ERR_TOO_SHORT);
+    assert_int_equal(np_session_body_write(s, serial, "456", 3, &taken), NP_ERR_TOO_LONG);
     assert_int_equal(taken, 0);
-    assert_int_equal(np_session_body_write(s, stream, "", 0, &taken), NP_OK);
-    assert_int_equal(np_session_body_write(s, stream, "45", 2, &taken), NP_OK);
-    assert_int_equal(np_session_body_end(s, stream), NP_OK);
+    assert_int_equal(np_session_body_write(s, serial, "", 0, &taken), NP_OK);
+    assert_int_equal(np_session_body_write(s, serial, "45", 2, &taken), NP_OK);
+    assert_int_equal(np_session_body_end(s, serial), NP_OK);
     wire_run(&w);
     wire_fini(&w);
+}
+
+/* Writes so much that the first piece goes out; returns the id that it has. */
+static uint32_t open_body(np_session *s)
+{
+    uint8_t bytes[1500] = {0};
+    base_data data = {.name = {NULL, 0}};
+    uint64_t serial = 0;
+    size_t taken = 0;
+
+    assert_int_equal(np_session_body_begin(s, DATA_MESSAGE, &data, 5000, &serial, NULL), NP_OK);
+    assert_int_equal(np_bodies_find_serial(s->bodies, serial)->stream, 0);
+    assert_int_equal(np_session_body_write(s, serial, bytes, sizeof bytes, &taken), NP_OK);
+    return np_bodies_find_serial(s->bodies, serial)->stream;
 }
 
 /* Ids go round; the ones in use are left out, whatever uses them. */
 static void test_ids_go_round(void **state)
 {
-    base_data data = {.name = {NULL, 0}};
-    uint32_t stream = 0;
     wire w;
 
     (void)state;
     start(&w, &parcel_protocol, 2);
-    assert_int_equal(np_session_body_begin(&w.client.s, DATA_MESSAGE, &data, 5, &stream, NULL),
-                     NP_OK);
-    assert_int_equal(stream, 1);
-    w.client.s.next_stream = UINT32_MAX;
-    assert_int_equal(np_session_body_begin(&w.client.s, DATA_MESSAGE, &data, 5, &stream, NULL),
-                     NP_OK);
-    assert_int_equal(stream, UINT32_MAX);
-    assert_int_equal(np_session_body_begin(&w.client.s, DATA_MESSAGE, &data, 5, &stream, NULL),
-                     NP_OK);
-    assert_int_equal(stream, 3);
+    assert_int_equal(open_body(&w.client.s), 1);
+    w.client.s.opened = 0x7fffffff;
+    assert_int_equal(open_body(&w.client.s), UINT32_MAX);
+    assert_int_equal(open_body(&w.client.s), 3);
     wire_fini(&w);
 }
 
@@ -616,7 +622,7 @@ static void test_ids_go_round(void **state)
 static void whole_where_odd(wire_end *end, const np_session_event *event)
 {
     if (event->kind == NP_SESSION_EVENT_BODY_BEGIN && event->stream % 4 == 1) {
-        assert_int_equal(np_session_body_whole(&end->s, event->stream), NP_OK);
+        assert_int_equal(np_session_body_whole(&end->s, event->serial), NP_OK);
     }
 }
 
@@ -628,7 +634,7 @@ static void test_no_memory(void **state)
     (void)state;
     for (size_t limit = 1; limit < 400000; limit += limit < 30000 ? 257 : 9001) {
         for (int side = 0; side < 2; side++) {
-            uint32_t streams[2] = {0, 0};
+            uint64_t serials[2] = {0, 0};
             size_t at[2] = {0, 0};
             bool stuck = false;
             wire w;
@@ -638,14 +644,14 @@ static void test_no_memory(void **state)
             pool->options.live_max = limit;
             for (int i = 0; i < 2; i++) {
                 stuck = np_session_body_begin(&w.client.s, HEAVY_MESSAGE, &heavy, 100000,
-                                              &streams[i], NULL) != NP_OK ||
+                                              &serials[i], NULL) != NP_OK ||
                         stuck;
             }
             while (!stuck && at[0] + at[1] < 200000) {
                 for (int i = 0; i < 2 && !stuck; i++) {
                     size_t taken = 0;
                     size_t len = 100000 - at[i] < 7000 ? 100000 - at[i] : 7000;
-                    np_err err = np_session_body_write(&w.client.s, streams[i], bytes, len, &taken);
+                    np_err err = np_session_body_write(&w.client.s, serials[i], bytes, len, &taken);
                     stuck = err != NP_OK && err != NP_ERR_FULL;
                     at[i] += taken;
                 }
@@ -668,7 +674,7 @@ static void test_mutations(void **state)
     (void)state;
     for (int round = 0; round < 3000; round++) {
         base_data data = {.name = {"ab", 2}};
-        uint32_t streams[2] = {0, 0};
+        uint64_t serials[2] = {0, 0};
         size_t taken = 0;
         wire w;
 
@@ -676,17 +682,17 @@ static void test_mutations(void **state)
         w.server.on_event = round % 2 == 0 ? whole_where_odd : NULL;
         for (int i = 0; i < 2; i++) {
             assert_int_equal(
-                np_session_body_begin(&w.client.s, DATA_MESSAGE, &data, 3000, &streams[i], NULL),
+                np_session_body_begin(&w.client.s, DATA_MESSAGE, &data, 3000, &serials[i], NULL),
                 NP_OK);
         }
         for (int i = 0; i < 4; i++) {
             assert_int_equal(
-                np_session_body_write(&w.client.s, streams[i % 2], bytes, 1500, &taken), NP_OK);
+                np_session_body_write(&w.client.s, serials[i % 2], bytes, 1500, &taken), NP_OK);
         }
         if (round % 3 == 0) {
-            np_session_body_abort(&w.client.s, streams[0]);
+            np_session_body_abort(&w.client.s, serials[0]);
         }
-        assert_int_equal(np_session_body_end(&w.client.s, streams[1]), NP_OK);
+        assert_int_equal(np_session_body_end(&w.client.s, serials[1]), NP_OK);
         wire_write(&w, &w.client);
         for (int i = 0; i < 1 + round % 3; i++) {
             seed = seed * 1664525u + 1013904223u;

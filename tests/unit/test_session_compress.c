@@ -218,7 +218,8 @@ static void check_requests(const compress_way *way)
     wire_run(&w);
     const wire_event *asked = wire_expect(&w.server, NP_SESSION_EVENT_REQUEST);
     assert_int_equal(asked->event.stream, stream);
-    assert_int_equal(np_session_reply(&w.server.s, stream, &answer, NULL), NP_OK);
+    assert_int_equal(np_session_reply(&w.server.s, talk_call(&w.server.s, stream), &answer, NULL),
+                     NP_OK);
     assert_true(np_session_queued(&w.server.s) < 250000);
     wire_run(&w);
     const wire_event *answered = wire_expect(&w.client, NP_SESSION_EVENT_RESPONSE);
@@ -248,9 +249,9 @@ static void on_begin(wire_end *end, const np_session_event *event)
         return;
     }
     if (how == WHOLE) {
-        assert_int_equal(np_session_body_whole(&end->s, event->stream), NP_OK);
+        assert_int_equal(np_session_body_whole(&end->s, event->serial), NP_OK);
     } else if (how == IGNORED) {
-        np_session_body_ignore(&end->s, event->stream);
+        np_session_body_ignore(&end->s, event->serial);
     }
 }
 
@@ -258,23 +259,23 @@ static void on_begin(wire_end *end, const np_session_event *event)
 static void send_body(wire *w, const uint8_t *bytes, size_t len, size_t step)
 {
     base_data data = {.name = np_str_from("file")};
-    uint32_t stream = 0;
+    uint64_t serial = 0;
     size_t at = 0;
 
     assert_int_equal(np_session_body_begin(&w->client.s, &base_protocol.messages[BASE_DATA_ID],
-                                           &data, len, &stream, NULL),
+                                           &data, len, &serial, NULL),
                      NP_OK);
     while (at < len) {
         size_t taken = 0;
         size_t n = len - at < step ? len - at : step;
-        np_err err = np_session_body_write(&w->client.s, stream, bytes + at, n, &taken);
+        np_err err = np_session_body_write(&w->client.s, serial, bytes + at, n, &taken);
         assert_true(err == (taken > 0 ? NP_OK : NP_ERR_FULL));
         at += taken;
         if (taken < n) {
             wire_run(w);
         }
     }
-    while (np_session_body_end(&w->client.s, stream) == NP_ERR_FULL) {
+    while (np_session_body_end(&w->client.s, serial) == NP_ERR_FULL) {
         wire_run(w);
     }
     assert_int_equal(talk_say(&w->client.s, "behind", 6), NP_OK);
@@ -369,16 +370,16 @@ static void check_end_within(const compress_way *way)
     uint8_t *text = text_of(30000);
     np_session_event event;
     base_data data = {.name = np_str_from("file")};
-    uint32_t stream = 0;
+    uint64_t serial = 0;
     size_t taken = 0;
     wire w;
 
     for (int fini = 0; fini < 2; fini++) {
         start(&w, way, 512);
         assert_int_equal(np_session_body_begin(&w.client.s, &base_protocol.messages[BASE_DATA_ID],
-                                               &data, 30000, &stream, NULL),
+                                               &data, 30000, &serial, NULL),
                          NP_OK);
-        assert_int_equal(np_session_body_write(&w.client.s, stream, text, 20000, &taken), NP_OK);
+        assert_int_equal(np_session_body_write(&w.client.s, serial, text, 20000, &taken), NP_OK);
         wire_write(&w, &w.client);
         w.server.stop = true;
         assert_true(wire_read(&w, &w.server));
@@ -447,7 +448,8 @@ static void check_secrets(const compress_way *way)
                                         NULL, &stream, NULL),
                      NP_OK);
     wire_run(&w);
-    assert_int_equal(np_session_reply(&w.server.s, stream, &say, NULL), NP_OK);
+    assert_int_equal(np_session_reply(&w.server.s, talk_call(&w.server.s, stream), &say, NULL),
+                     NP_OK);
     assert_true(np_session_queued(&w.server.s) > 100000);
     wire_run(&w);
     wire_expect(&w.client, NP_SESSION_EVENT_RESPONSE);

@@ -411,7 +411,7 @@ static void test_unknown_messages(void **state)
         frame_id(&w.server, NP_FRAMING_NO_STREAM, 0, ids[i], "1234", 4);
         frame_id(&w.server, NP_FRAMING_REQUEST, (uint32_t)(2 * i + 1), ids[i], "1234", 4);
     }
-    w.client.s.next_stream = 99; /* as if it had asked */
+    w.client.s.opened = 49; /* as if it had asked */
     wire_run(&w);
     for (size_t i = 0; i < 8; i++) {
         assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_UNKNOWN)->event.id, ids[i / 2]);

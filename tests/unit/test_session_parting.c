@@ -381,7 +381,7 @@ static void test_closed_in_the_middle(void **state)
     for (unsigned i = 0; i < 4; i++) {
         unsigned way = i % 2;
         for (c.first = 1, all = SIZE_MAX; c.first < all; c.first += c.first < 1200 ? 1 : 997) {
-            uint32_t stream = 0;
+            uint64_t serial = 0;
             size_t taken = 0;
 
             wire_init(&w);
@@ -393,13 +393,13 @@ static void test_closed_in_the_middle(void **state)
                 wire_compress(&w.server, NP_COMPRESSION_LZ4, NP_COMPRESSION_NONE, 16);
             }
             wire_open(&w);
-            assert_int_equal(np_session_body_begin(&w.client.s, data, &head, 5000, &stream, NULL),
+            assert_int_equal(np_session_body_begin(&w.client.s, data, &head, 5000, &serial, NULL),
                              NP_OK);
-            assert_int_equal(np_session_body_write(&w.client.s, stream, zeros, 5000, &taken),
+            assert_int_equal(np_session_body_write(&w.client.s, serial, zeros, 5000, &taken),
                              NP_OK);
             assert_int_equal(talk_say(&w.client.s, zeros, sizeof zeros), NP_OK);
             assert_int_equal(talk_say(&w.client.s, bytes, 70000), NP_OK);
-            assert_int_equal(np_session_body_end(&w.client.s, stream), NP_OK);
+            assert_int_equal(np_session_body_end(&w.client.s, serial), NP_OK);
             assert_int_equal(talk_say(&w.client.s, "x", 1), NP_OK);
             while (np_session_queued(&w.client.s) > 0) {
                 wire_write(&w, &w.client);
@@ -479,7 +479,7 @@ static void test_closed_at_the_beginning_of_a_body(void **state)
     (void)state;
 
     for (unsigned i = 0; i < 8; i++) {
-        uint32_t stream = 0;
+        uint64_t serial = 0;
         size_t taken = 0;
 
         wire_init(&w);
@@ -493,10 +493,10 @@ static void test_closed_at_the_beginning_of_a_body(void **state)
         wire_open(&w);
         w.server.on_event = close_at_begin;
         w.cut = (i & 4) != 0 ? one_byte : NULL;
-        assert_int_equal(np_session_body_begin(&w.client.s, data, &head, 5000, &stream, NULL),
+        assert_int_equal(np_session_body_begin(&w.client.s, data, &head, 5000, &serial, NULL),
                          NP_OK);
-        assert_int_equal(np_session_body_write(&w.client.s, stream, zeros, 5000, &taken), NP_OK);
-        assert_int_equal(np_session_body_end(&w.client.s, stream), NP_OK);
+        assert_int_equal(np_session_body_write(&w.client.s, serial, zeros, 5000, &taken), NP_OK);
+        assert_int_equal(np_session_body_end(&w.client.s, serial), NP_OK);
         assert_int_equal(talk_say(&w.client.s, zeros, sizeof zeros), NP_OK);
         leave(&w, &w.client, "client");
         while (np_session_queued(&w.client.s) > 0) {

@@ -35,17 +35,22 @@ static void test_request_and_reply(void **state)
     assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_REQUEST)->event.stream, reverse);
 
     /* Answers in another order, each once. */
-    assert_true(np_session_serving(&w.server.s, second));
-    assert_int_equal(np_session_reply(&w.server.s, second, &answer, NULL), NP_OK);
-    assert_false(np_session_serving(&w.server.s, second));
-    assert_int_equal(np_session_reply(&w.server.s, second, &answer, NULL), NP_ERR_CLOSED);
-    assert_int_equal(np_session_reply(&w.server.s, 77, &answer, NULL), NP_ERR_CLOSED);
-    assert_int_equal(np_session_reply(&w.client.s, first, &answer, NULL), NP_ERR_CLOSED);
-    assert_int_equal(
-        np_session_refuse(&w.server.s, first, BASE_REASON_REFUSED, 17, np_str_from("not you")),
-        NP_OK);
-    assert_int_equal(
-        np_session_refuse(&w.client.s, reverse, BASE_REASON_INTERNAL, 18, np_str_from("")), NP_OK);
+    assert_true(np_session_serving(&w.server.s, talk_call(&w.server.s, second)));
+    assert_int_equal(np_session_reply(&w.server.s, talk_call(&w.server.s, second), &answer, NULL),
+                     NP_OK);
+    assert_false(np_session_serving(&w.server.s, talk_call(&w.server.s, second)));
+    assert_int_equal(np_session_reply(&w.server.s, talk_call(&w.server.s, second), &answer, NULL),
+                     NP_ERR_CLOSED);
+    assert_int_equal(np_session_reply(&w.server.s, talk_call(&w.server.s, 77), &answer, NULL),
+                     NP_ERR_CLOSED);
+    assert_int_equal(np_session_reply(&w.client.s, talk_call(&w.client.s, first), &answer, NULL),
+                     NP_ERR_CLOSED);
+    assert_int_equal(np_session_refuse(&w.server.s, talk_call(&w.server.s, first),
+                                       BASE_REASON_REFUSED, 17, np_str_from("not you")),
+                     NP_OK);
+    assert_int_equal(np_session_refuse(&w.client.s, talk_call(&w.client.s, reverse),
+                                       BASE_REASON_INTERNAL, 18, np_str_from("")),
+                     NP_OK);
     wire_run(&w);
     event = wire_expect(&w.client, NP_SESSION_EVENT_RESPONSE);
     assert_int_equal(event->event.stream, second);
@@ -81,7 +86,8 @@ static void test_large_reply(void **state)
     wire_open(&w);
     stream = talk_ask(&w.client.s, NP_TIME_NEVER, NULL);
     wire_run(&w);
-    assert_int_equal(np_session_reply(&w.server.s, stream, &answer, NULL), NP_OK);
+    assert_int_equal(np_session_reply(&w.server.s, talk_call(&w.server.s, stream), &answer, NULL),
+                     NP_OK);
     w.write_max = 5000;
     wire_run(&w);
     event = wire_expect(&w.client, NP_SESSION_EVENT_RESPONSE);
@@ -94,6 +100,7 @@ static void test_large_reply(void **state)
 static void test_call_deadlines(void **state)
 {
     demo_say answer = talk_value("late", 4);
+    const wire_event *event;
     uint32_t first, second, third;
     wire w;
     (void)state;
@@ -115,17 +122,22 @@ static void test_call_deadlines(void **state)
     for (int i = 0; i < 3; i++) {
         wire_expect(&w.server, NP_SESSION_EVENT_REQUEST);
     }
-    assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_CANCEL)->event.stream, second);
-    assert_int_equal(np_session_reply(&w.server.s, second, &answer, NULL), NP_ERR_CLOSED);
+    event = wire_expect(&w.server, NP_SESSION_EVENT_CANCEL);
+    assert_int_equal(event->event.stream, second);
+    assert_int_equal(
+        np_session_reply(&w.server.s, np_session_event_call(&event->event), &answer, NULL),
+        NP_ERR_CLOSED);
 
     /* An answer that crosses the cancel is dropped. */
-    assert_int_equal(np_session_reply(&w.server.s, first, &answer, NULL), NP_OK);
+    assert_int_equal(np_session_reply(&w.server.s, talk_call(&w.server.s, first), &answer, NULL),
+                     NP_OK);
     np_session_cancel(&w.client.s, first);
     np_session_cancel(&w.client.s, 99);
     wire_run(&w);
     assert_null(wire_next(&w.client));
     assert_null(wire_next(&w.server));
-    assert_int_equal(np_session_reply(&w.server.s, third, &answer, NULL), NP_OK);
+    assert_int_equal(np_session_reply(&w.server.s, talk_call(&w.server.s, third), &answer, NULL),
+                     NP_OK);
     wire_run(&w);
     assert_ptr_equal(wire_expect(&w.client, NP_SESSION_EVENT_RESPONSE)->event.user, &third);
     assert_int_equal(np_session_deadline(&w.client.s), NP_TIME_NEVER);
@@ -159,9 +171,9 @@ static void test_call_limits(void **state)
     }
     for (uint32_t i = 0; i < 200; i++) {
         assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_REQUEST)->event.stream, 1 + 2 * i);
-        assert_int_equal(
-            np_session_refuse(&w.server.s, 1 + 2 * i, BASE_REASON_INTERNAL, i, np_str_from("")),
-            NP_OK);
+        assert_int_equal(np_session_refuse(&w.server.s, talk_call(&w.server.s, 1 + 2 * i),
+                                           BASE_REASON_INTERNAL, i, np_str_from("")),
+                         NP_OK);
     }
     wire_run(&w);
     for (int i = 0; i < 200; i++) {
@@ -183,16 +195,20 @@ static void test_refuse_checks(void **state)
     wire_open(&w);
     stream = talk_ask(&w.client.s, NP_TIME_NEVER, NULL);
     wire_run(&w);
-    assert_int_equal(np_session_refuse(&w.server.s, stream, 999, 0, np_str_from("")),
-                     NP_ERR_VARIANT);
-    assert_int_equal(np_session_refuse(&w.server.s, stream, 9, 0, np_str_from("\xff")),
-                     NP_ERR_UTF8);
+    assert_int_equal(
+        np_session_refuse(&w.server.s, talk_call(&w.server.s, stream), 999, 0, np_str_from("")),
+        NP_ERR_VARIANT);
+    assert_int_equal(
+        np_session_refuse(&w.server.s, talk_call(&w.server.s, stream), 9, 0, np_str_from("\xff")),
+        NP_ERR_UTF8);
     /* Cut at a character: 255 bytes and the first of a two-byte one. */
     memset(text, 'a', sizeof text - 1);
     text[sizeof text - 1] = '\0';
     text[255] = '\xc3';
     text[256] = '\xa4';
-    assert_int_equal(np_session_refuse(&w.server.s, stream, 9, 0, np_str_from(text)), NP_OK);
+    assert_int_equal(
+        np_session_refuse(&w.server.s, talk_call(&w.server.s, stream), 9, 0, np_str_from(text)),
+        NP_OK);
     wire_run(&w);
     assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_FAILURE)->event.text.len, 255);
     wire_fini(&w);
@@ -209,17 +225,19 @@ static void test_streams_go_round(void **state)
     wire_open(&w);
     kept = talk_ask(&w.client.s, NP_TIME_NEVER, NULL);
     assert_int_equal(kept, 1);
-    w.client.s.next_stream = UINT32_MAX;
+    w.client.s.opened = 0x7fffffff;
     assert_int_equal(talk_ask(&w.client.s, NP_TIME_NEVER, NULL), UINT32_MAX);
     assert_int_equal(talk_ask(&w.client.s, NP_TIME_NEVER, NULL), 3);
-    w.server.s.next_stream = UINT32_MAX - 1;
+    w.server.s.opened = 0x7ffffffe;
     assert_int_equal(talk_ask(&w.server.s, NP_TIME_NEVER, NULL), UINT32_MAX - 1);
     assert_int_equal(talk_ask(&w.server.s, NP_TIME_NEVER, NULL), 2);
     wire_run(&w);
     for (int i = 0; i < 3; i++) {
         wire_expect(&w.server, NP_SESSION_EVENT_REQUEST);
     }
-    assert_int_equal(np_session_refuse(&w.server.s, UINT32_MAX, 9, 0, np_str_from("")), NP_OK);
+    assert_int_equal(
+        np_session_refuse(&w.server.s, talk_call(&w.server.s, UINT32_MAX), 9, 0, np_str_from("")),
+        NP_OK);
     wire_run(&w);
     for (int i = 0; i < 2; i++) {
         wire_expect(&w.client, NP_SESSION_EVENT_REQUEST);
@@ -252,7 +270,9 @@ static void test_congestion_pauses_requests(void **state)
         np_session_event event;
         assert_true(np_session_next_event(&w.server.s, &event));
         assert_int_equal(event.kind, NP_SESSION_EVENT_REQUEST);
-        assert_int_equal(np_session_reply(&w.server.s, streams[i], &answer, NULL), NP_OK);
+        assert_int_equal(
+            np_session_reply(&w.server.s, talk_call(&w.server.s, streams[i]), &answer, NULL),
+            NP_OK);
     }
     w.server.stop = false;
     wire_drain(&w, &w.server);

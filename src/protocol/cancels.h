@@ -1,0 +1,51 @@
+/* cancels.h - how many cancels one side may send: 100 a second, and one for each answer that it
+ * gets.
+ *
+ * A request and its cancel cost the peer nothing and this side the beginning of some work, so pairs
+ * of them are an attack (CVE-2023-44487, "rapid reset"). Whoever gives up what really takes too
+ * long stays far below the budget; and requests alone are not limited by it.
+ *
+ * A bucket of tokens kept as the time at which it is full again, as in util/rate.h; but a token is
+ * ten whole milliseconds, so one number is enough, and tokens can be given back.
+ *
+ * Threads: one.
+ */
+#ifndef NP_PROTOCOL_CANCELS_H
+#define NP_PROTOCOL_CANCELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One token. */
+#define NP_CANCELS_TOKEN_MS 10u
+
+/* So many at once our own side sends, and so many it takes. The bucket of who takes them is larger
+ * by what a connection can hold up for as long as it lives (frame and stall deadlines, 30 s): who
+ * keeps to the first never meets the second. */
+#define NP_CANCELS_SENT_MAX 1024u
+#define NP_CANCELS_TAKEN_MAX 4096u
+
+typedef struct np_cancels {
+    uint64_t full_ms; /* when the bucket is full again; in the past: it is */
+} np_cancels;
+
+/* Takes a token out of a bucket of so many; false if there is none. */
+static inline bool np_cancels_take(np_cancels *cancels, uint32_t bucket, uint64_t now_ms)
+{
+    uint64_t from_ms = cancels->full_ms > now_ms ? cancels->full_ms : now_ms;
+
+    if (from_ms - now_ms > (uint64_t)(bucket - 1) * NP_CANCELS_TOKEN_MS) {
+        return false;
+    }
+    cancels->full_ms = from_ms + NP_CANCELS_TOKEN_MS;
+    return true;
+}
+
+/* Gives one back, for an answer. */
+static inline void np_cancels_give(np_cancels *cancels)
+{
+    cancels->full_ms -=
+        cancels->full_ms > NP_CANCELS_TOKEN_MS ? NP_CANCELS_TOKEN_MS : cancels->full_ms;
+}
+
+#endif
