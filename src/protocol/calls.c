@@ -190,6 +190,19 @@ void np_calls_forget(np_calls **calls, np_pool *pool, uint64_t now_ms)
     }
 }
 
+bool np_calls_take_refused(np_calls **calls, np_pool *pool, uint32_t *stream)
+{
+    for (uint32_t i = 0; *calls != NULL && i < (*calls)->slot_count; i++) {
+        np_call_entry *entry = &(*calls)->slots[i];
+        if (entry->stream != 0 && entry->state == NP_CALL_REFUSED) {
+            *stream = entry->stream;
+            np_calls_remove(calls, pool, entry);
+            return true;
+        }
+    }
+    return false;
+}
+
 bool np_calls_expire(np_calls **calls, np_pool *pool, uint32_t parity, uint64_t now_ms,
                      np_call_entry *out)
 {

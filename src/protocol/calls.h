@@ -33,7 +33,8 @@ typedef struct np_call_key {
 
 typedef enum np_call_state {
     NP_CALL_WAITS,
-    NP_CALL_CANCELED /* the peer's: it has given it up, and whoever works on it has not */
+    NP_CALL_CANCELED, /* the peer's: it has given it up, and whoever works on it has not */
+    NP_CALL_REFUSED   /* the peer's: nobody works on it, and the refusal waits for room */
 } np_call_state;
 
 typedef struct np_call_entry {
@@ -91,6 +92,9 @@ void np_calls_remove(np_calls **calls, np_pool *pool, np_call_entry *entry);
 
 /* Takes out all canceled ones whose deadline is not after now_ms. */
 void np_calls_forget(np_calls **calls, np_pool *pool, uint64_t now_ms);
+
+/* Takes out one that is refused and tells its stream; false if there is none. */
+bool np_calls_take_refused(np_calls **calls, np_pool *pool, uint32_t *stream);
 
 /* Takes out one entry of the given parity whose deadline is not after now_ms; false if there is
  * none, and then np_calls_deadline is exact. */

@@ -6,7 +6,8 @@
  * long stays far below the budget; and requests alone are not limited by it.
  *
  * A bucket of tokens kept as the time at which it is full again, as in util/rate.h; but a token is
- * ten whole milliseconds, so one number is enough, and tokens can be given back.
+ * ten whole milliseconds, so one number is enough, and tokens can be given back. The number is the
+ * lower half of the time: one that is too far ahead to be true is long past.
  *
  * Threads: one.
  */
@@ -26,26 +27,38 @@
 #define NP_CANCELS_TAKEN_MAX 4096u
 
 typedef struct np_cancels {
-    uint64_t full_ms; /* when the bucket is full again; in the past: it is */
+    uint32_t full_ms; /* when the bucket is full again; in the past: it is */
 } np_cancels;
+
+/* So many milliseconds it takes to fill it. */
+static inline uint32_t np_cancels_missing_ms(const np_cancels *cancels, uint64_t now_ms)
+{
+    uint32_t ahead_ms = cancels->full_ms - (uint32_t)now_ms;
+
+    return ahead_ms <= NP_CANCELS_TAKEN_MAX * NP_CANCELS_TOKEN_MS ? ahead_ms : 0;
+}
 
 /* Takes a token out of a bucket of so many; false if there is none. */
 static inline bool np_cancels_take(np_cancels *cancels, uint32_t bucket, uint64_t now_ms)
 {
-    uint64_t from_ms = cancels->full_ms > now_ms ? cancels->full_ms : now_ms;
+    uint32_t missing_ms = np_cancels_missing_ms(cancels, now_ms);
 
-    if (from_ms - now_ms > (uint64_t)(bucket - 1) * NP_CANCELS_TOKEN_MS) {
+    if (missing_ms > (bucket - 1) * NP_CANCELS_TOKEN_MS) {
         return false;
     }
-    cancels->full_ms = from_ms + NP_CANCELS_TOKEN_MS;
+    cancels->full_ms = (uint32_t)now_ms + missing_ms + NP_CANCELS_TOKEN_MS;
     return true;
 }
 
 /* Gives one back, for an answer. */
-static inline void np_cancels_give(np_cancels *cancels)
+static inline void np_cancels_give(np_cancels *cancels, uint64_t now_ms)
 {
-    cancels->full_ms -=
-        cancels->full_ms > NP_CANCELS_TOKEN_MS ? NP_CANCELS_TOKEN_MS : cancels->full_ms;
+    uint32_t missing_ms = np_cancels_missing_ms(cancels, now_ms);
+
+    if (missing_ms > 0) {
+        missing_ms -= missing_ms < NP_CANCELS_TOKEN_MS ? missing_ms : NP_CANCELS_TOKEN_MS;
+        cancels->full_ms = (uint32_t)now_ms + missing_ms;
+    }
 }
 
 #endif

@@ -70,7 +70,7 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
     s->phase = NP_PHASE_HELLO;
     s->phase_deadline = np__session_after(s, options->hello_ms);
     s->frame_deadline = NP_TIME_NEVER;
-    s->stall_deadline = NP_TIME_NEVER;
+    s->stall_since = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;
     if (options->security != NULL) {
         err = np__session_secure_init(s, now);
@@ -234,7 +234,7 @@ void np__session_closed(np_session *s)
     s->calls_due = false;
     s->phase_deadline = NP_TIME_NEVER;
     s->frame_deadline = NP_TIME_NEVER;
-    s->stall_deadline = NP_TIME_NEVER;
+    s->stall_since = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;
     np_outq_clear(&s->out, s->pool);
     np__session_secure_forget(s);
@@ -402,8 +402,8 @@ size_t np_session_output(np_session *s, struct iovec *iov, size_t max, np_time n
         np__session_seal(s);
     }
     count = np_outq_gather(&s->out, iov, max);
-    if (count > 0 && s->stall_deadline == NP_TIME_NEVER) {
-        s->stall_deadline = np__session_after(s, s->options->stall_ms);
+    if (count > 0 && s->stall_since == NP_TIME_NEVER) {
+        s->stall_since = s->now_ms;
     }
     return count;
 }
@@ -416,11 +416,12 @@ void np_session_output_done(np_session *s, size_t n, np_time now)
     }
     np_outq_drop(&s->out, s->pool, n);
     if (s->out.queued == 0) {
-        s->stall_deadline = NP_TIME_NEVER;
+        s->stall_since = NP_TIME_NEVER;
         np__session_settle(s);
     } else if (n > 0) {
-        s->stall_deadline = np__session_after(s, s->options->stall_ms);
+        s->stall_since = s->now_ms;
     }
+    np__session_left(s);
 }
 
 bool np_session_output_ended(const np_session *s)
@@ -430,12 +431,21 @@ bool np_session_output_ended(const np_session *s)
 
 /* Time -------------------------------------------------------------------------------------- */
 
+/* When the peer has taken nothing of what is queued for too long. */
+static uint64_t np_session_stall_deadline(const np_session *s)
+{
+    return s->stall_since != NP_TIME_NEVER && s->options->stall_ms > 0
+               ? np_time_after(s->stall_since, s->options->stall_ms)
+               : NP_TIME_NEVER;
+}
+
 uint64_t np_session_deadline(const np_session *s)
 {
     uint64_t deadline = np_time_earlier(s->phase_deadline, s->frame_deadline);
 
-    deadline = np_time_earlier(deadline, s->stall_deadline);
+    deadline = np_time_earlier(deadline, np_session_stall_deadline(s));
     deadline = np_time_earlier(deadline, s->idle_deadline);
+    deadline = np_time_earlier(deadline, np__session_pace_deadline(s));
     if (s->phase == NP_PHASE_OPEN && !s->calls_due) {
         deadline = np_time_earlier(deadline, np_calls_deadline(s->calls));
     }
@@ -485,7 +495,7 @@ void np_session_tick(np_session *s, np_time now)
     np_fault fault;
 
     np__session_tell_time(s, now);
-    if (now.mono_ms >= s->stall_deadline) {
+    if (now.mono_ms >= np_session_stall_deadline(s)) {
         /* What is queued is stuck, so an Error behind it would be too. */
         fault = np_session_late("session.stall_ms", s->options->stall_ms);
         np__session_cause(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, false,

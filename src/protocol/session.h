@@ -108,6 +108,8 @@ typedef struct np_session_compression {
     uint8_t kind_count;
     uint32_t threshold; /* bytes of payload, or of a fragment, below which it is not tried */
     int zstd_level;
+    uint32_t unpack_rate;  /* bytes that a session's payloads may become in a second, taken in
+                            * shares of 100 ms; 0: no bound */
     np_compress *contexts; /* of the sessions' thread */
 } np_session_compression;
 
@@ -258,8 +260,10 @@ typedef struct np_session {
             bool writable_wanted : 1; /* a send met NP_ERR_FULL */
             bool calls_due : 1;       /* some call's deadline has passed */
             bool starved : 1;         /* the next step needs more input */
-            bool paused : 1;          /* the next step needs room in the output queue */
+            bool paused : 1;          /* the next step has to wait; see paused_at */
             bool held : 1;            /* np_session_hold */
+            bool throttled : 1;       /* np_session_throttle */
+            bool refusals : 1;        /* requests of the peer's wait to be refused */
         };
         uint16_t detours;
     };
@@ -278,6 +282,9 @@ typedef struct np_session {
     bool close_queued : 1;   /* the last entry of our direction */
     bool parting : 1;        /* CLOSING in order: what still comes is looked at */
     bool parting_begun : 1;  /* the window is where that goes on */
+    bool stuck : 1;          /* a request was refused, and there has been no room since */
+    bool yields : 1;         /* a turn's share of unpacking is used up */
+    uint8_t paused_at : 2;   /* np__session_pace */
     uint8_t compression : 2; /* np_compression agreed on */
     uint16_t version;        /* agreed on; 0 before */
 
@@ -290,13 +297,15 @@ typedef struct np_session {
 
     uint64_t phase_deadline; /* hello, the conversation's state, or close */
     uint64_t frame_deadline;
-    uint64_t stall_deadline;
+    uint64_t stall_since; /* output waits, and none has left since; NP_TIME_NEVER: none waits */
     uint64_t idle_deadline;
 
     np_session_end *end;       /* the cause in detail; NULL before, or without memory */
     np_session_secure *secure; /* NULL: plain */
     np_cancels cancels_taken;
     np_cancels cancels_sent;
+    uint32_t unpack_ms; /* when the current window of unpacking began, its lower half */
+    uint32_t unpacked;  /* bytes in it */
     int conversation_place;
     uint32_t opened; /* streams of ours; see NP_SESSION_ALL_OPENED */
 } np_session;
@@ -360,6 +369,11 @@ bool np_session_pending(const np_session *s);
  * expired calls and WRITABLE do); the deadlines that a peer cannot keep without our reading rest,
  * and start afresh when it is let go. */
 void np_session_hold(np_session *s, bool hold, np_time now);
+
+/* Backpressure by the pump: while on, nothing is taken that the application answers by output of
+ * its own: messages, bodies and requests. What ends calls of ours still comes, so that two sides
+ * that ask each other do not wait for each other. */
+void np_session_throttle(np_session *s, bool on, np_time now);
 
 /* Output ------------------------------------------------------------------------------------ */
 
@@ -439,7 +453,8 @@ NP_HIDDEN void np_session_cancel(np_session *s, uint32_t stream);
 /* Answers a request of the peer's; `answer` is the C struct of its reply. NP_ERR_FULL and the
  * codec's errors leave the request open; NP_ERR_CLOSED lets go of one that was canceled. While less
  * than half of the queue's bound is free no new request is delivered, so an answer of up to half
- * the bound to one just delivered has room. */
+ * the bound to one just delivered has room. Where nothing leaves for a second meanwhile, the
+ * request that stands first is refused as busy. */
 NP_MUST_CHECK np_err np_session_reply(np_session *s, np_call_key call, const void *answer,
                                       np_fault *fault);
 NP_HIDDEN NP_MUST_CHECK np_err np_session_reply_encoded(np_session *s, np_call_key call,

@@ -312,6 +312,9 @@ np__session_step np__session_step_body(np_session *s, np_session_event *event)
     size_t n = 0;
     const uint8_t *data = np_session_body_there(s, &n);
 
+    if (np__session_must_wait(s, NP_PACE_MESSAGE)) {
+        return np__session_pause(s, NP_PACE_MESSAGE);
+    }
     if (n > 0) {
         return body->state == NP_BODY_HEAD ? np_session_body_head(s, body, data, n, event)
                                            : np_session_body_bytes(s, body, data, n, event);

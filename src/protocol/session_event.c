@@ -305,8 +305,8 @@ static np__session_step np_session_take_ping(np_session *s, const uint8_t *paylo
     np_fault fault;
     np_err err;
 
-    if (np__session_congested(s)) {
-        return NP_STEP_PAUSED;
+    if (np__session_must_wait(s, NP_PACE_PING)) {
+        return np__session_pause(s, NP_PACE_PING);
     }
     err = base_ping_decode(&ping, payload, len, &fault);
     if (err != NP_OK) {
@@ -368,6 +368,9 @@ static np__session_step np_session_take_message(np_session *s, const uint8_t *pa
     if (np_unlikely(message == NULL)) {
         return np_session_unknown(id, len, event);
     }
+    if (np_unlikely(id != BASE_PONG_ID && np__session_must_wait(s, NP_PACE_MESSAGE))) {
+        return np__session_pause(s, NP_PACE_MESSAGE);
+    }
     err = np__session_converse(s, message, true, &place, &fault);
     if (np_unlikely(err != NP_OK)) {
         return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, &fault);
@@ -388,8 +391,8 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
     np_err err = NP_OK;
     int place = 0;
 
-    if (np__session_congested(s)) {
-        return NP_STEP_PAUSED;
+    if (np__session_must_wait(s, NP_PACE_REQUEST)) {
+        return np__session_pause(s, NP_PACE_REQUEST);
     }
     if (np_calls_find(s->calls, stream) != NULL || np_bodies_find(s->bodies, stream) != NULL) {
         err = np_fault_set(&fault, NP_ERR_STREAM, "base.stream_header.stream",
@@ -411,6 +414,10 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
         err = np__session_emit_failure(s, stream, BASE_REASON_BUSY, 0, none, true);
         return err == NP_OK ? NP_STEP_AGAIN
                             : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+    }
+    if (np__session_refuses(s)) {
+        np__session_refuse_later(s, &entry);
+        return NP_STEP_AGAIN;
     }
     event->serial = np_session_next_serial(s);
     entry.serial = (uint32_t)event->serial;
@@ -438,7 +445,7 @@ static np__session_step np_session_take_response(np_session *s, uint32_t stream,
     }
     event->user = entry->user;
     np_calls_remove(&s->calls, s->pool, entry);
-    np_cancels_give(&s->cancels_sent);
+    np_cancels_give(&s->cancels_sent, s->now_ms);
     return np__session_deliver(s, NP_SESSION_EVENT_RESPONSE, message, stream, payload, len, event);
 }
 
@@ -470,7 +477,7 @@ static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
     event->code = failure.code;
     event->text = failure.text;
     np_calls_remove(&s->calls, s->pool, entry);
-    np_cancels_give(&s->cancels_sent);
+    np_cancels_give(&s->cancels_sent, s->now_ms);
     return NP_STEP_EVENT;
 }
 
@@ -489,6 +496,10 @@ static np__session_step np_session_take_cancel(np_session *s, uint32_t stream,
                                   "100 cancels a second, and one for each answer",
                                   NP_FRAMING_HEADER_LEN + 4, NP_FRAMING_CANCEL);
         return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
+    }
+    if (entry != NULL && entry->state == NP_CALL_REFUSED) {
+        np_calls_remove(&s->calls, s->pool, entry);
+        entry = NULL;
     }
     if (entry == NULL) {
         return NP_STEP_AGAIN; /* answered meanwhile */

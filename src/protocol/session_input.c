@@ -488,6 +488,9 @@ static bool np_session_event_closed(np_session *s, np_session_event *event)
 /* Events that need no input. */
 static bool np_session_event_due(np_session *s, np_session_event *event)
 {
+    if (np__session_refusals_due(s)) {
+        np__session_emit_refusals(s);
+    }
     if (s->calls_due) {
         if (np_session_event_failure(s, s->now_ms, NP_ERR_DEADLINE, event)) {
             np__session_emit_cancel(s, event->stream);
@@ -538,6 +541,10 @@ static bool np_session_event_input(np_session *s, np_session_event *event)
         }
         if (s->paused) {
             s->frame_deadline = NP_TIME_NEVER;
+            return false;
+        }
+        if (s->yields) {
+            s->yields = false;
             return false;
         }
         if (s->whole_given) {
@@ -647,14 +654,14 @@ bool np_session_pending(const np_session *s)
     if (s->phase >= NP_PHASE_CLOSING) {
         return s->parting && (s->eof || (s->in != s->in_end && !s->starved));
     }
-    if (np__session_writable(s)) {
+    if (np__session_writable(s) || np__session_refusals_due(s)) {
         return true;
     }
     if (s->held || s->starved) {
         return false;
     }
     if (s->paused) {
-        return !np__session_congested(s);
+        return !np__session_must_wait(s, (np__session_pace)s->paused_at);
     }
     return s->in != s->in_end || s->whole_body || s->body_frame || s->eof ||
            (s->secure != NULL && (s->secure->asked || s->secure->answered));

@@ -210,8 +210,12 @@ np__session_step np__session_step_packed(np_session *s, const np_framing_head *h
         return np__session_starve(
             s, np__session_need(head->head_len + there, (size_t)head->head_len + head->body_len));
     }
+    if (err == NP_OK && np__session_must_wait(s, NP_PACE_UNPACK)) {
+        return np__session_pause(s, NP_PACE_UNPACK);
+    }
     if (err == NP_OK) {
         err = np_session_unpack(s, head, max, &raw, &fault);
+        np__session_unpacked(s, raw.len);
     }
     if (err != NP_OK) {
         step = np__session_refused(s, err, fault.err == err ? &fault : NULL);

@@ -10,6 +10,7 @@
  *   session_secure.c      the handshake, and trust
  *   session_disagree.c    what each side offered, where nothing is in common
  *   session_record.c      records to entries, entries to records
+ *   session_pace.c        when it does not go on with its input
  *   session_parting.c     what still comes when it is closing in order
  */
 #ifndef NP_PROTOCOL_SESSION_PRIVATE_H
@@ -147,10 +148,24 @@ static inline size_t np__session_body_bound(const np_session *s)
     return two < part ? two : part;
 }
 
+/* What a step may have to wait for. */
+typedef enum np__session_pace {
+    NP_PACE_REQUEST, /* room for the answer; or, after a second in vain, for a refusal */
+    NP_PACE_MESSAGE, /* the pump, which throttles */
+    NP_PACE_PING,    /* room for the Pong */
+    NP_PACE_UNPACK   /* the next share of time to unpack in */
+} np__session_pace;
+
+/* Whether the peer's input waits for room in our queue: then requests of ours do not take it. */
+static inline bool np__session_is_asked(const np_session *s)
+{
+    return s->paused && s->paused_at <= NP_PACE_MESSAGE;
+}
+
 /* Whether WRITABLE is due. */
 static inline bool np__session_writable(const np_session *s)
 {
-    return s->phase == NP_PHASE_OPEN &&
+    return s->phase == NP_PHASE_OPEN && !np__session_is_asked(s) &&
            ((s->writable_wanted && !np__session_congested(s)) ||
             (s->body_wanted && s->out.queued <= np__session_body_bound(s) / 2));
 }
@@ -459,6 +474,30 @@ NP_MUST_CHECK np_err np__session_emit_failure(np_session *s, uint32_t stream, ui
 
 /* Tells the peer that the answer is not wanted any more. */
 void np__session_emit_cancel(np_session *s, uint32_t stream);
+
+/* session_pace.c ---------------------------------------------------------------------------- */
+
+bool np__session_must_wait(const np_session *s, np__session_pace pace);
+
+/* The step has to: NP_STEP_PAUSED. */
+np__session_step np__session_pause(np_session *s, np__session_pace pace);
+
+/* When a step that waits is to be tried again, whatever else comes. */
+uint64_t np__session_pace_deadline(const np_session *s);
+
+/* Whether a request that need not wait is to be refused all the same. */
+bool np__session_refuses(const np_session *s);
+
+/* Has it refused once there is room. There is a reservation for the entry. */
+void np__session_refuse_later(np_session *s, np_call_entry *entry);
+bool np__session_refusals_due(const np_session *s);
+void np__session_emit_refusals(np_session *s);
+
+/* Output has left. */
+void np__session_left(np_session *s);
+
+/* Bytes were unpacked, 64 KiB at most. */
+void np__session_unpacked(np_session *s, size_t len);
 
 /* session_pack.c ---------------------------------------------------------------------------- */
 

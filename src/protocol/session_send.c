@@ -87,7 +87,8 @@ np_err np__session_emit(np_session *s, const np__session_outgoing *out, np_fault
     wire = len + (len / NP_FRAMING_FRAGMENT_MAX + 1) * NP_FRAMING_HEAD_MAX;
     if (np_unlikely(!out->urgent && s->out.queued > 0 &&
                     (s->out.queued > s->options->queue_max ||
-                     wire > s->options->queue_max - s->out.queued))) {
+                     wire > s->options->queue_max - s->out.queued ||
+                     (out->kind == NP_FRAMING_REQUEST && np__session_is_asked(s))))) {
         s->writable_wanted = true;
         return NP_ERR_FULL;
     }
@@ -289,9 +290,11 @@ void np_session_cancel(np_session *s, uint32_t stream)
 /* A request of the peer's that the application knows of, waiting or canceled; NULL: none. */
 static np_call_entry *np_session_served(const np_session *s, np_call_key call)
 {
-    return s->phase == NP_PHASE_OPEN && (call.stream & 1) != np__session_parity(s)
-               ? np_calls_find_key(s->calls, &call)
-               : NULL;
+    np_call_entry *entry = s->phase == NP_PHASE_OPEN && (call.stream & 1) != np__session_parity(s)
+                               ? np_calls_find_key(s->calls, &call)
+                               : NULL;
+
+    return entry != NULL && entry->state != NP_CALL_REFUSED ? entry : NULL;
 }
 
 bool np_session_serving(const np_session *s, np_call_key call)
@@ -351,7 +354,7 @@ static np_err np_session_answering(np_session *s, np_call_key call, np_call_entr
 static void np_session_answered(np_session *s, np_call_entry *entry)
 {
     np_calls_remove(&s->calls, s->pool, entry);
-    np_cancels_give(&s->cancels_taken);
+    np_cancels_give(&s->cancels_taken, s->now_ms);
 }
 
 static np_err np_session_reply_any(np_session *s, np_call_key call, const void *answer,

@@ -368,6 +368,7 @@ np_err np__group_compress(np_group *group, const np_compression_options *options
     }
     compression->threshold = options->threshold;
     compression->zstd_level = options->zstd_level;
+    compression->unpack_rate = options->unpack_rate;
     compression->contexts = np__loop_compress(group->loop);
     group->session.compression = compression->kind_count > 0 ? compression : NULL;
     return NP_OK;

@@ -82,17 +82,6 @@ static void read_some(np_link *link)
     }
 }
 
-static void hold(np_link *link, bool back, bool by_owner)
-{
-    bool before = link->held_back || link->held_by_owner;
-
-    link->held_back = back;
-    link->held_by_owner = by_owner;
-    if (before != (back || by_owner)) {
-        np_session_hold(&link->session, back || by_owner, now_of(link));
-    }
-}
-
 /* What the events of this link have queued and the peer has not taken is the measure of whether to
  * read on. Output that came from elsewhere does not count: if it did, two peers who both send much
  * would wait for each other to read. */
@@ -109,17 +98,19 @@ static inline void weigh(np_link *link, size_t before)
         link->replies = (uint32_t)after;
     }
     back = link->replies > bound;
-    if (back != link->held_back) {
-        hold(link, back, link->held_by_owner);
+    if (back != link->throttled) {
+        link->throttled = back;
+        np_session_throttle(&link->session, back, now_of(link));
     }
 }
 
-/* Whether what an event's handler sends is an answer to input. */
+/* Whether what an event's handler sends is an answer to input. Answers to requests of ours are
+ * none: they come whether the link is throttled or not. */
 static bool is_input(const np_session_event *event)
 {
     const unsigned input = 1u << NP_SESSION_EVENT_MESSAGE | 1u << NP_SESSION_EVENT_REQUEST |
-                           1u << NP_SESSION_EVENT_RESPONSE | 1u << NP_SESSION_EVENT_BODY_BEGIN |
-                           1u << NP_SESSION_EVENT_BODY_DATA | 1u << NP_SESSION_EVENT_BODY_END;
+                           1u << NP_SESSION_EVENT_BODY_BEGIN | 1u << NP_SESSION_EVENT_BODY_DATA |
+                           1u << NP_SESSION_EVENT_BODY_END;
 
     return (input >> event->kind & 1) != 0;
 }
@@ -141,12 +132,12 @@ static void drain(np_link *link)
             break;
         }
         events++;
+        bytes += event.len;
         if (event.kind == NP_SESSION_EVENT_CLOSED) {
             link->closed = true;
             link->ops->on_closed(link, &event);
         } else if (is_input(&event)) {
             size_t before = np_session_queued(&link->session);
-            bytes += event.len;
             link->ops->on_event(link, &event);
             weigh(link, before);
         } else {
@@ -401,7 +392,7 @@ void np_link_destroy(np_link *link)
 
 void np_link_hold(np_link *link, bool on)
 {
-    hold(link, link->held_back, on);
+    np_session_hold(&link->session, on, now_of(link));
     if (!link->in_turn) {
         /* Not settled here: letting go may make input pending, which is a task's work. */
         np__loop_defer(link->ops->loop, &link->task);

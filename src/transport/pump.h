@@ -7,8 +7,8 @@
  * system has refused bytes.
  *
  * Backpressure: while more than a quarter of the queue's bound waits that this link's own events
- * have queued (answers, echoes), the session is held, which stops reading and the delivery of
- * messages until the peer has taken it.
+ * have queued (answers, echoes), the session is throttled: it takes no messages and no requests,
+ * and reads no further where one stands first, until the peer has taken it.
  *
  * Memory: a link is part of its owner, who frees it in `release`.
  * Threads: the loop's.
@@ -23,7 +23,7 @@
 #define NP_LINK_EVENTS_MAX 256
 #define NP_LINK_BYTES_MAX ((size_t)64 * 1024)
 
-/* Which part of the queue's bound answers may fill before the link is held. */
+/* Which part of the queue's bound answers may fill before the link is throttled. */
 #define NP_LINK_REPLIES_PART 4
 
 typedef struct np_link np_link;
@@ -51,8 +51,7 @@ struct np_link {
     bool write_failed : 1; /* it was a write */
     bool in_turn : 1;      /* callbacks may be running: what is queued is seen to afterwards */
     bool blocked : 1;      /* the system refused bytes */
-    bool held_back : 1;    /* by backpressure */
-    bool held_by_owner : 1;
+    bool throttled : 1;    /* by backpressure */
     bool eof : 1;
     bool shut : 1; /* our direction has ended */
     bool abort_due : 1;

@@ -36,7 +36,8 @@
 
 np_compression_options np_compression_options_default(void)
 {
-    const np_compression_options options = {.threshold = 512, .zstd_level = 1};
+    const np_compression_options options = {
+        .threshold = 512, .zstd_level = 1, .unpack_rate = 256u * 1024 * 1024};
 
     return options;
 }

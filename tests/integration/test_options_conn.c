@@ -358,6 +358,42 @@ static void test_compression(void **state)
     assert_true(queued_for(1400, options) < 1400);
 }
 
+/* How long a daemon takes for six messages, each 20,000 bytes that came as fewer, and their echoes.
+ */
+static uint64_t time_of_six(uint32_t unpack_rate)
+{
+    enum { MESSAGES = 6 };
+    demo_say say = {{text(), TEXT_LEN}};
+    const demo_find find = {1};
+    demo_say found;
+    option_world w;
+    uint64_t begun = 0;
+
+    option_world_init(&w);
+    w.client_options.conn.compression.preferred[0] = NP_COMPRESSION_LZ4;
+    w.daemon_options.conn.compression.preferred[0] = NP_COMPRESSION_LZ4;
+    w.daemon_options.conn.compression.unpack_rate = unpack_rate;
+    w.client_options.conn.any_order = true;
+    demo_must(option_world_connect(&w), &w.failure);
+    begun = np_loop_now(w.loop).mono_ms;
+    for (int i = 0; i < MESSAGES; i++) {
+        demo_must(np_client_send(w.client, demo_message_say, &say, NULL), NULL);
+    }
+    /* Its answer comes behind them all. */
+    demo_must(np_client_call_wait(w.client, demo_message_find, &find, NULL, &found, NULL), NULL);
+    begun = np_loop_now(w.loop).mono_ms - begun;
+    option_world_fini(&w);
+    return begun;
+}
+
+/* Every share of 100 ms may be passed by one payload, so six take five waits. */
+static void test_unpack_rate(void **state)
+{
+    (void)state;
+    (void)time_of_six(0);
+    assert_true(time_of_six(1) >= 450);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_conversation), cmocka_unit_test(test_queue_max),
         cmocka_unit_test(test_calls_max),    cmocka_unit_test(test_serve_max),
         cmocka_unit_test(test_bodies_max),   cmocka_unit_test(test_compression),
+        cmocka_unit_test(test_unpack_rate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -249,12 +249,17 @@ void wire_run(wire *w)
         size_t before = w->client.event_count + w->server.event_count;
         size_t queued = np_session_queued(&w->client.s) + np_session_queued(&w->server.s);
         wire_drain(w, &w->client);
+        np_session_park(&w->client.s);
         wire_drain(w, &w->server);
+        np_session_park(&w->server.s);
         wire_write(w, &w->client);
         wire_write(w, &w->server);
         moved = wire_read(w, &w->server);
         moved = wire_read(w, &w->client) || moved;
         moved = moved || before != w->client.event_count + w->server.event_count;
+        /* Who says that there is more must have it. */
+        moved = moved || (!w->client.stop && np_session_pending(&w->client.s)) ||
+                (!w->server.stop && np_session_pending(&w->server.s));
         moved =
             moved || queued != np_session_queued(&w->client.s) + np_session_queued(&w->server.s);
     }

@@ -37,6 +37,7 @@ struct wire_end {
     size_t byte_count;
     bool bytes_end; /* the other side shut its direction down */
     void (*on_event)(wire_end *end, const np_session_event *event); /* as it comes; or NULL */
+    void *app;                                                      /* on_event's */
     np_session_security security;
     np_keypair identity;
     uint64_t seed; /* of its randomness */

@@ -503,24 +503,21 @@ static void test_slow_piece(void **state)
 /* Who does not read because its own output waits gives the peer its time back. */
 static void test_paused(void **state)
 {
-    const uint8_t ping[12] = {BASE_PING_ID};
-    parcel_note note = {np_str_from("0123456789abcdef")};
     uint8_t bytes[2000];
     wire w;
 
     (void)state;
     start(&w, &parcel_protocol, 2);
-    w.server.options.queue_max = 100;
     put_data(bytes, 10000);
     frame(&w.server, NP_FRAMING_DATA, 1, true, bytes, 1024);
     finish(&w);
-    assert_int_equal(np_session_send(&w.server.s, NOTE_MESSAGE, &note, NULL), NP_OK);
-    assert_int_equal(np_session_send(&w.server.s, NOTE_MESSAGE, &note, NULL), NP_OK);
-    frame(&w.server, NP_FRAMING_NO_STREAM, 0, false, ping, sizeof ping);
+    np_session_throttle(&w.server.s, true, w.now);
+    frame(&w.server, NP_FRAMING_DATA, 1, true, bytes, 1024);
     finish(&w);
     assert_int_equal(np_session_deadline(&w.server.s), NP_TIME_NEVER);
     w.now.mono_ms += 1000000;
     np_session_tick(&w.server.s, w.now);
+    np_session_throttle(&w.server.s, false, w.now);
     wire_run(&w);
     assert_true(np_session_is_open(&w.server.s));
     assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms + 30000);

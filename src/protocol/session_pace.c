@@ -1,0 +1,171 @@
+/* session_pace.c - when a session does not go on with its input, and what it does instead; see
+ * session.h.
+ *
+ * Taking a request, and most messages, makes output. So where the peer does not take ours, its own
+ * is not taken any more; it stays in the kernel's buffers, and in the end with the peer. Two sides
+ * that ask each other much would then both wait for the other to read, for ever. So only what makes
+ * output waits: answers, failures, cancels, a Pong and the end are taken always. And where a
+ * request stands before them and nothing of ours has left for a second, it is refused: the peer
+ * hears "busy" once there is room.
+ *
+ * What is compressed may cost a thousand times as much as its bytes on the wire. So the bytes that
+ * it becomes are counted, and a turn and a second have their share of them.
+ */
+#include "protocol/session_private.h"
+
+/* So long nothing of our output has left before a request is refused; and where one was, until
+ * there is room again. Both sides wait like this in turn, so the second is short. */
+#define NP_SESSION_STUCK_MS 1000u
+#define NP_SESSION_STUCK_AGAIN_MS 20u
+
+/* Beyond the queue's bound: what Pongs may fill. */
+#define NP_SESSION_PONG_ROOM ((size_t)4096)
+
+/* A window of time, of which unpack_rate gives so many bytes. */
+#define NP_SESSION_UNPACK_WINDOW_MS 100u
+
+/* A turn's share of bytes that were unpacked. */
+#define NP_SESSION_UNPACK_TURN 0x40000u
+
+static uint32_t np_session_patience(const np_session *s)
+{
+    return s->stuck ? NP_SESSION_STUCK_AGAIN_MS : NP_SESSION_STUCK_MS;
+}
+
+/* Whether output waits, and none has left for so long that it may be the peer who waits for us. */
+static bool np_session_is_stuck(const np_session *s)
+{
+    return s->stall_since != NP_TIME_NEVER &&
+           s->now_ms >= np_time_after(s->stall_since, np_session_patience(s));
+}
+
+static bool np_session_has_room(const np_session *s)
+{
+    return !s->throttled && !np__session_congested(s);
+}
+
+/* The bytes of a window; 0: no bound. */
+static uint32_t np_session_unpack_max(const np_session *s)
+{
+    uint64_t rate = s->options->compression != NULL ? s->options->compression->unpack_rate : 0;
+    uint64_t max = rate * NP_SESSION_UNPACK_WINDOW_MS / 1000;
+
+    return rate == 0 ? 0 : max == 0 ? 1 : max < UINT32_MAX ? (uint32_t)max : UINT32_MAX;
+}
+
+/* Whether the current window's bytes are used up. */
+static bool np_session_has_unpacked(const np_session *s)
+{
+    uint32_t max = np_session_unpack_max(s);
+
+    return max > 0 && s->unpacked >= max &&
+           (uint32_t)s->now_ms - s->unpack_ms < NP_SESSION_UNPACK_WINDOW_MS;
+}
+
+bool np__session_must_wait(const np_session *s, np__session_pace pace)
+{
+    switch (pace) {
+    case NP_PACE_REQUEST:
+        /* The peer's requests that wait to be refused have a bound, as those that are served. */
+        return !np_session_has_room(s) &&
+               (!np_session_is_stuck(s) ||
+                np_calls_count(s->calls, 1 - np__session_parity(s)) >= s->options->serve_max);
+    case NP_PACE_MESSAGE:
+        return s->throttled;
+    case NP_PACE_PING:
+        return s->out.queued > s->options->queue_max + NP_SESSION_PONG_ROOM;
+    case NP_PACE_UNPACK:
+        return np_session_has_unpacked(s);
+    }
+    return false;
+}
+
+np__session_step np__session_pause(np_session *s, np__session_pace pace)
+{
+    s->paused_at = pace & 3u;
+    return NP_STEP_PAUSED;
+}
+
+uint64_t np__session_pace_deadline(const np_session *s)
+{
+    if (!s->paused) {
+        return NP_TIME_NEVER;
+    }
+    if (s->paused_at == NP_PACE_REQUEST && s->stall_since != NP_TIME_NEVER &&
+        np_calls_count(s->calls, 1 - np__session_parity(s)) < s->options->serve_max) {
+        return np_time_after(s->stall_since, np_session_patience(s));
+    }
+    if (s->paused_at == NP_PACE_UNPACK) {
+        uint32_t gone = (uint32_t)s->now_ms - s->unpack_ms;
+        return s->now_ms +
+               (gone < NP_SESSION_UNPACK_WINDOW_MS ? NP_SESSION_UNPACK_WINDOW_MS - gone : 0);
+    }
+    return NP_TIME_NEVER;
+}
+
+/* Requests that are refused ----------------------------------------------------------------- */
+
+bool np__session_refuses(const np_session *s)
+{
+    return !np_session_has_room(s);
+}
+
+void np__session_refuse_later(np_session *s, np_call_entry *entry)
+{
+    s->stuck = true;
+    s->refusals = true;
+    entry->state = NP_CALL_REFUSED;
+    np_calls_add(s->calls, entry);
+}
+
+bool np__session_refusals_due(const np_session *s)
+{
+    return s->refusals && s->phase == NP_PHASE_OPEN && !np__session_congested(s);
+}
+
+void np__session_emit_refusals(np_session *s)
+{
+    np_str none = {NULL, 0};
+    uint32_t stream = 0;
+
+    while (np__session_refusals_due(s)) {
+        np_err err = NP_OK;
+        if (!np_calls_take_refused(&s->calls, s->pool, &stream)) {
+            s->refusals = false;
+            return;
+        }
+        err = np__session_emit_failure(s, stream, BASE_REASON_BUSY, 0, none, true);
+        if (err != NP_OK) {
+            np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+        }
+    }
+}
+
+void np__session_left(np_session *s)
+{
+    s->stuck = s->stuck && !np_session_has_room(s);
+}
+
+void np_session_throttle(np_session *s, bool on, np_time now)
+{
+    np__session_tell_time(s, now);
+    if (s->phase < NP_PHASE_CLOSING) {
+        s->throttled = on;
+        np__session_left(s);
+    }
+}
+
+/* Unpacking --------------------------------------------------------------------------------- */
+
+void np__session_unpacked(np_session *s, size_t len)
+{
+    uint32_t before = s->unpacked;
+
+    if ((uint32_t)s->now_ms - s->unpack_ms >= NP_SESSION_UNPACK_WINDOW_MS) {
+        s->unpack_ms = (uint32_t)s->now_ms;
+        before = 0;
+    }
+    s->unpacked = before + (uint32_t)len; /* 64 KiB at most, and a window begins at 0 */
+    s->yields =
+        s->yields || before / NP_SESSION_UNPACK_TURN != s->unpacked / NP_SESSION_UNPACK_TURN;
+}

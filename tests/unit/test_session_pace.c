@@ -1,0 +1,438 @@
+/* Sessions that go on with their input only when they may: two sides that ask each other over a
+ * line that holds little, and payloads that become much when they are unpacked. Time is virtual. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <base.h>
+
+#include "core/framing.h"
+#include "support/session_talk.h"
+
+/* Two sides that ask each other ------------------------------------------------------------- */
+
+#define CALLS 248u
+
+/* A side's application: it asks as often as it can until it has asked CALLS times, answers what it
+ * is asked as soon as there is room, and asks again within its handlers. */
+typedef struct side {
+    wire_end *end;
+    uint32_t calls, asked, ended, refused, served;
+    np_call_key open[CALLS];
+    size_t open_count;
+    size_t replies; /* as the pump counts them */
+    uint32_t answer_len;
+    bool throttles;
+} side;
+
+/* The kernel's buffers hold so much each way; what is longer waits with its sender. */
+typedef struct line {
+    wire w;
+    side sides[2];
+    size_t kernel;
+    uint32_t seed;
+} line;
+
+static uint32_t draw(line *l, uint32_t below)
+{
+    l->seed = l->seed * 1664525u + 1013904223u;
+    return (l->seed >> 8) % below;
+}
+
+static void ask(side *me)
+{
+    demo_find find = {7};
+
+    while (me->asked < me->calls) {
+        np_err err = np_session_request(&me->end->s, demo_message_find, &find, NP_TIME_NEVER, me,
+                                        NULL, NULL);
+        if (err != NP_OK) {
+            assert_int_equal(err, NP_ERR_FULL);
+            return;
+        }
+        me->asked++;
+    }
+}
+
+static void answer(side *me)
+{
+    static const uint8_t bytes[3000];
+    demo_say found = {{bytes, me->answer_len}};
+
+    while (me->open_count > 0) {
+        np_err err = np_session_reply(&me->end->s, me->open[me->open_count - 1], &found, NULL);
+        if (err != NP_OK) {
+            assert_int_equal(err, NP_ERR_FULL);
+            return;
+        }
+        me->open_count--;
+        me->served++;
+    }
+}
+
+static void on_event(wire_end *end, const np_session_event *event)
+{
+    side *me = end->app;
+    size_t before = np_session_queued(&end->s);
+
+    switch (event->kind) {
+    case NP_SESSION_EVENT_REQUEST:
+        me->open[me->open_count++] = np_session_event_call(event);
+        answer(me);
+        ask(me);
+        break;
+    case NP_SESSION_EVENT_FAILURE:
+        assert_int_equal(event->err, NP_ERR_BUSY);
+        me->refused++;
+        me->ended++;
+        ask(me);
+        break;
+    case NP_SESSION_EVENT_RESPONSE:
+        me->ended++;
+        ask(me);
+        break;
+    case NP_SESSION_EVENT_WRITABLE:
+        answer(me);
+        ask(me);
+        break;
+    default:
+        break;
+    }
+    if (np_session_queued(&end->s) > before) {
+        me->replies += np_session_queued(&end->s) - before;
+    }
+}
+
+/* What the pump does with that. */
+static void weigh(line *l, side *me)
+{
+    size_t queued = np_session_queued(&me->end->s);
+
+    me->replies = me->replies < queued ? me->replies : queued;
+    if (me->throttles) {
+        np_session_throttle(&me->end->s, me->replies > me->end->options.queue_max / 4, l->w.now);
+    }
+}
+
+static void turn(line *l, side *me)
+{
+    wire_end *other = me->end == &l->w.client ? &l->w.server : &l->w.client;
+
+    (void)wire_read(&l->w, me->end);
+    if (np_session_pending(&me->end->s)) {
+        wire_drain(&l->w, me->end);
+        np_session_park(&me->end->s);
+    }
+    weigh(l, me);
+    if (other->byte_count < l->kernel) {
+        l->w.write_max = l->kernel - other->byte_count;
+        wire_write(&l->w, me->end);
+    }
+    weigh(l, me);
+    wire_drain(&l->w, me->end); /* WRITABLE, or that there is room to go on */
+    np_session_park(&me->end->s);
+}
+
+/* Both ask at once; returns how long it took until each has heard of all its calls. */
+static uint64_t run_line(line *l, size_t queue_max)
+{
+    uint64_t begun;
+
+    wire_init(&l->w);
+    for (int i = 0; i < 2; i++) {
+        l->sides[i].end = i == 0 ? &l->w.client : &l->w.server;
+        l->sides[i].end->options.queue_max = queue_max;
+        l->sides[i].end->options.stall_ms = 30000;
+    }
+    wire_open(&l->w);
+    begun = l->w.now.mono_ms;
+    for (int i = 0; i < 2; i++) {
+        l->sides[i].end->app = &l->sides[i];
+        l->sides[i].end->on_event = on_event;
+        ask(&l->sides[i]);
+    }
+    while (l->sides[0].ended < l->sides[0].calls || l->sides[1].ended < l->sides[1].calls) {
+        size_t first = draw(l, 2);
+        turn(l, &l->sides[first]);
+        if (draw(l, 3) != 0) {
+            turn(l, &l->sides[1 - first]);
+        }
+        l->w.now.mono_ms += draw(l, 10);
+        for (int i = 0; i < 2; i++) {
+            np_session_tick(&l->sides[i].end->s, l->w.now);
+            assert_true(np_session_is_open(&l->sides[i].end->s));
+        }
+        assert_in_range(l->w.now.mono_ms - begun, 0, 600000);
+    }
+    for (int i = 0; i < 2; i++) {
+        side *me = &l->sides[i];
+        assert_int_equal(me->ended, me->calls);
+        assert_int_equal(me->ended, me->refused + l->sides[1 - i].served);
+    }
+    begun = l->w.now.mono_ms - begun;
+    l->w.write_max = 0;
+    wire_run(&l->w);
+    wire_fini(&l->w);
+    return begun;
+}
+
+/* As it was measured: 248 requests each fill the queues of 8 KiB and 1 KiB of kernel each way. */
+static void test_two_sides_that_ask(void **state)
+{
+    (void)state;
+    for (int throttles = 0; throttles < 2; throttles++) {
+        line l = {.kernel = 1024, .seed = 1, .sides = {{.calls = CALLS}, {.calls = CALLS}}};
+        l.sides[0].throttles = l.sides[1].throttles = throttles != 0;
+        (void)run_line(&l, 8192);
+    }
+}
+
+/* Small and large queues, buffers, answers, at random. */
+static void test_there_is_always_progress(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed <= 60; seed++) {
+        line l = {.seed = seed, .sides = {{.calls = CALLS}, {.calls = CALLS}}};
+        size_t queue_max = 300 + draw(&l, 8000);
+        l.kernel = 1 + draw(&l, draw(&l, 2) == 0 ? 100 : 3000);
+        for (int i = 0; i < 2; i++) {
+            l.sides[i].throttles = draw(&l, 2) == 0;
+            l.sides[i].answer_len = draw(&l, draw(&l, 2) == 0 ? 20 : (uint32_t)queue_max / 3);
+        }
+        (void)run_line(&l, queue_max);
+    }
+}
+
+/* One side alone is never refused, however slow the other is to read. */
+static void test_one_side_alone(void **state)
+{
+    line l = {.kernel = 100, .seed = 5, .sides = {{.calls = CALLS}}};
+
+    (void)state;
+    (void)run_line(&l, 8192);
+    assert_int_equal(l.sides[0].refused, 0);
+    assert_int_equal(l.sides[1].served, CALLS);
+}
+
+/* What stands first, while nothing leaves --------------------------------------------------- */
+
+static void inject(wire_end *to, uint8_t kind, uint32_t stream, const void *body, size_t len)
+{
+    np_framing_head head = np_framing_make(kind, stream, len, false);
+    uint8_t frame[200];
+
+    wire_inject(to, frame, (size_t)(np_put_raw(np_framing_put(frame, &head), body, len) - frame));
+}
+
+/* A server whose queue is more than half full, and whose client reads nothing. */
+static void fill(wire *w)
+{
+    uint8_t *bytes = wire_pattern(3000, 3);
+
+    wire_init(w);
+    w->server.options.queue_max = 4000;
+    w->server.options.serve_max = 3;
+    wire_open(w);
+    assert_int_equal(talk_say(&w->server.s, bytes, 3000), NP_OK);
+    w->write_max = 10;
+    wire_write(w, &w->server);
+    free(bytes);
+}
+
+/* Requests wait a second, then they are refused, as many as may be served; nothing else waits. */
+static void test_requests_wait_and_are_refused(void **state)
+{
+    uint8_t ping[12];
+    uint8_t *place = NULL;
+    size_t room = 0;
+    uint32_t own = 0;
+    wire w;
+
+    (void)state;
+    fill(&w);
+    own = talk_ask(&w.server.s, NP_TIME_NEVER, &w);
+    np_put_u64(np_put_u32(ping, BASE_PING_ID), 5);
+    for (int i = 0; i < 20; i++) {
+        inject(&w.server, NP_FRAMING_NO_STREAM, 0, ping, sizeof ping);
+    }
+    inject(&w.server, NP_FRAMING_RESPONSE, own, "\x01\x01\0\0\0\0\0\0\0\0\0\0", 12);
+    for (uint32_t i = 0; i < 5; i++) {
+        (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
+        if (i == 2) {
+            np_session_cancel(&w.client.s, 3); /* it waits to be refused: nothing will be said */
+        }
+    }
+    w.write_max = 0;
+    wire_write(&w, &w.client);
+    (void)wire_read(&w, &w.server);
+    wire_expect(&w.server, NP_SESSION_EVENT_RESPONSE);
+    assert_null(wire_next(&w.server));
+    assert_false(np_session_pending(&w.server.s));
+    assert_int_equal(np_session_want(&w.server.s, &place, &room), NP_WANT_NOTHING);
+    assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms + 1000);
+    w.now.mono_ms += 999;
+    np_session_tick(&w.server.s, w.now);
+    assert_false(np_session_pending(&w.server.s));
+    w.now.mono_ms += 1;
+    np_session_tick(&w.server.s, w.now);
+    assert_true(np_session_pending(&w.server.s));
+    wire_drain(&w, &w.server);
+    np_session_park(&w.server.s);
+
+    /* Three are refused, once there is room to say so; the last waits for that. */
+    assert_null(wire_next(&w.server));
+    assert_int_equal(np_calls_count(w.server.s.calls, 1), 3);
+    assert_false(np_session_serving(&w.server.s, talk_call(&w.server.s, 3)));
+    assert_false(np_session_pending(&w.server.s));
+    assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms - 1000 + 30000);
+    wire_run(&w);
+    assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_REQUEST)->event.stream, 9);
+    assert_null(wire_next(&w.server));
+    assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE)->event.id, DEMO_SAY_ID);
+    wire_expect(&w.client, NP_SESSION_EVENT_REQUEST);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE)->event.id, BASE_PONG_ID);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        static const uint32_t refused[] = {1, 5, 7};
+        const wire_event *event = wire_expect(&w.client, NP_SESSION_EVENT_FAILURE);
+        assert_int_equal(event->event.err, NP_ERR_BUSY);
+        assert_int_equal(event->event.stream, refused[i]);
+    }
+    assert_null(wire_next(&w.client));
+    wire_fini(&w);
+}
+
+/* While it is throttled a session takes no messages and no bodies, but what ends its calls. */
+static void test_throttle(void **state)
+{
+    uint32_t own = 0;
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    wire_open(&w);
+    own = talk_ask(&w.server.s, NP_TIME_NEVER, &w);
+    wire_write(&w, &w.server);
+    np_session_throttle(&w.server.s, true, w.now);
+    inject(&w.server, NP_FRAMING_RESPONSE, own, "\x01\x01\0\0\0\0\0\0\0\0\0\0", 12);
+    assert_int_equal(talk_say(&w.client.s, "one", 3), NP_OK);
+    wire_write(&w, &w.client);
+    inject(&w.server, NP_FRAMING_REQUEST, 1, "\x01\x01\0\0\x07\0\0\0", 8);
+    (void)wire_read(&w, &w.server);
+    wire_expect(&w.server, NP_SESSION_EVENT_RESPONSE);
+    assert_null(wire_next(&w.server));
+    assert_false(np_session_pending(&w.server.s));
+    np_session_throttle(&w.server.s, false, w.now);
+    assert_true(np_session_pending(&w.server.s));
+    wire_drain(&w, &w.server);
+    talk_assert_said(wire_expect(&w.server, NP_SESSION_EVENT_MESSAGE), "one", 3);
+    wire_expect(&w.server, NP_SESSION_EVENT_REQUEST);
+    wire_fini(&w);
+}
+
+/* Unpacking --------------------------------------------------------------------------------- */
+
+/* Bytes on the wire that become a thousand times as much. */
+static void start_packed(wire *w, uint32_t unpack_rate)
+{
+    wire_init(w);
+    wire_compress(&w->client, NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE, 512);
+    wire_compress(&w->server, NP_COMPRESSION_ZSTD, NP_COMPRESSION_NONE, 512);
+    w->server.compression.unpack_rate = unpack_rate;
+    wire_open(w);
+}
+
+/* A large message in fragments that lie in one read: a turn takes its share and yields, and goes on
+ * in the next, without more input. */
+static void test_a_turn_has_its_share(void **state)
+{
+    enum { LEN = 4 << 20 };
+    uint8_t *zeros = calloc(1, LEN);
+    size_t turns = 0;
+    np_session_event event;
+    wire w;
+
+    (void)state;
+    assert_non_null(zeros);
+    start_packed(&w, 0);
+    assert_int_equal(talk_say(&w.client.s, zeros, LEN), NP_OK);
+    wire_write(&w, &w.client);
+    while (np_session_queued(&w.client.s) > 0) {
+        wire_write(&w, &w.client);
+    }
+    assert_in_range(w.server.byte_count, 64, 20000);
+    w.server.stop = true; /* turn by turn */
+    assert_true(wire_read(&w, &w.server));
+    while (!np_session_next_event(&w.server.s, &event)) {
+        assert_true(np_session_pending(&w.server.s));
+        np_session_park(&w.server.s);
+        turns++;
+    }
+    assert_int_equal(event.kind, NP_SESSION_EVENT_MESSAGE);
+    assert_int_equal(event.len, 12 + LEN);
+    assert_in_range(turns, LEN / 0x40000 - 1, LEN / 0x40000 + 1);
+    np_session_park(&w.server.s);
+    w.server.stop = false;
+    wire_fini(&w);
+    free(zeros);
+}
+
+/* Beyond the rate the session does not read on, and goes on in the next window. */
+static void test_a_second_has_its_share(void **state)
+{
+    enum { LEN = 2 << 20, RATE = 5 << 20 };
+    uint8_t *zeros = calloc(1, LEN);
+    uint64_t begun;
+    uint8_t *place = NULL;
+    size_t room = 0;
+    size_t seen = 0;
+    wire w;
+
+    (void)state;
+    assert_non_null(zeros);
+    start_packed(&w, RATE);
+    begun = w.now.mono_ms;
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(talk_say(&w.client.s, zeros, LEN), NP_OK);
+        wire_write(&w, &w.client);
+    }
+    while (seen < 10) {
+        wire_run(&w);
+        while (wire_next(&w.server) != NULL) {
+            seen++;
+        }
+        if (seen < 10) {
+            uint64_t deadline = np_session_deadline(&w.server.s);
+            assert_false(np_session_pending(&w.server.s));
+            assert_int_equal(np_session_want(&w.server.s, &place, &room), NP_WANT_NOTHING);
+            assert_in_range(deadline, w.now.mono_ms + 1, w.now.mono_ms + 100);
+            w.now.mono_ms = deadline;
+            np_session_tick(&w.server.s, w.now);
+            assert_true(np_session_pending(&w.server.s));
+        }
+    }
+    /* 20 MiB at 5 MiB a second, but for what the first window and the last fragment grant. */
+    assert_in_range(w.now.mono_ms - begun, 3600, 4100);
+    assert_true(np_session_is_open(&w.server.s));
+    wire_fini(&w);
+    free(zeros);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_two_sides_that_ask),
+        cmocka_unit_test(test_there_is_always_progress),
+        cmocka_unit_test(test_one_side_alone),
+        cmocka_unit_test(test_requests_wait_and_are_refused),
+        cmocka_unit_test(test_throttle),
+        cmocka_unit_test(test_a_turn_has_its_share),
+        cmocka_unit_test(test_a_second_has_its_share),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
