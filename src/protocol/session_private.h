@@ -461,8 +461,7 @@ uint32_t np__session_next_stream(const np_session *s, uint32_t *opened);
 /* Whether a stream whose id is one of ours has ever been opened. */
 static inline bool np__session_has_opened(const np_session *s, uint32_t stream)
 {
-    return (s->opened & NP_SESSION_ALL_OPENED) != 0 ||
-           (stream - np__session_first_stream(s)) / 2 < s->opened;
+    return (stream - np__session_first_stream(s)) / 2 < s->opened;
 }
 
 /* Queues a message of the base protocol, whatever the queue's bound. */

@@ -245,6 +245,7 @@ static void fill(wire *w)
 /* Requests wait a second, then they are refused, as many as may be served; nothing else waits. */
 static void test_requests_wait_and_are_refused(void **state)
 {
+    demo_find find = {1};
     uint8_t ping[12];
     uint8_t *place = NULL;
     size_t room = 0;
@@ -273,6 +274,11 @@ static void test_requests_wait_and_are_refused(void **state)
     assert_false(np_session_pending(&w.server.s));
     assert_int_equal(np_session_want(&w.server.s, &place, &room), NP_WANT_NOTHING);
     assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms + 1000);
+    /* Nor does this side ask meanwhile, so that its own requests do not keep the queue full. */
+    assert_int_equal(
+        np_session_request(&w.server.s, demo_message_find, &find, NP_TIME_NEVER, &w, NULL, NULL),
+        NP_ERR_FULL);
+    assert_int_equal(talk_say(&w.server.s, "more", 4), NP_OK);
     w.now.mono_ms += 999;
     np_session_tick(&w.server.s, w.now);
     assert_false(np_session_pending(&w.server.s));
@@ -285,17 +291,22 @@ static void test_requests_wait_and_are_refused(void **state)
     /* Three are refused, once there is room to say so; the last waits for that. */
     assert_null(wire_next(&w.server));
     assert_int_equal(np_calls_count(w.server.s.calls, 1), 3);
-    assert_false(np_session_serving(&w.server.s, talk_call(&w.server.s, 3)));
+    /* Nobody has been given a handle of theirs. */
+    assert_false(np_session_serving(&w.server.s, talk_call(&w.server.s, 5)));
+    np_session_drop(&w.server.s, talk_call(&w.server.s, 5));
+    assert_int_equal(np_calls_count(w.server.s.calls, 1), 3);
     assert_false(np_session_pending(&w.server.s));
     assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms - 1000 + 30000);
     wire_run(&w);
     assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_REQUEST)->event.stream, 9);
+    wire_expect(&w.server, NP_SESSION_EVENT_WRITABLE);
     assert_null(wire_next(&w.server));
     assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE)->event.id, DEMO_SAY_ID);
     wire_expect(&w.client, NP_SESSION_EVENT_REQUEST);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE)->event.id, BASE_PONG_ID);
     }
+    assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE)->event.id, DEMO_SAY_ID);
     for (size_t i = 0; i < 3; i++) {
         static const uint32_t refused[] = {1, 5, 7};
         const wire_event *event = wire_expect(&w.client, NP_SESSION_EVENT_FAILURE);
@@ -316,14 +327,17 @@ static void test_throttle(void **state)
     wire_init(&w);
     wire_open(&w);
     own = talk_ask(&w.server.s, NP_TIME_NEVER, &w);
+    assert_int_equal(np_session_ping(&w.server.s, 7), NP_OK);
     wire_write(&w, &w.server);
     np_session_throttle(&w.server.s, true, w.now);
+    assert_true(wire_read(&w, &w.client));
     inject(&w.server, NP_FRAMING_RESPONSE, own, "\x01\x01\0\0\0\0\0\0\0\0\0\0", 12);
     assert_int_equal(talk_say(&w.client.s, "one", 3), NP_OK);
     wire_write(&w, &w.client);
     inject(&w.server, NP_FRAMING_REQUEST, 1, "\x01\x01\0\0\x07\0\0\0", 8);
     (void)wire_read(&w, &w.server);
     wire_expect(&w.server, NP_SESSION_EVENT_RESPONSE);
+    assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_MESSAGE)->event.id, BASE_PONG_ID);
     assert_null(wire_next(&w.server));
     assert_false(np_session_pending(&w.server.s));
     np_session_throttle(&w.server.s, false, w.now);
