@@ -127,8 +127,8 @@ static inline np_err np_meter_length(const np_meter *m, size_t len, size_t min, 
 }
 
 /* A string whose length is already judged: UTF-8, and no NUL if nonul. */
-NP_API NP_COLD np_err np__meter_bad_text(np_meter m, np_str str, bool nonul, const char *where,
-                                         const char *rule);
+NP_API np_err np__meter_bad_text(np_meter m, np_str str, bool nonul, const char *where,
+                                 const char *rule);
 
 static inline np_err np_meter_str(np_meter *m, np_str str, size_t min, size_t max, bool nonul,
                                   const char *where, const char *rule)
@@ -323,8 +323,8 @@ static inline np_err np_read_length(np_reader *r, size_t *len, size_t min, size_
 }
 
 /* Finds what is wrong with text that is cut, not ASCII, or may not hold NUL; NP_OK if nothing. */
-NP_API NP_COLD np_err np__read_bad_text(np_reader r, size_t len, bool nonul, const char *where,
-                                        const char *rule);
+NP_API np_err np__read_bad_text(np_reader r, size_t len, bool nonul, const char *where,
+                                const char *rule);
 
 /* A string whose 8 bytes of length are there. */
 static inline np_err np_read_str(np_reader *r, np_str *out, size_t min, size_t max, bool nonul,

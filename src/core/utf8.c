@@ -30,50 +30,82 @@ static bool begin_sequence(np_text_scan *scan, uint8_t lead)
     return true;
 }
 
-/* The length of the character of two to four bytes at p, of which four can be read; 0 if there is
- * none. */
-static inline size_t whole_sequence(const uint8_t *p)
+/* Four bytes as a little-endian word; where fewer are left, the rest of it is 0. */
+static inline uint32_t word_at(const uint8_t *p, size_t left)
 {
-    uint32_t word = np_get_u32(p);
-    uint8_t lead = p[0];
-    uint8_t next = p[1];
-
-    if ((word & 0xC0E0u) == 0x80C0u) {
-        return lead >= 0xC2 ? 2 : 0;
+    if (left >= 4) {
+        return np_get_u32(p);
     }
-    if ((word & 0xC0C0F0u) == 0x8080E0u) {
-        return (lead == 0xE0 && next < 0xA0) || (lead == 0xED && next > 0x9F) ? 0 : 3;
-    }
-    if ((word & 0xC0C0C0F8u) == 0x808080F0u) {
-        return (lead == 0xF0 && next < 0x90) || lead > 0xF4 || (lead == 0xF4 && next > 0x8F) ? 0
-                                                                                             : 4;
-    }
-    return 0;
+    return p[0] | (left > 1 ? (uint32_t)p[1] << 8 : 0) | (left > 2 ? (uint32_t)p[2] << 16 : 0);
 }
 
-/* How many of the first bytes are whole, valid characters; it stops early near the end. */
-static size_t pass_over(const uint8_t *p, size_t len, bool nonul)
+/* Whether such a word begins with a valid character of two, three, four bytes. */
+static inline bool is_two(uint32_t word)
+{
+    return (word & 0xC0E0u) == 0x80C0u && (word & 0xFFu) >= 0xC2;
+}
+
+static inline bool is_three(uint32_t word)
+{
+    uint8_t next = (uint8_t)(word >> 8);
+
+    return (word & 0xC0C0F0u) == 0x8080E0u && ((word & 0xFFu) != 0xE0 || next >= 0xA0) &&
+           ((word & 0xFFu) != 0xED || next <= 0x9F);
+}
+
+static inline bool is_four(uint32_t word)
+{
+    uint8_t next = (uint8_t)(word >> 8);
+
+    return (word & 0xC0C0C0F8u) == 0x808080F0u && (word & 0xFFu) <= 0xF4 &&
+           ((word & 0xFFu) != 0xF0 || next >= 0x90) && ((word & 0xFFu) != 0xF4 || next <= 0x8F);
+}
+
+/* How many bytes from p[i] on are ASCII, and not NUL if nonul; of these at most eight. */
+static inline size_t ascii_at(const uint8_t *p, size_t i, size_t len, bool nonul)
 {
     const uint64_t high = 0x8080808080808080u;
     const uint64_t ones = 0x0101010101010101u;
+    size_t left = len - i;
+    uint64_t word = 0;
+
+    if (left >= 8) {
+        word = np_get_u64(p + i);
+        left = 8;
+    } else if (len >= 8) {
+        word = np_get_u64(p + len - 8) >> 8 * (8 - left);
+    } else {
+        return p[i] < 0x80 && !(nonul && p[i] == 0);
+    }
+    /* Taking 1 from each byte turns on the high bit of the first that is 0. */
+    word = (word | (nonul ? word - ones : 0)) & high;
+    size_t ascii = word != 0 ? (size_t)__builtin_ctzll(word) / 8 : 8;
+    return ascii < left ? ascii : left;
+}
+
+/* How many of the first bytes are whole, valid characters. */
+static size_t pass_over(const uint8_t *p, size_t len, bool nonul)
+{
     size_t i = 0;
 
-    while (len - i >= 8) {
-        uint64_t word = np_get_u64(p + i);
-        /* In ASCII, taking 1 from each byte turns on a high bit if one was 0, and else none. */
-        if (((word | (nonul ? word - ones : 0)) & high) == 0) {
-            i += 8;
-        } else if (p[i] < 0x80) {
-            if (nonul && p[i] == 0) {
+    while (i < len) {
+        if (p[i] >= 0x80) {
+            uint32_t word = word_at(p + i, len - i);
+            if (is_two(word)) {
+                i += 2;
+            } else if (is_three(word)) {
+                i += 3;
+            } else if (is_four(word)) {
+                i += 4;
+            } else {
                 break;
             }
-            i++;
         } else {
-            size_t n = whole_sequence(p + i);
-            if (n == 0) {
+            size_t ascii = ascii_at(p, i, len, nonul);
+            if (ascii == 0) {
                 break;
             }
-            i += n;
+            i += ascii;
         }
     }
     return i;

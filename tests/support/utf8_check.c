@@ -220,6 +220,26 @@ static bool check_sequence(utf8_check *check, uint8_t *text, const uint8_t *sequ
     return true;
 }
 
+/* The scanner alone, which is what short text gets: at the end of text and before its end. */
+static bool check_scanner(utf8_check *check, const uint8_t *sequence, bool nonul)
+{
+    uint8_t text[20];
+
+    for (size_t place = 0; place < 10; place += 3) {
+        memset(text, 'a', sizeof text);
+        memcpy(text + place, sequence, 4);
+        for (size_t len = place + 4; len < place + 10; len += 5) {
+            verdict want = expected(text, len, nonul);
+            verdict got = in_pieces(text, len, nonul, len, true);
+            check->inputs++;
+            if (!same(want, got)) {
+                return complain(check, "the scanner", text, len, nonul, want, got);
+            }
+        }
+    }
+    return true;
+}
+
 bool utf8_check_edges(utf8_check *check)
 {
     uint8_t text[136];
@@ -230,7 +250,8 @@ bool utf8_check_edges(utf8_check *check)
         for (size_t i = 1, rest = value / LEADS; i < 4; i++, rest /= EDGES) {
             sequence[i] = edges[rest % EDGES];
         }
-        if (!check_sequence(check, text, sequence)) {
+        if (!check_sequence(check, text, sequence) || !check_scanner(check, sequence, false) ||
+            !check_scanner(check, sequence, true)) {
             return false;
         }
     }
