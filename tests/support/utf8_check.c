@@ -197,16 +197,17 @@ bool utf8_check_all(utf8_check *check, size_t len, size_t first_place, size_t pl
     return true;
 }
 
-static bool check_sequence(utf8_check *check, uint8_t *text, const uint8_t *sequence)
+static bool check_sequence(utf8_check *check, uint8_t *text, const uint8_t *sequence, size_t first,
+                           size_t stride)
 {
     verdict want = expected(sequence, 8, false);
 
-    for (size_t place = 16; place < 32; place++) {
+    for (size_t place = 16 + first; place < 32; place += stride) {
         if (!check_skip(check, text, 48, place, sequence, 4, want)) {
             return false;
         }
     }
-    for (size_t place = 56; place < 72; place++) {
+    for (size_t place = 56 + first; place < 72; place += stride) {
         if (!check_skip(check, text, 136, place, sequence, 4, want)) {
             return false;
         }
@@ -240,7 +241,7 @@ static bool check_scanner(utf8_check *check, const uint8_t *sequence, bool nonul
     return true;
 }
 
-bool utf8_check_edges(utf8_check *check)
+bool utf8_check_edges(utf8_check *check, size_t stride)
 {
     uint8_t text[136];
 
@@ -250,8 +251,8 @@ bool utf8_check_edges(utf8_check *check)
         for (size_t i = 1, rest = value / LEADS; i < 4; i++, rest /= EDGES) {
             sequence[i] = edges[rest % EDGES];
         }
-        if (!check_sequence(check, text, sequence) || !check_scanner(check, sequence, false) ||
-            !check_scanner(check, sequence, true)) {
+        if (!check_sequence(check, text, sequence, value % stride, stride) ||
+            !check_scanner(check, sequence, false) || !check_scanner(check, sequence, true)) {
             return false;
         }
     }

@@ -25,9 +25,9 @@ bool utf8_check_text(utf8_check *check, const uint8_t *text, size_t len);
 bool utf8_check_all(utf8_check *check, size_t len, size_t first_place, size_t places);
 
 /* All sequences of four bytes from the edges of the classes of bytes: at each place of a block and
- * around the end of 64 bytes, and as the end of texts of many lengths; and through the scanner, in
- * short text. */
-bool utf8_check_edges(utf8_check *check);
+ * around the end of 64 bytes (or at one place of `stride`, another one for each), and as the end of
+ * texts of many lengths; and through the scanner, in short text. */
+bool utf8_check_edges(utf8_check *check, size_t stride);
 
 /* Valid text of up to 3 KiB, then the same with a few bytes changed. */
 bool utf8_check_random(utf8_check *check, uint64_t seed, size_t texts);

@@ -49,7 +49,7 @@ static void test_edges_of_four_bytes(void **state)
     utf8_check check = {0, ""};
 
     (void)state;
-    require(&check, utf8_check_edges(&check));
+    require(&check, utf8_check_edges(&check, 1));
 }
 
 static void test_all_of_four_bytes(void **state)

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
         return 2;
     }
     if (!utf8_check_all(&check, 1, 0, 16) || !utf8_check_all(&check, 2, 0, 16) ||
-        !utf8_check_all(&check, 3, 14, 1) || !utf8_check_edges(&check) ||
+        !utf8_check_all(&check, 3, 14, 1) || !utf8_check_edges(&check, 5) ||
         !utf8_check_random(&check, 1, 2000) || !utf8_check_errors(&check, 2, 1)) {
         fprintf(stderr, "%s\n", check.fault);
         return 1;
