@@ -3,61 +3,14 @@
 
 #include <string.h>
 
+#include "common/straight_utf8.h"
+
 #define ID 256u
 /* From the id to the length of the first string. */
 #define FIXED 55
 #define QUANTITY_MAX 1000000u
 #define SYMBOL_MAX 16
 #define NOTE_MAX 64
-
-/* RFC 3629, by its table. */
-static bool is_utf8_slow(const uint8_t *p, size_t len)
-{
-    size_t i = 0;
-
-    while (i < len) {
-        uint8_t lead = p[i++];
-        size_t more = lead < 0x80 ? 0 : lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-        if (more == 0) {
-            continue;
-        }
-        if (lead < 0xC2 || lead > 0xF4 || len - i < more) {
-            return false;
-        }
-        uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-        uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-        if (p[i] < low || p[i] > high) {
-            return false;
-        }
-        for (size_t end = i + more; ++i < end;) {
-            if (p[i] < 0x80 || p[i] > 0xBF) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-/* Mostly ASCII, and then a few words decide; the last one overlaps. */
-static inline bool is_utf8(const char *text, size_t len)
-{
-    uint64_t high = 0;
-    uint64_t word = 0;
-
-    if (len >= 8) {
-        for (size_t i = 0; i + 8 < len; i += 8) {
-            memcpy(&word, text + i, 8);
-            high |= word;
-        }
-        memcpy(&word, text + len - 8, 8);
-        high |= word;
-    } else {
-        for (size_t i = 0; i < len; i++) {
-            high |= (uint8_t)text[i];
-        }
-    }
-    return (high & 0x8080808080808080u) == 0 || is_utf8_slow((const uint8_t *)text, len);
-}
 
 size_t straight_order_encode(const straight_order *v, uint8_t *buf, size_t cap)
 {
@@ -66,8 +19,8 @@ size_t straight_order_encode(const straight_order *v, uint8_t *buf, size_t cap)
     uint64_t note_len = v->note_len;
 
     if (v->quantity < 1 || v->quantity > QUANTITY_MAX || symbol_len > SYMBOL_MAX ||
-        note_len > NOTE_MAX || !is_utf8(v->symbol, v->symbol_len) ||
-        !is_utf8(v->note, v->note_len) || FIXED + symbol_len + 8 + note_len > cap) {
+        note_len > NOTE_MAX || !straight_is_utf8(v->symbol, v->symbol_len) ||
+        !straight_is_utf8(v->note, v->note_len) || FIXED + symbol_len + 8 + note_len > cap) {
         return 0;
     }
     memcpy(buf, &id, 4);
@@ -120,5 +73,6 @@ bool straight_order_decode(straight_order *out, const uint8_t *data, size_t len)
     }
     out->note = (const char *)p;
     out->note_len = (size_t)note_len;
-    return is_utf8(out->symbol, out->symbol_len) && is_utf8(out->note, out->note_len);
+    return straight_is_utf8(out->symbol, out->symbol_len) &&
+           straight_is_utf8(out->note, out->note_len);
 }

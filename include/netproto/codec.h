@@ -54,7 +54,9 @@ static inline np_err np_text_scan_end(const np_text_scan *scan)
 }
 
 /* Whether all bytes are below 0x80; the common case, decided two words at a time. The last step
- * looks again at bytes that were looked at before, which costs less than to count the rest. */
+ * looks again at bytes that were looked at before, which costs less than to count the rest. Long
+ * text that is not ASCII mostly shows it in its first block, and is then read on by who checks it.
+ */
 static inline bool np_text_is_ascii(const char *data, size_t len)
 {
     const uint8_t *p = (const uint8_t *)data; /* may be NULL where len is 0 */
@@ -62,6 +64,17 @@ static inline bool np_text_is_ascii(const char *data, size_t len)
 
     if (len >= 16) {
         const uint8_t *end = p + len;
+        if (np_unlikely(len > 64)) {
+            do {
+                high = np_get_u64(p) | np_get_u64(p + 8) | np_get_u64(p + 16) | np_get_u64(p + 24);
+                high |= np_get_u64(p + 32) | np_get_u64(p + 40);
+                high |= np_get_u64(p + 48) | np_get_u64(p + 56);
+                if ((high & 0x8080808080808080u) != 0) {
+                    return false;
+                }
+                p += 64;
+            } while (end - p > 64);
+        }
         for (; end - p > 16; p += 16) {
             high |= np_get_u64(p) | np_get_u64(p + 8);
         }
@@ -76,7 +89,7 @@ static inline bool np_text_is_ascii(const char *data, size_t len)
     return (high & 0x8080808080808080u) == 0;
 }
 
-/* The slow half of checking whole text; *bad is the offset of the refused sequence. */
+/* The other half of checking whole text; *bad is the offset of the refused sequence. */
 NP_API np_err np_text_check_slow(const char *data, size_t len, bool nonul, size_t *bad);
 
 /* Measuring ---------------------------------------------------------------------------------- */
@@ -114,8 +127,8 @@ static inline np_err np_meter_length(const np_meter *m, size_t len, size_t min, 
 }
 
 /* A string whose length is already judged: UTF-8, and no NUL if nonul. */
-NP_API NP_COLD np_err np__meter_bad_text(np_meter m, np_str str, bool nonul, const char *where,
-                                         const char *rule);
+NP_API np_err np__meter_bad_text(np_meter m, np_str str, bool nonul, const char *where,
+                                 const char *rule);
 
 static inline np_err np_meter_str(np_meter *m, np_str str, size_t min, size_t max, bool nonul,
                                   const char *where, const char *rule)
@@ -310,8 +323,8 @@ static inline np_err np_read_length(np_reader *r, size_t *len, size_t min, size_
 }
 
 /* Finds what is wrong with text that is cut, not ASCII, or may not hold NUL; NP_OK if nothing. */
-NP_API NP_COLD np_err np__read_bad_text(np_reader r, size_t len, bool nonul, const char *where,
-                                        const char *rule);
+NP_API np_err np__read_bad_text(np_reader r, size_t len, bool nonul, const char *where,
+                                const char *rule);
 
 /* A string whose 8 bytes of length are there. */
 static inline np_err np_read_str(np_reader *r, np_str *out, size_t min, size_t max, bool nonul,

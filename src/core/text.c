@@ -1,58 +1,35 @@
-/* text.c - UTF-8 as RFC 3629 defines it: no surrogates, no overlong forms, nothing above U+10FFFF.
+/* text.c - checking text, whole and in pieces, by the fastest way that the processor has.
  *
- * One scanner serves whole text and text in pieces, so that both refuse the same byte.
+ * One scanner serves both, so that both refuse the same byte; see utf8.h.
  */
-#include <netproto/codec.h>
-
-/* What a lead byte asks for: how many continuation bytes, and the bounds of the first of them
- * (RFC 3629, section 4: only the first one is ever narrower than 80..BF). */
-static bool begin_sequence(np_text_scan *scan, uint8_t lead)
-{
-    scan->taken = 1;
-    scan->lo = 0x80;
-    scan->hi = 0xBF;
-    if (lead >= 0xC2 && lead <= 0xDF) {
-        scan->need = 1;
-    } else if (lead >= 0xE0 && lead <= 0xEF) {
-        scan->need = 2;
-        scan->lo = lead == 0xE0 ? 0xA0 : 0x80;
-        scan->hi = lead == 0xED ? 0x9F : 0xBF;
-    } else if (lead >= 0xF0 && lead <= 0xF4) {
-        scan->need = 3;
-        scan->lo = lead == 0xF0 ? 0x90 : 0x80;
-        scan->hi = lead == 0xF4 ? 0x8F : 0xBF;
-    } else {
-        return false;
-    }
-    return true;
-}
+#include "core/utf8.h"
 
 np_err np_text_scan_piece(np_text_scan *scan, const char *data, size_t len, bool nonul,
                           ptrdiff_t *bad)
 {
     const uint8_t *p = (const uint8_t *)data;
+    size_t done = 0;
+    np_err err = NP_OK;
 
-    for (size_t i = 0; i < len; i++) {
-        if (scan->need > 0) {
-            if (p[i] < scan->lo || p[i] > scan->hi) {
-                *bad = (ptrdiff_t)i - scan->taken;
-                return NP_ERR_UTF8;
-            }
-            scan->need--;
-            scan->taken++;
-            scan->lo = 0x80;
-            scan->hi = 0xBF;
-        } else if (p[i] < 0x80) {
-            if (nonul && p[i] == 0) {
-                *bad = (ptrdiff_t)i;
-                return NP_ERR_NUL;
-            }
-        } else if (!begin_sequence(scan, p[i])) {
-            *bad = (ptrdiff_t)i;
-            return NP_ERR_UTF8;
+    if (len < NP_UTF8_VECTOR_MIN) {
+        return np__utf8_scan(scan, p, len, nonul, bad);
+    }
+    /* What the last piece left unfinished is finished first. */
+    if (scan->need > 0) {
+        done = scan->need;
+        err = np__utf8_scan(scan, p, done, nonul, bad);
+        if (err != NP_OK) {
+            return err;
         }
     }
-    return NP_OK;
+    if (len - done >= NP_UTF8_VECTOR_MIN) {
+        done += np__utf8_skip(p + done, len - done, nonul);
+    }
+    err = np__utf8_scan(scan, p + done, len - done, nonul, bad);
+    if (err != NP_OK) {
+        *bad += (ptrdiff_t)done;
+    }
+    return err;
 }
 
 np_err np_text_check_slow(const char *data, size_t len, bool nonul, size_t *bad)
