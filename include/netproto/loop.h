@@ -37,7 +37,8 @@ typedef struct np_loop_options {
     size_t post_max;        /* posts that may wait; at most 1 Mi */
     size_t memory_max;      /* bytes in buffers of all connections together, default 1 GiB; 0: no
                              * bound. Who would need more is ended with NP_ERR_LIMIT. */
-    const char *dns_server; /* "192.0.2.1:53" instead of those in resolv.conf; NULL: those */
+    const char *dns_server; /* "192.0.2.1:53" instead of those in resolv.conf; NULL: those, which
+                             * are read anew for each name that is looked up */
     np_log *log;            /* where events go; it must outlive the loop; NULL: nowhere */
 } np_loop_options;
 

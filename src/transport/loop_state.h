@@ -79,8 +79,7 @@ struct np_loop {
     np_posts posts;
     np_registry registry;
     np_signal_watch *signals;
-    np_resolver *resolver;
-    char *dns_server;
+    np_name_sources names;
     uint8_t *buffer;
     np_pool pool;
     np_compress compress;
