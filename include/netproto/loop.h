@@ -7,6 +7,17 @@
  * No function of the library raises SIGPIPE, and none but np_loop_on_signal changes what a signal
  * does.
  *
+ * Memory: what finds none says NP_ERR_MEMORY, or ends the connection that would need it. libev
+ * would end the process instead. So before a descriptor is taken on, a loop of our own sees to it
+ * that libev has room for it, in a reserve outside of the heap: some 160 bytes of address space for
+ * each. For this the first np_loop_new gives libev an allocator (ev_set_allocator), which is
+ * realloc and free beside the reserve and holds for the whole process: a program that uses libev
+ * itself must not set another one after that, and one that has set one before, of which free()
+ * knows nothing, brings loops of its own only (`ev`). On such a loop the library leaves libev's
+ * memory alone, so its lack ends the process unless the program's allocator does better. What the
+ * system lends out beyond what it has (overcommit), and takes back by ending a process, no reserve
+ * can help.
+ *
  * Ownership: np_loop_new and np_loop_free. A timer is storage of the caller's.
  *
  * Threads: a loop and everything on it belong to one thread at a time: it may be made in one and

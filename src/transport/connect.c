@@ -239,6 +239,10 @@ static outcome try_connect(np_connector *c, attempt *a)
         note_error(c, a, errno);
         return FAILED;
     }
+    if (np__watch_room(c->loop, a->fd) != NP_OK) {
+        note_error(c, a, ENOMEM);
+        return FAILED;
+    }
     np__watch_init(&a->watch, a->fd, on_writable);
     if (connect(a->fd, (const struct sockaddr *)&a->peer, a->peer_len) == 0) {
         return MADE;

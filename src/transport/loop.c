@@ -21,6 +21,8 @@ static np_err set_up(np_loop *loop, const np_loop_options *options)
     np_err err = NP_OK;
 
     pool_options.live_max = options->memory_max;
+    pool_options.relieve = np__loop_relieve;
+    pool_options.relieve_user = loop;
     np_pool_init(&loop->pool, &pool_options);
     np_compress_init(&loop->compress);
     np__loop_tasks_init(&loop->deferred);
@@ -51,6 +53,7 @@ static void release(np_loop *loop)
     np__loop_ev_close(loop);
     np__loop_registry_fini(loop);
     np_pool_fini(&loop->pool);
+    (void)np__loop_relieve(loop);
     np_compress_fini(&loop->compress);
     free(loop->names.dns_server);
     free(loop->buffer);

@@ -26,6 +26,11 @@ struct np_watch {
     np_watch_fn *fn;
 };
 
+/* Makes sure that a descriptor can be watched, whatever happens to the heap: to be asked once, when
+ * it is new and nothing is promised yet. fd: -1 where none is behind a stream. Errors:
+ * NP_ERR_MEMORY. */
+NP_MUST_CHECK np_err np__watch_room(np_loop *loop, int fd);
+
 /* Prepares a watch that waits for nothing. */
 void np__watch_init(np_watch *watch, int fd, np_watch_fn *fn);
 
@@ -68,6 +73,10 @@ uint8_t *np__loop_buffer(np_loop *loop);
 
 /* Where the sessions of this loop take their buffers from. */
 np_pool *np__loop_pool(np_loop *loop);
+
+/* Whether there is memory for one more connection beside what those that are there may need; holds
+ * that back from now on. */
+bool np__loop_headroom(np_loop *loop);
 
 /* What they compress with. */
 np_compress *np__loop_compress(np_loop *loop);

@@ -134,7 +134,7 @@ static void run_short(np_resolve *resolve)
 
 static socket_watch *new_watch(np_resolve *resolve, int fd)
 {
-    socket_watch *w = calloc(1, sizeof *w);
+    socket_watch *w = np__watch_room(resolve->loop, fd) == NP_OK ? calloc(1, sizeof *w) : NULL;
 
     if (w == NULL) {
         return NULL;
