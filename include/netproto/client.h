@@ -9,6 +9,14 @@
  * already: handlers, done functions, timers, posts. There they do nothing and return NP_ERR_STATE;
  * np_client_failure, the log and a call's fault name the function to use instead.
  *
+ * A name is sought in /etc/hosts and, where it does not stand there, with the servers of
+ * /etc/resolv.conf (np_loop_options.dns_server), IPv6 and IPv4 at the same time. Both files are
+ * read for each connection, so what changes there holds from the next on. "localhost" is this
+ * machine. Up to 64 addresses of each family are tried, families in turn and IPv6 first, each 250
+ * ms after the one before or as soon as that has failed (RFC 8305), as far as connect_timeout_ms
+ * reaches. If all that are known have failed, a family of which DNS has said nothing yet is waited
+ * for until the look-up is 3 s old; then that failure is told.
+ *
  * Ownership: np_client_new and np_client_free; a client must be freed before its loop. Options and
  * address are copied; handler tables and protocols are not.
  *

@@ -41,7 +41,10 @@
  * that it can be shown on a terminal whoever the payload came from.
  *
  * Ownership: results are borrowed from the np_json until its next call. Memory: bounded by the
- * options, whatever the input says. Threads: one thread at a time per np_json.
+ * options, whatever the input says. jansson, which reads the JSON, takes a lack of memory for a
+ * wrong text or drops a byte, so the first parse puts a function before jansson's allocator, of
+ * which a process has one, that notes when it fails. A program that gives jansson functions of its
+ * own (json_set_alloc_funcs) does so before. Threads: one thread at a time per np_json.
  */
 #ifndef NETPROTO_JSON_H
 #define NETPROTO_JSON_H

@@ -7,6 +7,17 @@
  * No function of the library raises SIGPIPE, and none but np_loop_on_signal changes what a signal
  * does.
  *
+ * Memory: what finds none says NP_ERR_MEMORY, or ends the connection that would need it. libev
+ * would end the process instead. So before a descriptor is taken on, a loop of our own sees to it
+ * that libev has room for it, in a reserve outside of the heap: some 160 bytes of address space for
+ * each. For this the first np_loop_new gives libev an allocator (ev_set_allocator), which is
+ * realloc and free beside the reserve and holds for the whole process: a program that uses libev
+ * itself must not set another one after that, and one that has set one before, of which free()
+ * knows nothing, brings loops of its own only (`ev`). On such a loop the library leaves libev's
+ * memory alone, so its lack ends the process unless the program's allocator does better. What the
+ * system lends out beyond what it has (overcommit), and takes back by ending a process, no reserve
+ * can help.
+ *
  * Ownership: np_loop_new and np_loop_free. A timer is storage of the caller's.
  *
  * Threads: a loop and everything on it belong to one thread at a time: it may be made in one and
@@ -37,7 +48,8 @@ typedef struct np_loop_options {
     size_t post_max;        /* posts that may wait; at most 1 Mi */
     size_t memory_max;      /* bytes in buffers of all connections together, default 1 GiB; 0: no
                              * bound. Who would need more is ended with NP_ERR_LIMIT. */
-    const char *dns_server; /* "192.0.2.1:53" instead of those in resolv.conf; NULL: those */
+    const char *dns_server; /* "192.0.2.1:53" instead of those in resolv.conf; NULL: those, which
+                             * are read anew for each name that is looked up */
     np_log *log;            /* where events go; it must outlive the loop; NULL: nowhere */
 } np_loop_options;
 

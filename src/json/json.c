@@ -251,7 +251,12 @@ static np_err parse(np_json *json, uint32_t version, np_json_what what, const np
         np__json_error_say(error, NULL);
         return err;
     }
+    np__json_memory_watch();
     json_t *tree = json_loadb(text.data != NULL ? text.data : "", text.len, flags, &why);
+    if (np__json_memory_failed()) {
+        json_decref(tree);
+        return plain_error(error, NP_ERR_MEMORY, NULL);
+    }
     if (tree == NULL) {
         return syntax_error(text, &why, error);
     }

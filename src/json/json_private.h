@@ -73,6 +73,10 @@ bool np__json_float_named(np_kind kind, np_str text, np_u128 *bits);
  * position in *error. */
 np_err np__json_scan(const np_json_options *options, np_str text, np_json_error *error);
 
+/* From here on, in this thread: whether jansson asks for memory in vain. */
+void np__json_memory_watch(void);
+bool np__json_memory_failed(void);
+
 /* Where in a text a byte is. */
 void np__json_locate(np_str text, size_t position, np_json_error *error);
 

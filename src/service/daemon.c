@@ -233,6 +233,10 @@ np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct
     if (taken != NULL && oldest == NULL) {
         return NP_ERR_BUSY;
     }
+    if (!np__loop_headroom(daemon->group.loop)) {
+        *limit = NULL;
+        return NP_ERR_MEMORY;
+    }
     if (sa != NULL) {
         np__conn_source(sa, source);
         err = np__admission_begin(&daemon->admission, counted ? source : NULL, now, limit);

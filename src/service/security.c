@@ -98,7 +98,10 @@ np_err np__guard_init(np_guard *guard, const np_security *security, const char *
     } else if (security->handshakes_kept > 0) {
         err = np_replay_new(&guard->replay, security->handshakes_kept, &rng);
     }
-    return err == NP_OK ? NP_OK : np__failure_set(failure, NP_STAGE_NONE, err, 0, address, NULL);
+    return err == NP_OK
+               ? NP_OK
+               : np__failure_set(failure, address != NULL ? NP_STAGE_CONNECT : NP_STAGE_LISTEN, err,
+                                 0, address, NULL);
 }
 
 void np__guard_fini(np_guard *guard)

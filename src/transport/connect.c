@@ -9,25 +9,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ATTEMPTS_MAX (2 * NP_RESOLVE_MAX)
-
 /* How long to wait when a unix listener's backlog is full, of which there is no announcement. */
 #define UNIX_RETRY_MS 20
 
 /* The resolver gives up by itself after this; the connector does so at its deadline. */
 #define RESOLVE_MS (24 * 60 * 60 * 1000)
 
+/* One under way. */
 typedef struct attempt {
+    struct attempt *next;
     np_watch watch;
     np_connector *connector;
-    int fd; /* -1: over */
+    int fd;
     struct sockaddr_storage peer;
     socklen_t peer_len;
 } attempt;
 
-/* The addresses of one family that were not tried yet. */
+/* The addresses of one family that were not tried yet; they lie in the look-up. */
 typedef struct candidates {
-    np_sockaddr list[NP_RESOLVE_MAX];
+    const np_sockaddr *list;
     size_t next, count;
 } candidates;
 
@@ -39,32 +39,47 @@ struct np_connector {
     np_address address;
     np_resolve *resolve;
     unsigned unresolved; /* families without an answer yet */
+    np_resolved unknown; /* why there is no address, of the family that tells more */
     np_timer deadline;
-    np_timer delay; /* until the next attempt, or for the other family's answer */
-    np_task task;   /* ends it: the callback never runs inside start */
-    bool started;   /* attempts are being made */
-    bool prefer_v4; /* whose turn it is */
+    np_timer delay;    /* until the next attempt, or for the other family's answer */
+    np_timer late;     /* all have failed: how long the other family's answer is still hoped for */
+    uint64_t begun_ms; /* the look-up */
+    np_task task;      /* ends it: the callback never runs inside start */
+    bool started;      /* attempts are being made */
+    bool prefer_v4;    /* whose turn it is */
     candidates v6, v4;
     struct sockaddr_storage single; /* instead: a unix or numeric address */
     socklen_t single_len;
-    attempt attempts[ATTEMPTS_MAX];
-    size_t attempt_count;
+    attempt *attempts;
     np_connected result;
 };
+
+/* Ends an attempt, and closes its descriptor unless that is -1. */
+static void drop(np_connector *c, attempt *a)
+{
+    attempt **link = &c->attempts;
+
+    while (*link != a) {
+        link = &(*link)->next;
+    }
+    *link = a->next;
+    np__watch_set(c->loop, &a->watch, NP_WATCH_NONE);
+    if (a->fd >= 0) {
+        (void)close(a->fd);
+    }
+    free(a);
+}
 
 static void release(np_connector *c)
 {
     np_timer_stop(c->loop, &c->deadline);
     np_timer_stop(c->loop, &c->delay);
+    np_timer_stop(c->loop, &c->late);
     np__task_cancel(c->loop, &c->task);
     np_resolve_free(c->resolve);
     c->resolve = NULL;
-    for (size_t i = 0; i < c->attempt_count; i++) {
-        if (c->attempts[i].fd >= 0) {
-            np__watch_set(c->loop, &c->attempts[i].watch, NP_WATCH_NONE);
-            (void)close(c->attempts[i].fd);
-            c->attempts[i].fd = -1;
-        }
+    while (c->attempts != NULL) {
+        drop(c, c->attempts);
     }
 }
 
@@ -94,14 +109,36 @@ static void fail(np_connector *c, np_err err, const char *why)
     finish(c);
 }
 
+static void give_up(np_connector *c)
+{
+    int os_error = c->result.os_error;
+
+    if (c->result.tried == 0) {
+        c->result.resolving = true;
+        fail(c, c->unknown.err, c->unknown.why);
+    } else if (os_error == EMFILE || os_error == ENFILE) {
+        fail(c, NP_ERR_FILES, NULL);
+    } else {
+        fail(c, os_error == ENOMEM || os_error == ENOBUFS ? NP_ERR_MEMORY : NP_ERR_CONNECT, NULL);
+    }
+}
+
 static void on_deadline(np_loop *loop, np_timer *timer)
 {
     np_connector *c = np_container_of(timer, np_connector, deadline);
 
     (void)loop;
-    c->result.resolving = !c->started;
-    fail(c, NP_ERR_DEADLINE,
-         c->started ? "no address answered in time" : "the name was not resolved in time");
+    if (!c->started) {
+        c->result.resolving = true;
+        fail(c, NP_ERR_DEADLINE, "the name was not resolved in time");
+    } else if (c->attempts != NULL || c->single_len > 0) {
+        fail(c, NP_ERR_DEADLINE,
+             c->result.os_error == 0 || c->result.tried < 2
+                 ? "no address answered in time"
+                 : "some addresses gave no answer in time, and one gave this error");
+    } else {
+        give_up(c); /* only a family's addresses were waited for, and all others have failed */
+    }
 }
 
 /* A socket connected to itself: TCP's simultaneous open with an ephemeral port of our own, which
@@ -120,11 +157,20 @@ static bool is_self(int fd)
            a_len == b_len && memcmp(&a, &b, a_len) == 0;
 }
 
+/* Whether an error says only that this machine has no way there, as one without IPv6 has none. */
+static bool is_no_way(int os_error)
+{
+    return os_error == ENETUNREACH || os_error == EAFNOSUPPORT || os_error == EADDRNOTAVAIL;
+}
+
+/* The last error is the one to tell, but not in place of one that tells more. */
 static void note_error(np_connector *c, const attempt *a, int os_error)
 {
-    c->result.os_error = os_error;
-    c->result.peer = a->peer;
-    c->result.peer_len = a->peer_len;
+    if (c->result.os_error == 0 || !is_no_way(os_error)) {
+        c->result.os_error = os_error;
+        c->result.peer = a->peer;
+        c->result.peer_len = a->peer_len;
+    }
 }
 
 static void win(np_connector *c, attempt *a)
@@ -140,36 +186,44 @@ static void win(np_connector *c, attempt *a)
     finish(c);
 }
 
-static bool take(candidates *list, attempt *a)
+static void take(candidates *list, attempt *a)
 {
-    const np_sockaddr *from = NULL;
+    const np_sockaddr *from = &list->list[list->next++];
 
-    if (list->next == list->count) {
-        return false;
-    }
-    from = &list->list[list->next++];
     a->peer_len = from->any.sa_family == AF_INET ? sizeof from->v4 : sizeof from->v6;
     memcpy(&a->peer, from, a->peer_len);
-    return true;
 }
 
-/* The next address to try, families in turn; false if there is none (yet). */
-static bool next_candidate(np_connector *c, attempt *a)
+/* Whether there is an address to try (already). */
+static bool any_candidate(const np_connector *c)
+{
+    return c->single_len > 0 || c->v6.next < c->v6.count || c->v4.next < c->v4.count;
+}
+
+/* An attempt at the next address, families in turn; NULL: out of memory. */
+static attempt *new_attempt(np_connector *c)
 {
     candidates *first = c->prefer_v4 ? &c->v4 : &c->v6;
     candidates *second = c->prefer_v4 ? &c->v6 : &c->v4;
+    attempt *a = calloc(1, sizeof *a);
 
+    if (a == NULL) {
+        return NULL;
+    }
     if (c->single_len > 0) {
         a->peer = c->single;
         a->peer_len = c->single_len;
         c->single_len = 0;
-        return true;
-    }
-    if (take(first, a) || take(second, a)) {
+    } else {
+        take(first->next < first->count ? first : second, a);
         c->prefer_v4 = a->peer.ss_family == AF_INET6;
-        return true;
     }
-    return false;
+    a->connector = c;
+    a->fd = -1;
+    np__watch_init(&a->watch, -1, NULL);
+    a->next = c->attempts;
+    c->attempts = a;
+    return a;
 }
 
 typedef enum outcome { MADE, UNDER_WAY, FAILED, LATER } outcome;
@@ -180,10 +234,13 @@ static outcome try_connect(np_connector *c, attempt *a)
 {
     int domain = a->peer.ss_family;
 
-    a->connector = c;
     a->fd = socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (a->fd < 0) {
         note_error(c, a, errno);
+        return FAILED;
+    }
+    if (np__watch_room(c->loop, a->fd) != NP_OK) {
+        note_error(c, a, ENOMEM);
         return FAILED;
     }
     np__watch_init(&a->watch, a->fd, on_writable);
@@ -196,31 +253,7 @@ static outcome try_connect(np_connector *c, attempt *a)
         return UNDER_WAY;
     }
     note_error(c, a, errno);
-    (void)close(a->fd);
-    a->fd = -1;
     return domain == AF_UNIX && c->result.os_error == EAGAIN ? LATER : FAILED;
-}
-
-static bool any_under_way(const np_connector *c)
-{
-    for (size_t i = 0; i < c->attempt_count; i++) {
-        if (c->attempts[i].fd >= 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void give_up(np_connector *c)
-{
-    bool files = c->result.os_error == EMFILE || c->result.os_error == ENFILE;
-
-    if (c->result.tried == 0) {
-        c->result.resolving = true;
-        fail(c, NP_ERR_RESOLVE, NULL);
-    } else {
-        fail(c, files ? NP_ERR_FILES : NP_ERR_CONNECT, NULL);
-    }
 }
 
 static void tell_resolved(np_connector *c)
@@ -233,18 +266,40 @@ static void tell_resolved(np_connector *c)
     }
 }
 
+/* All that is known has failed. A family without an answer may still have an address, but who waits
+ * for c-ares to give up, 14 s, hides a refusal that is known. */
+static void hope(np_connector *c)
+{
+    uint64_t until = c->begun_ms + NP_CONNECT_LATE_MS;
+
+    if (c->unresolved == 0 || np_loop_now(c->loop).mono_ms >= until) {
+        give_up(c);
+    } else {
+        np_timer_start_at(c->loop, &c->late, until);
+    }
+}
+
+static void on_late(np_loop *loop, np_timer *timer)
+{
+    (void)loop;
+    give_up(np_container_of(timer, np_connector, late));
+}
+
 /* Starts attempts until one is under way, or there is nothing left to try. */
 static void next_attempt(np_connector *c)
 {
     c->started = true;
     tell_resolved(c);
     np_timer_stop(c->loop, &c->delay);
-    while (c->attempt_count < ATTEMPTS_MAX) {
-        attempt *a = &c->attempts[c->attempt_count];
-        if (!next_candidate(c, a)) {
-            break;
+    np_timer_stop(c->loop, &c->late);
+    while (any_candidate(c)) {
+        attempt *a = new_attempt(c);
+        if (a == NULL) {
+            c->result.os_error = ENOMEM;
+            c->result.tried++;
+            give_up(c);
+            return;
         }
-        c->attempt_count++;
         c->result.tried++;
         switch (try_connect(c, a)) {
         case MADE:
@@ -256,16 +311,17 @@ static void next_attempt(np_connector *c)
         case LATER:
             c->single = a->peer;
             c->single_len = a->peer_len;
-            c->attempt_count--;
             c->result.tried--;
+            drop(c, a);
             np_timer_start(c->loop, &c->delay, UNIX_RETRY_MS);
             return;
         case FAILED:
+            drop(c, a);
             break;
         }
     }
-    if (c->unresolved == 0 && !any_under_way(c)) {
-        give_up(c);
+    if (c->attempts == NULL) {
+        hope(c);
     }
 }
 
@@ -288,9 +344,7 @@ static void on_writable(np_watch *watch, unsigned events)
         return;
     }
     note_error(c, a, os_error);
-    np__watch_set(c->loop, &a->watch, NP_WATCH_NONE);
-    (void)close(a->fd);
-    a->fd = -1;
+    drop(c, a);
     next_attempt(c); /* RFC 8305, section 5: a failure does not wait for the delay */
 }
 
@@ -308,10 +362,10 @@ static void on_resolved(np_resolve *resolve, const np_resolved *result, void *us
     (void)resolve;
     c->unresolved--;
     if (result->err == NP_OK) {
-        memcpy(list->list, result->addresses, sizeof list->list);
+        list->list = result->addresses;
         list->count = result->count;
-    } else if (c->result.why == NULL) {
-        c->result.why = result->why;
+    } else if (c->unknown.err == NP_OK || c->unknown.absent) {
+        c->unknown = *result; /* that no answer came tells more than that there is no address */
     }
     if (c->started) {
         /* An address that comes late waits for its turn, unless there is nothing else to do. */
@@ -345,12 +399,14 @@ np_err np_connector_start(np_connector **out, np_loop *loop, const np_address *a
     c->result.fd = -1;
     np_timer_init(&c->deadline, on_deadline);
     np_timer_init(&c->delay, on_delay);
+    np_timer_init(&c->late, on_late);
     np__task_init(&c->task, on_task);
     c->single_len = np_address_numeric(address, &c->single);
     if (c->single_len == 0 && strchr(address->host, ':') != NULL) {
         err = NP_ERR_ADDRESS;
     } else if (c->single_len == 0) {
         c->unresolved = 2;
+        c->begun_ms = np_loop_now(loop).mono_ms;
         /* Our own deadline comes first, and says more. */
         err = np_resolve_start(&c->resolve, loop, address->host, address->port, RESOLVE_MS,
                                on_resolved, c);

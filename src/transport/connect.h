@@ -5,6 +5,12 @@
  * tried in turn, families interleaved, IPv6 first, each 250 ms after the one before or as soon as
  * that has failed; the first that connects wins. One deadline holds for all of it.
  *
+ * When all the addresses that are known have failed, and one family has no answer yet, that answer
+ * is waited for until the look-up is 3 s old: a lost packet is asked for again after 2 s, and what
+ * comes later than that is not worth keeping the refusal for, which is told then. Where addresses
+ * fail in different ways the last failure is told, but one that came from the other side rather
+ * than "this machine has no way there".
+ *
  * Threads: the loop's.
  */
 #ifndef NP_TRANSPORT_CONNECT_H
@@ -15,12 +21,14 @@
 
 #define NP_CONNECT_ATTEMPT_DELAY_MS 250
 #define NP_CONNECT_RESOLUTION_DELAY_MS 50
+#define NP_CONNECT_LATE_MS 3000
 
 /* How it ended. */
 typedef struct np_connected {
-    np_err err;      /* NP_OK; NP_ERR_RESOLVE, NP_ERR_CONNECT, NP_ERR_DEADLINE, NP_ERR_FILES */
+    np_err err;      /* NP_OK; NP_ERR_RESOLVE, NP_ERR_CONNECT, NP_ERR_DEADLINE, NP_ERR_FILES,
+                      * NP_ERR_MEMORY */
     bool resolving;  /* the failure came before there was an address */
-    int os_error;    /* of the last attempt, or 0 */
+    int os_error;    /* of an attempt that failed, or 0 */
     const char *why; /* static text, or NULL */
     unsigned tried;  /* addresses */
     int fd;          /* NP_OK: non-blocking, close-on-exec, the callee's */

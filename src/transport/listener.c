@@ -192,6 +192,15 @@ static np_err open_tcp(np_listener *listener, const np_listener_options *options
     return err;
 }
 
+static void shut(np_listener *listener)
+{
+    if (listener->address.kind == NP_ADDRESS_UNIX) {
+        np_unix_shut(&listener->un, &listener->address);
+    } else {
+        (void)close(listener->un.fd);
+    }
+}
+
 np_err np_listener_open(np_listener **out, np_loop *loop, const np_address *address,
                         const np_listener_options *options, np_listener_fn *fn, void *user,
                         int *os_error, const char **why)
@@ -214,6 +223,12 @@ np_err np_listener_open(np_listener **out, np_loop *loop, const np_address *addr
     } else {
         err = open_tcp(listener, options, os_error, why);
     }
+    if (err == NP_OK) {
+        err = np__watch_room(loop, listener->un.fd);
+        if (err != NP_OK) {
+            shut(listener);
+        }
+    }
     if (err != NP_OK) {
         free(listener);
         return err;
@@ -233,11 +248,7 @@ void np_listener_close(np_listener *listener)
     }
     np_timer_stop(listener->loop, &listener->pause);
     np__watch_set(listener->loop, &listener->watch, NP_WATCH_NONE);
-    if (listener->address.kind == NP_ADDRESS_UNIX) {
-        np_unix_shut(&listener->un, &listener->address);
-    } else {
-        (void)close(listener->un.fd);
-    }
+    shut(listener);
     if (listener->spare >= 0) {
         (void)close(listener->spare);
     }

@@ -21,19 +21,23 @@ static np_err set_up(np_loop *loop, const np_loop_options *options)
     np_err err = NP_OK;
 
     pool_options.live_max = options->memory_max;
+    pool_options.relieve = np__loop_relieve;
+    pool_options.relieve_user = loop;
     np_pool_init(&loop->pool, &pool_options);
     np_compress_init(&loop->compress);
     np__loop_tasks_init(&loop->deferred);
     np__loop_tasks_init(&loop->flushes);
     loop->posts.fd = -1;
     loop->log = options->log;
+    memcpy(loop->names.hosts, "/etc/hosts", sizeof "/etc/hosts");
+    memcpy(loop->names.resolv_conf, "/etc/resolv.conf", sizeof "/etc/resolv.conf");
     loop->buffer = malloc(NP_LOOP_BUFFER_LEN);
     if (loop->buffer == NULL) {
         return NP_ERR_MEMORY;
     }
     if (options->dns_server != NULL) {
-        loop->dns_server = strdup(options->dns_server);
-        if (loop->dns_server == NULL) {
+        loop->names.dns_server = strdup(options->dns_server);
+        if (loop->names.dns_server == NULL) {
             return NP_ERR_MEMORY;
         }
     }
@@ -43,15 +47,15 @@ static np_err set_up(np_loop *loop, const np_loop_options *options)
 
 static void release(np_loop *loop)
 {
-    np__resolver_free(loop->resolver);
     np__loop_timers_fini(loop);
     np__loop_signals_fini(loop);
     np__loop_posts_fini(loop);
     np__loop_ev_close(loop);
     np__loop_registry_fini(loop);
     np_pool_fini(&loop->pool);
+    (void)np__loop_relieve(loop);
     np_compress_fini(&loop->compress);
-    free(loop->dns_server);
+    free(loop->names.dns_server);
     free(loop->buffer);
     free(loop);
 }
@@ -220,14 +224,9 @@ uint8_t *np__loop_buffer(np_loop *loop)
     return loop->buffer;
 }
 
-np_resolver **np__loop_resolver(np_loop *loop)
+np_name_sources *np__loop_names(np_loop *loop)
 {
-    return &loop->resolver;
-}
-
-const char *np__loop_dns_server(const np_loop *loop)
-{
-    return loop->dns_server;
+    return &loop->names;
 }
 
 np_pool *np__loop_pool(np_loop *loop)

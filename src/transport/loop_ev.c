@@ -5,6 +5,7 @@
  * tasks do, our own book-keeping does not.
  */
 #define _GNU_SOURCE
+#include "transport/loop_reserve.h"
 #include "transport/loop_state.h"
 
 #include <stdlib.h>
@@ -13,6 +14,9 @@
 #include <unistd.h>
 
 #include <ev.h>
+
+/* By so many descriptors other threads may have overtaken us when libev opens its own. */
+#define ROOM_FOR_OTHERS 16
 
 /* How long libev's timer may sleep when there is nothing to wait for, in seconds. */
 #define SLEEP_MAX_S 3600
@@ -25,13 +29,38 @@ _Static_assert(_Alignof(ev_signal) <= _Alignof(np_signal_watch), "it is aligned 
 struct np_loop_ev {
     struct ev_loop *loop;
     bool own;
-    bool has_pipe; /* libev has the descriptor that it needs for signals */
+    np_reserve reserve; /* of our own loop: the user sees to the memory of his */
+    bool has_pipe;      /* libev has the descriptor that it needs for signals */
     ev_prepare prepare;
     ev_check check;
     ev_idle idle;
     ev_timer timer;
     uint64_t timer_at_ms; /* what the timer is set to; UINT64_MAX: stopped */
 };
+
+/* Memory ----------------------------------------------------------------------------------- */
+
+static void set_allocator(void)
+{
+    ev_set_allocator(np__reserve_realloc);
+}
+
+/* Around all calls of libev that may allocate. They nest: a callback of one loop may make another.
+ */
+static np_reserve *enter_ev(np_loop_ev *ev)
+{
+    return np__reserve_use(ev->own ? &ev->reserve : NULL);
+}
+
+static void leave_ev(np_reserve *before)
+{
+    (void)np__reserve_use(before);
+}
+
+np_err np__watch_room(np_loop *loop, int fd)
+{
+    return loop->ev->own ? np__reserve_fill(&loop->ev->reserve, fd) : NP_OK;
+}
 
 /* The turn --------------------------------------------------------------------------------- */
 
@@ -108,10 +137,13 @@ static void on_check(struct ev_loop *unused, ev_check *check, int events)
 
 void np__loop_ev_run(np_loop *loop)
 {
+    np_reserve *before = enter_ev(loop->ev);
+
     /* Background watchers keep no loop of the user's alive, but ours runs until it is stopped. */
     ev_ref(loop->ev->loop);
     (void)ev_run(loop->ev->loop, 0);
     ev_unref(loop->ev->loop);
+    leave_ev(before);
 }
 
 void np__loop_ev_background(np_loop *loop, bool background)
@@ -134,6 +166,8 @@ static void start_watchers(np_loop *loop)
     /* Before whatever else has happened, signals included: it makes the time a new one. */
     ev_set_priority(&ev->check, EV_MAXPRI);
     ev_idle_init(&ev->idle, on_idle);
+    ev_idle_start(ev->loop, &ev->idle); /* libev makes room for it now, and not when it is needed */
+    ev_idle_stop(ev->loop, &ev->idle);
     ev_init(&ev->timer, on_timer);
     ev->prepare.data = loop;
     ev->check.data = loop;
@@ -144,32 +178,58 @@ static void start_watchers(np_loop *loop)
     np__loop_ev_background(loop, true);
 }
 
+/* Our own loop of libev's, in a process that may have others. */
+static np_err open_own(np_loop_ev *ev)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    np_err err = NP_OK;
+
+    (void)pthread_once(&once, set_allocator);
+    err = np__reserve_fill(&ev->reserve, 0);
+    if (err == NP_OK) {
+        ev->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+        err = ev->loop != NULL ? NP_OK : NP_ERR_SYSTEM;
+    }
+    return err;
+}
+
 np_err np__loop_ev_open(np_loop *loop, struct ev_loop *users)
 {
     np_loop_ev *ev = calloc(1, sizeof *ev);
+    np_reserve *before = NULL;
+    np_err err = NP_OK;
 
     if (ev == NULL) {
         return NP_ERR_MEMORY;
     }
     ev->timer_at_ms = UINT64_MAX;
     ev->own = users == NULL;
-    ev->loop = ev->own ? ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV) : users;
-    if (ev->loop == NULL) {
-        free(ev);
-        return NP_ERR_SYSTEM;
+    ev->loop = users;
+    before = enter_ev(ev);
+    if (ev->own) {
+        err = open_own(ev);
     }
-    loop->ev = ev;
-    start_watchers(loop);
-    return NP_OK;
+    if (err == NP_OK) {
+        loop->ev = ev;
+        start_watchers(loop);
+    }
+    leave_ev(before);
+    if (err != NP_OK) {
+        np__reserve_fini(&ev->reserve);
+        free(ev);
+    }
+    return err;
 }
 
 void np__loop_ev_close(np_loop *loop)
 {
     np_loop_ev *ev = loop->ev;
+    np_reserve *before = NULL;
 
     if (ev == NULL) {
         return;
     }
+    before = enter_ev(ev);
     np__loop_ev_background(loop, false);
     ev_check_stop(ev->loop, &ev->check);
     np__loop_ev_background(loop, false);
@@ -179,6 +239,8 @@ void np__loop_ev_close(np_loop *loop)
     if (ev->own) {
         ev_loop_destroy(ev->loop);
     }
+    leave_ev(before);
+    np__reserve_fini(&ev->reserve);
     free(ev);
 }
 
@@ -231,20 +293,22 @@ unsigned np__watch_events(const np_watch *watch)
 void np__watch_set(np_loop *loop, np_watch *watch, unsigned events)
 {
     ev_io *io = watch_io(watch);
+    np_reserve *before = NULL;
     int mask = 0;
 
     if (events == np__watch_events(watch)) {
         return;
     }
+    before = enter_ev(loop->ev);
     ev_io_stop(loop->ev->loop, io);
-    if (events == NP_WATCH_NONE) {
-        return;
+    if (events != NP_WATCH_NONE) {
+        mask |= (events & NP_WATCH_READ) != 0 ? EV_READ : 0;
+        mask |= (events & NP_WATCH_WRITE) != 0 ? EV_WRITE : 0;
+        ev_io_set(io, io->fd, mask);
+        io->data = loop;
+        ev_io_start(loop->ev->loop, io);
     }
-    mask |= (events & NP_WATCH_READ) != 0 ? EV_READ : 0;
-    mask |= (events & NP_WATCH_WRITE) != 0 ? EV_WRITE : 0;
-    ev_io_set(io, io->fd, mask);
-    io->data = loop;
-    ev_io_start(loop->ev->loop, io);
+    leave_ev(before);
 }
 
 /* Signals ---------------------------------------------------------------------------------- */
@@ -268,30 +332,39 @@ static void on_signal(struct ev_loop *unused, ev_signal *watcher, int events)
 
 /* libev ends the process if there is no descriptor for the pipe that its first signal takes. There
  * is no way to hand it one, so another thread may still come in between. */
-static bool can_open_pipe(void)
+static np_err can_open_pipe(np_loop *loop)
 {
     int fd = eventfd(0, EFD_CLOEXEC);
 
-    if (fd >= 0) {
-        (void)close(fd);
+    if (fd < 0) {
+        return NP_ERR_FILES;
     }
-    return fd >= 0;
+    (void)close(fd);
+    return np__watch_room(loop, fd + ROOM_FOR_OTHERS);
 }
 
 np_err np__loop_ev_signal_start(np_loop *loop, np_signal_watch *watch)
 {
-    if (!loop->ev->has_pipe && !can_open_pipe()) {
-        return NP_ERR_FILES;
+    np_reserve *before = NULL;
+    np_err err = loop->ev->has_pipe ? NP_OK : can_open_pipe(loop);
+
+    if (err != NP_OK) {
+        return err;
     }
+    before = enter_ev(loop->ev);
     loop->ev->has_pipe = true;
     ev_signal_init(signal_ev(watch), on_signal, watch->number);
     ev_signal_start(loop->ev->loop, signal_ev(watch));
     np__loop_ev_background(loop, true);
+    leave_ev(before);
     return NP_OK;
 }
 
 void np__loop_ev_signal_stop(np_loop *loop, np_signal_watch *watch)
 {
+    np_reserve *before = enter_ev(loop->ev);
+
     np__loop_ev_background(loop, false);
     ev_signal_stop(loop->ev->loop, signal_ev(watch));
+    leave_ev(before);
 }

@@ -84,6 +84,7 @@ static void on_readable(np_watch *watch, unsigned events)
 np_err np__loop_posts_init(np_loop *loop, size_t max)
 {
     np_posts *posts = &loop->posts;
+    np_err err = NP_OK;
 
     posts->ring = calloc(max, sizeof *posts->ring);
     if (posts->ring == NULL) {
@@ -93,6 +94,12 @@ np_err np__loop_posts_init(np_loop *loop, size_t max)
     posts->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (posts->fd < 0) {
         return errno == EMFILE || errno == ENFILE ? NP_ERR_FILES : NP_ERR_SYSTEM;
+    }
+    err = np__watch_room(loop, posts->fd);
+    if (err != NP_OK) {
+        (void)close(posts->fd);
+        posts->fd = -1;
+        return err;
     }
     (void)pthread_mutex_init(&posts->mutex, NULL);
     np__watch_init(&posts->watch, posts->fd, on_readable);

@@ -26,6 +26,11 @@ struct np_watch {
     np_watch_fn *fn;
 };
 
+/* Makes sure that a descriptor can be watched, whatever happens to the heap: to be asked once, when
+ * it is new and nothing is promised yet. fd: -1 where none is behind a stream. Errors:
+ * NP_ERR_MEMORY. */
+NP_MUST_CHECK np_err np__watch_room(np_loop *loop, int fd);
+
 /* Prepares a watch that waits for nothing. */
 void np__watch_init(np_watch *watch, int fd, np_watch_fn *fn);
 
@@ -69,6 +74,10 @@ uint8_t *np__loop_buffer(np_loop *loop);
 /* Where the sessions of this loop take their buffers from. */
 np_pool *np__loop_pool(np_loop *loop);
 
+/* Whether there is memory for one more connection beside what those that are there may need; holds
+ * that back from now on. */
+bool np__loop_headroom(np_loop *loop);
+
 /* What they compress with. */
 np_compress *np__loop_compress(np_loop *loop);
 
@@ -80,13 +89,15 @@ uint64_t np__loop_register(np_loop *loop, void *object); /* 0: out of memory */
 void np__loop_unregister(np_loop *loop, uint64_t id);
 void *np__loop_lookup(const np_loop *loop, uint64_t id);
 
-/* The DNS resolver, which resolve.c makes at the first look-up and the loop frees at its end. */
-typedef struct np_resolver np_resolver;
-np_resolver **np__loop_resolver(np_loop *loop);
-const char *np__loop_dns_server(const np_loop *loop);
+/* Where names are looked up. A test names files and a port of its own. */
+typedef struct np_name_sources {
+    char *dns_server;     /* instead of those in resolv_conf, or NULL; the loop's */
+    char hosts[64];       /* "/etc/hosts" */
+    char resolv_conf[64]; /* "/etc/resolv.conf" */
+    uint16_t dns_port;    /* of the servers that stand there; 0: 53 */
+} np_name_sources;
 
-/* Defined in resolve.c; NULL is allowed. */
-void np__resolver_free(np_resolver *resolver);
+np_name_sources *np__loop_names(np_loop *loop);
 
 /* Whether the calling code runs inside the loop. */
 bool np__loop_running(const np_loop *loop);

@@ -44,6 +44,7 @@ uint64_t np__loop_register(np_loop *loop, void *object)
     registry->free = slot->next_free;
     slot->object = object;
     slot->next_free = 0;
+    registry->used++;
     return (uint64_t)slot->generation << 32 | index;
 }
 
@@ -65,6 +66,7 @@ void np__loop_unregister(np_loop *loop, uint64_t id)
     }
     slot->object = NULL;
     slot->generation++;
+    registry->used--;
     /* A slot whose generations are used up is never handed out again. */
     if (slot->generation != 0) {
         slot->next_free = registry->free;

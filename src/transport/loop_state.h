@@ -33,6 +33,7 @@ typedef struct np_registry_slot {
 typedef struct np_registry {
     np_registry_slot *slots;
     size_t count;
+    size_t used;   /* slots with an object */
     uint32_t free; /* index + 1 of the first free slot; 0: none */
 } np_registry;
 
@@ -62,6 +63,13 @@ struct np_signal_watch {
     void *user;
 };
 
+/* loop_headroom.c: address space that is held back from newcomers. */
+typedef struct np_headroom {
+    void *memory; /* NULL: it was needed, or never asked for */
+    size_t len;
+    uint64_t tidied_ms;
+} np_headroom;
+
 /* loop_ev.c: libev's loop and its watchers. */
 typedef struct np_loop_ev np_loop_ev;
 
@@ -79,10 +87,10 @@ struct np_loop {
     np_posts posts;
     np_registry registry;
     np_signal_watch *signals;
-    np_resolver *resolver;
-    char *dns_server;
+    np_name_sources names;
     uint8_t *buffer;
     np_pool pool;
+    np_headroom headroom;
     np_compress compress;
     np_log *log;
 };
@@ -112,6 +120,9 @@ void np__loop_tasks_run(np_loop *loop, np_task_queue *queue);
 NP_MUST_CHECK np_err np__loop_posts_init(np_loop *loop, size_t max);
 void np__loop_posts_fini(np_loop *loop);
 
+/* Lets go of the headroom; for np_pool_options.relieve, and for the end. */
+bool np__loop_relieve(void *loop);
+
 void np__loop_registry_fini(np_loop *loop);
 
 void np__loop_signals_fini(np_loop *loop);
@@ -129,7 +140,7 @@ void np__loop_ev_run(np_loop *loop);
  * said after the watch is started, and taken back before it stops. */
 void np__loop_ev_background(np_loop *loop, bool background);
 
-/* Starts or stops watching watch->number. Errors: NP_ERR_FILES. */
+/* Starts or stops watching watch->number. Errors: NP_ERR_FILES, NP_ERR_MEMORY. */
 NP_MUST_CHECK np_err np__loop_ev_signal_start(np_loop *loop, np_signal_watch *watch);
 void np__loop_ev_signal_stop(np_loop *loop, np_signal_watch *watch);
 

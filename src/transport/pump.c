@@ -338,6 +338,10 @@ np_err np_link_start(np_link *link, const np_link_ops *ops, const np_stream *str
     np_err err = NP_OK;
 
     memset(link, 0, sizeof *link);
+    err = np__watch_room(ops->loop, stream->fd);
+    if (err != NP_OK) {
+        return err;
+    }
     err = np_session_init(&link->session, options, np__loop_pool(ops->loop), role,
                           np_loop_now(ops->loop));
     if (err != NP_OK) {

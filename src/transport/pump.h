@@ -62,8 +62,8 @@ struct np_link {
     np_session session;
 };
 
-/* Takes over a connected stream. Errors: those of np_session_init; the stream is still the
- * caller's then. */
+/* Takes over a connected stream. Errors: those of np_session_init, NP_ERR_MEMORY; the stream is
+ * still the caller's then. */
 NP_MUST_CHECK np_err np_link_start(np_link *link, const np_link_ops *ops, const np_stream *stream,
                                    const np_session_options *options, np_session_role role);
 

@@ -64,6 +64,30 @@ static bool np_pool_charge(np_pool *pool, size_t len)
     return true;
 }
 
+/* The heap has nothing: gives it what the pool keeps for later, and then what was held back.
+ * Returns whether there was something. */
+static bool np_pool_relieve(np_pool *pool)
+{
+    const np_pool_options *options = &pool->options;
+
+    if (pool->cached > 0) {
+        np_pool_trim(pool);
+        return true;
+    }
+    return options->relieve != NULL && options->relieve(options->relieve_user);
+}
+
+/* A new block, or one that is resized. */
+static void *np_pool_alloc(np_pool *pool, void *old, size_t size)
+{
+    void *block = NULL;
+
+    do {
+        block = realloc(old, size);
+    } while (np_unlikely(block == NULL) && np_pool_relieve(pool));
+    return block;
+}
+
 np_err np_pool_take(np_pool *pool, size_t len, void **block, size_t *cap)
 {
     size_t class = np_pool_class(len);
@@ -78,7 +102,7 @@ np_err np_pool_take(np_pool *pool, size_t len, void **block, size_t *cap)
         memcpy(&pool->spare[class], taken, sizeof pool->spare[class]);
         pool->cached -= size;
     } else {
-        taken = malloc(size);
+        taken = np_pool_alloc(pool, NULL, size);
     }
     if (taken == NULL) {
         pool->live -= size;
@@ -125,7 +149,7 @@ np_err np_buf_reserve(np_pool *pool, np_buf *buf, size_t cap)
         if (!np_pool_charge(pool, cap - buf->cap)) {
             return NP_ERR_LIMIT;
         }
-        block = realloc(buf->data, cap);
+        block = np_pool_alloc(pool, buf->data, cap);
         if (block == NULL) {
             pool->live -= cap - buf->cap;
             return NP_ERR_MEMORY;

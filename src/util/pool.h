@@ -28,6 +28,10 @@
 typedef struct np_pool_options {
     size_t cache_max; /* bytes of unused blocks kept; default 1 MiB */
     size_t live_max;  /* bytes out at once, all users together; default 0: no bound */
+    /* [none] The heap has nothing left: gives up memory that was kept for this, and returns whether
+     * there was some, so that it is worth asking the heap again. */
+    bool (*relieve)(void *user);
+    void *relieve_user;
 } np_pool_options;
 
 NP_API np_pool_options np_pool_options_default(void);
@@ -54,7 +58,7 @@ NP_API void np_pool_init(np_pool *pool, const np_pool_options *options);
 NP_API void np_pool_fini(np_pool *pool);
 
 /* Frees the blocks kept, e.g. when the machine is short of memory; the pool lives on. */
-void np_pool_trim(np_pool *pool);
+NP_API void np_pool_trim(np_pool *pool);
 
 /* A block of at least `len` bytes; *cap is its real size, which np_pool_give wants back. Aligned
  * for any type. Errors: NP_ERR_LIMIT (live_max), NP_ERR_MEMORY. */

@@ -332,6 +332,137 @@ static void test_silent_daemon_misses_the_hello_deadline(void **state)
     np_loop_free(loop);
 }
 
+/* What a name's families say; nobody listens where its addresses are. */
+typedef struct refused_case {
+    const char *label;
+    fake_dns_answer v4, v6;
+    uint32_t timeout_ms;
+} refused_case;
+
+#define V4_LOOPBACK                                                                                \
+    {                                                                                              \
+        .count = 1, .addresses = { {127, 0, 0, 1} }                                                \
+    }
+#define V6_LOOPBACK                                                                                \
+    {                                                                                              \
+        .count = 1, .addresses = { {[15] = 1} }                                                    \
+    }
+
+static const refused_case refused_cases[] = {
+    {"A alone", V4_LOOPBACK, {.count = 0}, 10000},
+    {"A, and AAAA says there is no such name", V4_LOOPBACK, {.missing = true}, 10000},
+    {"AAAA alone", {.count = 0}, V6_LOOPBACK, 10000},
+    {"AAAA, and A says there is no such name", {.missing = true}, V6_LOOPBACK, 10000},
+    {"both", V4_LOOPBACK, V6_LOOPBACK, 10000},
+    {"AAAA is silent", V4_LOOPBACK, {.silent = true}, 20000},
+    {"A is silent", {.silent = true}, V6_LOOPBACK, 20000},
+    {"AAAA is silent until the deadline", V4_LOOPBACK, {.silent = true}, 700},
+    {"A is silent until the deadline", {.silent = true}, V6_LOOPBACK, 700},
+    {"AAAA is late", V4_LOOPBACK, {.count = 0, .delay_ms = 300}, 10000},
+};
+
+/* A refusal is told as one, with its own cause, whatever DNS says of the other family; and told in
+ * time: c-ares would wait 14 s for a silent one. */
+static void test_a_refusal_is_told_whatever_dns_says(void **state)
+{
+    int v4 = listen_on("tcp://127.0.0.1:0", 0, 8);
+    uint16_t port = port_of(v4);
+
+    (void)state;
+    (void)close(v4);
+    for (size_t i = 0; i < sizeof refused_cases / sizeof refused_cases[0]; i++) {
+        const refused_case *c = &refused_cases[i];
+        fake_dns *dns = fake_dns_start(&c->v4, &c->v6);
+        np_loop *loop = loop_with(dns);
+        np_client_options options = demo_client_options(NULL, NULL);
+        np_client *client = NULL;
+        np_failure failure;
+        char address[64];
+        uint64_t before = np_loop_now(loop).mono_ms;
+
+        (void)snprintf(address, sizeof address, "tcp://server.example:%u", port);
+        options.address = address;
+        options.connect_timeout_ms = c->timeout_ms;
+        demo_must(np_client_new(&client, loop, &options, NULL), NULL);
+        assert_int_not_equal(np_client_connect_wait(client, &failure), NP_OK);
+        print_message("%s: %s\n", c->label, failure.text);
+        assert_int_equal(failure.err, NP_ERR_CONNECT);
+        assert_int_equal(failure.stage, NP_STAGE_CONNECT);
+        assert_int_equal(failure.os_error, ECONNREFUSED);
+        assert_non_null(strstr(failure.text, "nobody listens there"));
+        assert_null(strstr(failure.text, "DNS"));
+        assert_true(np_loop_now(loop).mono_ms - before < 10000);
+        np_client_free(client);
+        np_loop_free(loop);
+        fake_dns_stop(dns);
+    }
+}
+
+/* Twenty of one family, where only the last has somebody who listens. */
+static void test_every_address_is_tried(void **state)
+{
+    fake_dns_answer many = {.count = 20};
+    fake_dns_answer none = {.count = 0};
+    fake_dns *dns = NULL;
+    np_loop *loop = NULL;
+    int v4 = listen_on("tcp://127.0.0.20:0", 0, 8);
+    seen s;
+
+    (void)state;
+    for (unsigned i = 0; i < many.count; i++) {
+        const uint8_t address[4] = {127, 0, 0, (uint8_t)(i + 1)};
+        memcpy(many.addresses[i], address, sizeof address);
+    }
+    dns = fake_dns_start(&many, &none);
+    loop = loop_with(dns);
+    (void)connect_to(loop, "server.example", port_of(v4), 10000, &s);
+    assert_int_equal(s.result.err, NP_OK);
+    assert_int_equal(s.result.tried, 20);
+    (void)close(v4);
+    np_loop_free(loop);
+    fake_dns_stop(dns);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* A client that retries sooner than c-ares gives up, whose resolv.conf is mended meanwhile. */
+static void test_a_mended_resolv_conf_is_seen(void **state)
+{
+    fake_dns_answer silent = {.silent = true};
+    fake_dns_answer none = {.count = 0};
+    fake_dns *bad = fake_dns_start(&silent, &silent);
+    fake_dns *good = fake_dns_start_at("127.0.0.2", fake_dns_port(bad), &v4_loopback, &none);
+    np_loop *loop = loop_with(NULL);
+    int v4 = listen_on("tcp://127.0.0.1:0", 0, 8);
+    char path[] = "/tmp/test_connect_XXXXXX";
+    seen s;
+
+    (void)state;
+    assert_true(close(mkstemp(path)) == 0);
+    np__loop_names(loop)->dns_port = fake_dns_port(bad);
+    memcpy(np__loop_names(loop)->resolv_conf, path, sizeof path);
+    write_text(path, "nameserver 127.0.0.1\n");
+    for (int i = 0; i < 2; i++) {
+        (void)connect_to(loop, "server.example", port_of(v4), 300, &s);
+        assert_int_equal(s.result.err, NP_ERR_DEADLINE);
+    }
+    write_text(path, "nameserver 127.0.0.2\n");
+    (void)connect_to(loop, "server.example", port_of(v4), 10000, &s);
+    assert_int_equal(s.result.err, NP_OK);
+    (void)unlink(path);
+    (void)close(v4);
+    np_loop_free(loop);
+    fake_dns_stop(bad);
+    fake_dns_stop(good);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +473,9 @@ int main(void)
         cmocka_unit_test(test_late_addresses_are_tried),
         cmocka_unit_test(test_one_deadline_for_all),
         cmocka_unit_test(test_failures_tell_stage_and_cause),
+        cmocka_unit_test(test_a_refusal_is_told_whatever_dns_says),
+        cmocka_unit_test(test_every_address_is_tried),
+        cmocka_unit_test(test_a_mended_resolv_conf_is_seen),
         cmocka_unit_test(test_cancel_at_every_point),
         cmocka_unit_test(test_silent_daemon_misses_the_hello_deadline),
     };

@@ -29,6 +29,8 @@ struct fake_dns {
     char address[32];
     pending queue[PENDING_MAX];
     size_t queued;
+    uint16_t port;
+    atomic_uint asked;
 };
 
 static uint64_t now_ms(void)
@@ -76,6 +78,7 @@ static void take_query(fake_dns *dns)
     if (at + 5 > (size_t)got) {
         return;
     }
+    atomic_fetch_add(&dns->asked, 1);
     v6 = q->packet[at + 2] == 28;
     a = v6 ? &dns->v6 : &dns->v4;
     if (!a->silent) {
@@ -110,12 +113,18 @@ static void *serve(void *user)
 
 fake_dns *fake_dns_start(const fake_dns_answer *v4, const fake_dns_answer *v6)
 {
+    return fake_dns_start_at("127.0.0.1", 0, v4, v6);
+}
+
+fake_dns *fake_dns_start_at(const char *address, uint16_t port, const fake_dns_answer *v4,
+                            const fake_dns_answer *v6)
+{
     fake_dns *dns = calloc(1, sizeof *dns);
     struct sockaddr_in sa = {.sin_family = AF_INET};
     socklen_t len = sizeof sa;
 
-    sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (dns == NULL) {
+    sa.sin_port = htons(port);
+    if (dns == NULL || inet_pton(AF_INET, address, &sa.sin_addr) != 1) {
         abort();
     }
     dns->v4 = *v4;
@@ -125,7 +134,8 @@ fake_dns *fake_dns_start(const fake_dns_answer *v4, const fake_dns_answer *v6)
         getsockname(dns->fd, (struct sockaddr *)&sa, &len) != 0) {
         abort();
     }
-    (void)snprintf(dns->address, sizeof dns->address, "127.0.0.1:%u", ntohs(sa.sin_port));
+    dns->port = ntohs(sa.sin_port);
+    (void)snprintf(dns->address, sizeof dns->address, "%s:%u", address, dns->port);
     if (pthread_create(&dns->thread, NULL, serve, dns) != 0) {
         abort();
     }
@@ -135,6 +145,16 @@ fake_dns *fake_dns_start(const fake_dns_answer *v4, const fake_dns_answer *v6)
 const char *fake_dns_address(const fake_dns *dns)
 {
     return dns->address;
+}
+
+uint16_t fake_dns_port(const fake_dns *dns)
+{
+    return dns->port;
+}
+
+unsigned fake_dns_asked(const fake_dns *dns)
+{
+    return atomic_load(&dns->asked);
 }
 
 void fake_dns_stop(fake_dns *dns)

@@ -1,5 +1,6 @@
 /* Host names to addresses, against a DNS server of the test's own. */
 #include "support/fake_dns.h"
+#include "support/live_heap.h"
 #include "transport/address.h"
 #include "transport/resolve.h"
 
@@ -8,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 typedef struct seen {
     np_resolved results[2]; /* IPv6, IPv4 */
+    np_sockaddr addresses[2][NP_RESOLVE_MAX];
     int count;
     bool done;
     bool free_in_callback;
@@ -22,7 +25,13 @@ static void on_resolved(np_resolve *resolve, const np_resolved *result, void *us
 {
     seen *s = user;
 
-    s->results[result->family == AF_INET6 ? 0 : 1] = *result;
+    int i = result->family == AF_INET6 ? 0 : 1;
+
+    s->results[i] = *result;
+    assert_true(result->count <= NP_RESOLVE_MAX);
+    if (result->count > 0) {
+        memcpy(s->addresses[i], result->addresses, result->count * sizeof s->addresses[i][0]);
+    }
     s->count++;
     s->done = s->count == 2 || s->free_in_callback;
     if (s->free_in_callback) {
@@ -71,10 +80,10 @@ static void test_both_families(void **state)
     look_up(loop, "server.example", 5000, &s);
     assert_int_equal(s.results[0].err, NP_OK);
     assert_int_equal(s.results[0].count, 1);
-    text_is(&s.results[0].addresses[0], "tcp://[2001:db8::1]:7000");
+    text_is(&s.addresses[0][0], "tcp://[2001:db8::1]:7000");
     assert_int_equal(s.results[1].err, NP_OK);
     assert_int_equal(s.results[1].count, 2);
-    assert_int_equal(s.results[1].addresses[0].any.sa_family, AF_INET);
+    assert_int_equal(s.addresses[1][0].any.sa_family, AF_INET);
     np_loop_free(loop);
     fake_dns_stop(dns);
 }
@@ -149,52 +158,155 @@ static void test_localhost_asks_nobody(void **state)
 
     (void)state;
     look_up(loop, "localhost", 5000, &s);
-    text_is(&s.results[0].addresses[0], "tcp://[::1]:7000");
-    text_is(&s.results[1].addresses[0], "tcp://127.0.0.1:7000");
+    text_is(&s.addresses[0][0], "tcp://[::1]:7000");
+    text_is(&s.addresses[1][0], "tcp://127.0.0.1:7000");
     np_loop_free(loop);
     fake_dns_stop(dns);
 }
 
-/* The first name of the hosts file with an IPv4 address, but localhost. */
-static bool name_in_hosts(char *address, char *name)
-{
-    FILE *file = fopen("/etc/hosts", "r");
-    char line[256];
-    bool found = false;
+/* A hosts file of the test's, which the loop reads instead. */
+static char hosts_path[] = "/tmp/test_resolve_XXXXXX";
 
-    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
-        found = sscanf(line, "%63[0-9.] %63s", address, name) == 2 &&
-                strncmp(name, "localhost", 9) != 0;
-    }
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-    return found;
+static void write_hosts(np_loop *loop, const char *text)
+{
+    char path[] = "/tmp/test_resolve_XXXXXX";
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    assert_int_equal(close(fd), 0);
+    memcpy(hosts_path, path, sizeof path);
+    memcpy(np__loop_names(loop)->hosts, path, sizeof path);
 }
 
+/* What a look-up gives, in one line: the addresses of IPv6, then those of IPv4. */
+static const char *told(const seen *s)
+{
+    static char text[512];
+    char address[NP_ADDRESS_TEXT_LEN];
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (int i = 0; i < 2; i++) {
+        for (size_t k = 0; k < s->results[i].count; k++) {
+            (void)np_address_format_socket(&s->addresses[i][k].any, sizeof(np_sockaddr), address);
+            len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", len > 0 ? " " : "",
+                                    address + strlen("tcp://"));
+        }
+    }
+    return text;
+}
+
+#define HOSTS                                                                                      \
+    "# 192.0.2.9 comment.example\n"                                                                \
+    "\n"                                                                                           \
+    "192.0.2.1 four.example four #hidden.example\n"                                                \
+    "2001:db8::1\tsix.example\n"                                                                   \
+    "  192.0.2.2 both.example\r\n"                                                                 \
+    "2001:db8::2 other.example both.example both.example\n"                                        \
+    "192.0.2.3 BOTH.example\n"                                                                     \
+    "not-an-address bad.example\n"                                                                 \
+    "192.0.2.5\n"                                                                                  \
+    "192.0.2.4 last.example"
+
+typedef struct hosts_case {
+    const char *name, *want; /* "": DNS is asked */
+} hosts_case;
+
+static const hosts_case hosts_cases[] = {
+    {"four.example", "192.0.2.1:7000"},
+    {"four", "192.0.2.1:7000"},
+    {"six.example", "[2001:db8::1]:7000"},
+    {"SIX.EXAMPLE.", "[2001:db8::1]:7000"},
+    {"both.example", "[2001:db8::2]:7000 192.0.2.2:7000 192.0.2.3:7000"},
+    {"last.example", "192.0.2.4:7000"},
+    {"six.exampl", ""},
+    {"ix.example", ""},
+    {"comment.example", ""},
+    {"hidden.example", ""},
+    {"bad.example", ""},
+};
+
+/* A name in the hosts file has the addresses that it has there; DNS is not asked at all. */
 static void test_hosts_file_comes_first(void **state)
 {
-    fake_dns_answer wrong = {.count = 1, .addresses = {{192, 0, 2, 9}}};
     fake_dns_answer none = {.missing = true};
-    fake_dns *dns = NULL;
-    np_loop *loop = NULL;
-    char address[64];
-    char name[64];
-    char want[96];
+    fake_dns *dns = fake_dns_start(&none, &none);
+    np_loop *loop = loop_with(dns);
     seen s;
 
     (void)state;
-    if (!name_in_hosts(address, name)) {
-        skip();
+    write_hosts(loop, HOSTS);
+    for (size_t i = 0; i < sizeof hosts_cases / sizeof hosts_cases[0]; i++) {
+        unsigned asked = fake_dns_asked(dns);
+        look_up(loop, hosts_cases[i].name, 5000, &s);
+        print_message("%s\n", hosts_cases[i].name);
+        assert_string_equal(told(&s), hosts_cases[i].want);
+        assert_int_equal(fake_dns_asked(dns) - asked, *hosts_cases[i].want == '\0' ? 2 : 0);
     }
-    dns = fake_dns_start(&wrong, &none);
-    loop = loop_with(dns);
-    look_up(loop, name, 5000, &s);
-    (void)snprintf(want, sizeof want, "tcp://%s:7000", address);
-    assert_int_equal(s.results[1].err, NP_OK);
-    text_is(&s.results[1].addresses[0], want);
+    (void)unlink(hosts_path);
+    look_up(loop, "four.example", 5000, &s); /* without the file */
+    assert_string_equal(told(&s), "");
     np_loop_free(loop);
     fake_dns_stop(dns);
+}
+
+/* Whatever the hosts file and DNS say, a look-up leaves no memory behind. */
+static void test_no_look_up_leaks(void **state)
+{
+    static const fake_dns_answer answers[] = {
+        {.missing = true},
+        {.count = 0},
+        {.count = 1, .addresses = {{192, 0, 2, 9}}},
+        {.count = 1, .silent = true},
+    };
+    static const char *const names[] = {"four.example", "six.example",   "both.example",
+                                        "bad.example",  "dns.example",   "localhost",
+                                        "LocalHost.",   "sub.localhost", "last.example"};
+    np_loop *loop = NULL;
+    seen s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        fake_dns *dns = fake_dns_start(&answers[i], &answers[i]);
+        loop = loop_with(dns);
+        write_hosts(loop, HOSTS);
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+            size_t before = 0;
+            look_up(loop, names[k], 50, &s); /* what libev keeps, it keeps from here on */
+            before = live_heap(loop);
+            for (int n = 0; n < 3; n++) {
+                look_up(loop, names[k], 50, &s);
+            }
+            print_message("%zu %s: %zu bytes\n", i, names[k], live_heap(loop) - before);
+            assert_int_equal(live_heap(loop), before);
+        }
+        (void)unlink(hosts_path);
+        np_loop_free(loop);
+        fake_dns_stop(dns);
+    }
+}
+
+/* More addresses than are kept: as many as the header says, the first ones. */
+static void test_as_many_as_are_kept(void **state)
+{
+    np_loop *loop = loop_with(NULL);
+    char *text = calloc(NP_RESOLVE_MAX + 2, 32);
+    size_t len = 0;
+    seen s;
+
+    (void)state;
+    assert_non_null(text);
+    for (int i = 1; i <= NP_RESOLVE_MAX + 1; i++) {
+        len += (size_t)snprintf(text + len, 32, "192.0.2.%d many.example\n", i);
+    }
+    write_hosts(loop, text);
+    free(text);
+    look_up(loop, "many.example", 5000, &s);
+    assert_int_equal(s.results[1].count, NP_RESOLVE_MAX);
+    text_is(&s.addresses[1][NP_RESOLVE_MAX - 1], "tcp://192.0.2.64:7000");
+    (void)unlink(hosts_path);
+    np_loop_free(loop);
 }
 
 int main(void)
@@ -206,6 +318,8 @@ int main(void)
         cmocka_unit_test(test_free_in_callback_and_before),
         cmocka_unit_test(test_localhost_asks_nobody),
         cmocka_unit_test(test_hosts_file_comes_first),
+        cmocka_unit_test(test_no_look_up_leaks),
+        cmocka_unit_test(test_as_many_as_are_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

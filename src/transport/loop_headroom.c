@@ -1,0 +1,101 @@
+/* loop_headroom.c - what is kept back of memory for the connections that are there.
+ *
+ * A connection takes half a kilobyte as long as it is idle, but a block of 4 KiB when it answers,
+ * and all may answer at the same time. So address space is held for a block for each, and grows as
+ * they come. When the heap has nothing left, it is let go, and the heap finds it there. As long as
+ * it cannot be had again, there are no newcomers; the heap may have kept it, though, in front of
+ * something that lies at its end and stays, and then it is as good there.
+ */
+#define _GNU_SOURCE
+#include "transport/loop_state.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* What is held for each connection, and the steps in which it grows; one step is held anyway. */
+#define EACH_LEN ((size_t)4096)
+#define STEP_LEN ((size_t)1 << 20)
+
+/* The heap is searched for pages to give back so often at most. */
+#define TRIM_MS 1000
+
+static bool hold(np_headroom *headroom, size_t len)
+{
+    void *memory = headroom->memory == NULL
+                       ? mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                       : mremap(headroom->memory, headroom->len, len, MREMAP_MAYMOVE);
+
+    if (memory == MAP_FAILED) {
+        return false;
+    }
+    headroom->memory = memory;
+    headroom->len = len;
+    return true;
+}
+
+/* Connections have gone, and what they had lies about in the heap. */
+static void tidy_up(np_loop *loop)
+{
+    uint64_t now = np_loop_now(loop).mono_ms;
+
+    if (loop->headroom.tidied_ms == 0 || now - loop->headroom.tidied_ms >= TRIM_MS) {
+        loop->headroom.tidied_ms = now;
+        np_pool_trim(&loop->pool);
+#ifdef __GLIBC__
+        (void)malloc_trim(0);
+#endif
+    }
+}
+
+/* Whether the heap has as much, in pieces as large as the pool's largest block. */
+static bool heap_has(size_t len)
+{
+    void *pieces = NULL; /* each holds the next one's address */
+    size_t got = 0;
+
+    while (got < len) {
+        void *piece = malloc(NP_POOL_TOP);
+        if (piece == NULL) {
+            break;
+        }
+        memcpy(piece, &pieces, sizeof pieces);
+        pieces = piece;
+        got += NP_POOL_TOP;
+    }
+    while (pieces != NULL) {
+        void *piece = pieces;
+        memcpy(&pieces, piece, sizeof pieces);
+        free(piece);
+    }
+    return got >= len;
+}
+
+bool np__loop_headroom(np_loop *loop)
+{
+    np_headroom *headroom = &loop->headroom;
+    size_t len = (loop->registry.used * EACH_LEN / STEP_LEN + 2) * STEP_LEN;
+
+    if (headroom->memory != NULL && headroom->len >= len - STEP_LEN) {
+        return true;
+    }
+    if (hold(headroom, len)) {
+        return true;
+    }
+    tidy_up(loop);
+    return hold(headroom, len) || hold(headroom, len - STEP_LEN) ||
+           (headroom->memory == NULL && heap_has(len - STEP_LEN));
+}
+
+bool np__loop_relieve(void *loop)
+{
+    np_headroom *headroom = &((np_loop *)loop)->headroom;
+
+    if (headroom->memory == NULL) {
+        return false;
+    }
+    (void)munmap(headroom->memory, headroom->len);
+    headroom->memory = NULL;
+    return true;
+}
