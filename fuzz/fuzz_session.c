@@ -25,8 +25,10 @@ typedef struct run {
     np_pool pool;
     np_session_options options;
     np_time now;
-    uint64_t hash; /* of all events */
-    uint64_t body; /* ours, by its serial number, or 0 */
+    uint64_t hash;       /* of all events */
+    uint64_t body;       /* ours, by its serial number, or 0 */
+    np_call_key kept[4]; /* requests that are answered later, or long after they were canceled */
+    size_t kept_count;   /* ever */
     uint8_t mode;
     bool closed;
     bool long_way; /* no event takes the session's short way */
@@ -93,6 +95,46 @@ static void go_on_with_body(run *r, size_t step)
     assert(err == NP_OK || err == NP_ERR_FULL || err == NP_ERR_CLOSED);
 }
 
+/* An answer of the type that the request wants. */
+static np_err reply(run *r, np_call_key key, const np_session_event *event)
+{
+    demo_say say = {{event->payload, event->len < 100 ? event->len : 100}};
+    demo_find number = {5};
+
+    return np_session_reply(
+        &r->s, key, key.message == demo_message_find ? (void *)&say : (void *)&number, NULL);
+}
+
+static void keep(run *r, const np_session_event *event)
+{
+    np_session_call_set_user(&r->s, np_session_event_call(event), r);
+    r->kept[r->kept_count++ % 4] = np_session_event_call(event);
+}
+
+/* Something is done with one that was kept, whatever has become of it. */
+static np_err use_kept(run *r, const np_session_event *event)
+{
+    np_call_key key = r->kept[event->len % 4];
+    np_str none = {NULL, 0};
+
+    if (key.message == NULL) {
+        return NP_OK;
+    }
+    switch (event->stream / 2 % 4) {
+    case 0:
+        return reply(r, key, event);
+    case 1:
+        return np_session_refuse(&r->s, key, 9, 1, none);
+    case 2:
+        np_session_drop(&r->s, key);
+        assert(np_session_call_user(&r->s, key) == NULL);
+        return NP_OK;
+    default:
+        assert(!np_session_serving(&r->s, key) || np_session_call_user(&r->s, key) == r);
+        return NP_OK;
+    }
+}
+
 static void leave(run *r)
 {
     np_session_close(&r->s, BASE_REASON_BUSY, np_str_from("bye"), r->now);
@@ -119,18 +161,26 @@ static void handle(run *r, const np_session_event *event)
     mix_bytes(r, event);
     switch (event->kind) {
     case NP_SESSION_EVENT_REQUEST:
-        /* Some are answered, some refused, some left open. */
+        /* Some are answered, some refused, some kept. */
         if (event->stream % 3 == 0) {
             err = np_session_refuse(&r->s, np_session_event_call(event), 9, 1, none);
         } else if (event->stream % 3 == 1) {
-            err = np_session_reply(&r->s, np_session_event_call(event), &answer, NULL);
+            err = reply(r, np_session_event_call(event), event);
+        } else {
+            err = use_kept(r, event);
+            keep(r, event);
         }
+        break;
+    case NP_SESSION_EVENT_CANCEL:
+        assert(!np_session_serving(&r->s, np_session_event_call(event)));
+        err = use_kept(r, event);
         break;
     case NP_SESSION_EVENT_MESSAGE:
         if (event->id == DEMO_SAY_ID && event->len % 7 == 0) {
             err = np_session_send(&r->s, event->message, &answer, NULL);
         }
         go_on_with_body(r, event->len);
+        np_session_throttle(&r->s, event->len % 11 == 0, r->now); /* until the end of the turn */
         if ((r->mode & CLOSE_AT_MESSAGE) != 0 && event->len % 5 == 0) {
             leave(r);
         }
@@ -179,6 +229,7 @@ static void turn(run *r)
         }
         assert(len <= before);
         np_session_output_done(&r->s, len, r->now);
+        np_session_throttle(&r->s, false, r->now);
     } while (before > 0 || np_session_pending(&r->s));
 }
 
