@@ -218,7 +218,7 @@ static const char *hint_refused(const np_conn *conn, const np_session_event *eve
     if (!event->unverified) {
         return "the server does not know our key; have it added to those that it lets in";
     }
-    if (conn->group->client == NULL) {
+    if (np__conn_group(conn)->client == NULL) {
         return "it came in the clear, so anybody may have sent it; perhaps it does not trust the "
                "key of this side";
     }
@@ -255,7 +255,7 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
                      "between that speaks HTTP or TLS?"
                    : NULL;
     case NP_ERR_EOF:
-        return conn->group->client != NULL
+        return np__conn_group(conn)->client != NULL
                    ? "it gave no reason; is it a netproto server, and has it room for one more? "
                      "Its log may tell"
                    : NULL;
@@ -286,7 +286,7 @@ static bool is_psk_on_one_side(const np_conn *conn, const np_session_event *even
 static bool is_reflection(const np_conn *conn, const np_session_event *event)
 {
     return event->err == NP_ERR_REFUSED && !event->by_peer && !conn->opened &&
-           conn->group->client != NULL && np_session_is_secure(&conn->link.session) &&
+           np__conn_group(conn)->client != NULL && np_session_is_secure(&conn->link.session) &&
            np_session_peer_key(&conn->link.session) == NULL;
 }
 
@@ -301,7 +301,7 @@ static void say_clocks(np_failure *failure, const np_conn *conn, const np_sessio
         ": %s: the peer's says %s, ours %s; set the wrong one, or clock_skew_ms; if they agree, "
         "a message came late: try again",
         np_err_text(event->err), np_utc_format(event->fault->got, theirs),
-        np_utc_format(np_loop_now(conn->group->loop).wall_ms, ours));
+        np_utc_format(np_loop_now(np__conn_group(conn)->loop).wall_ms, ours));
 }
 
 /* Whose pre-shared key it may be. A client's key is read before the seal that proves it opens, so
@@ -311,7 +311,7 @@ static void say_claim(np_failure *failure, const np_conn *conn)
     const uint8_t *key = np_session_peer_key(&conn->link.session);
     char text[NP_KEY_TEXT_LEN];
 
-    if (conn->group->client == NULL && key != NULL) {
+    if (np__conn_group(conn)->client == NULL && key != NULL) {
         say(failure, "; it is a client who claims to be %s", np_key_format(key, text));
     }
 }
