@@ -105,8 +105,8 @@ typedef struct np_conn_options {
     size_t memory_max;         /* [64 MiB] bytes in buffers of one connection: messages that are not
                                 * complete,         as large as they unpack to, what waits to be sent, and
                                 * tables; 2         GiB at         most. Who would need more is ended with
-                                * NP_ERR_LIMIT, and a send         that         would is refused with it. 0: as much
-                                * as the loop has */
+                                * NP_ERR_LIMIT, and a send         that         would is refused with it. 0:
+                                * as much         as the loop has */
     np_compression_options compression; /* [off] see compression.h */
 } np_conn_options;
 
