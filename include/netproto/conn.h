@@ -151,8 +151,8 @@ typedef struct np_peer {
  * still read each other: a send outside of the connection's own handlers is refused from half the
  * bound on.
  *
- * Errors, each with *fault (may be NULL) filled in but for the last two; none ends the connection,
- * and nothing was queued:
+ * Errors, each with *fault (may be NULL) filled in but for the last three; none ends the
+ * connection, and nothing was queued:
  *
  *   NP_ERR_FULL        the queue: send again after on_writable
  *   NP_ERR_STATE       conn is NULL (what np_client_conn gives while there is no open connection),
@@ -163,6 +163,7 @@ typedef struct np_peer {
  *   NP_ERR_NEWER       the peer's version lacks the message, or a value: do without
  *   the encoder's      the value breaks the schema: field and rule
  *   NP_ERR_ARG         not of this connection's protocols, or a request
+ *   NP_ERR_LIMIT       no memory is left: memory_max, of the connection or of the loop
  *   NP_ERR_MEMORY */
 NP_API NP_MUST_CHECK np_err np_conn_send(np_conn *conn, const np_message *message,
                                          const void *value, np_fault *fault);

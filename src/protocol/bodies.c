@@ -41,7 +41,8 @@ static np_err np_bodies_grow(np_bodies **bodies, np_account *account, uint32_t r
     np_bodies *fresh = NULL;
     void *block = NULL;
     size_t cap = 0;
-    np_err err = np_pool_take(account, sizeof *fresh + room * sizeof fresh->entries[0], &block, &cap);
+    np_err err =
+        np_pool_take(account, sizeof *fresh + room * sizeof fresh->entries[0], &block, &cap);
 
     if (err != NP_OK) {
         return err;

@@ -45,8 +45,8 @@ static np_err np_session_emit_pieces(np_session *s, const np__session_outgoing *
     np_framing_head head = np_framing_make(out->kind, out->stream, 0, false);
     uint8_t *heads = NULL;
     uint8_t *body = NULL;
-    np_err err = np_outq_reserve_pieces(&s->out, &s->account, head.head_len, NP_FRAMING_FRAGMENT_MAX,
-                                        len, &heads, &body);
+    np_err err = np_outq_reserve_pieces(&s->out, &s->account, head.head_len,
+                                        NP_FRAMING_FRAGMENT_MAX, len, &heads, &body);
 
     if (err != NP_OK) {
         return err;

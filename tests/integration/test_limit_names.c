@@ -360,6 +360,87 @@ static void test_memory(void **state)
     end(&w);
 }
 
+typedef struct sender {
+    world w;
+    np_conn *speaks, *deaf;
+    np_err err;
+} sender;
+
+static void on_first(np_conn *conn, void *user)
+{
+    sender *s = user;
+
+    *(s->deaf == NULL ? &s->deaf : &s->speaks) = conn;
+    s->w.opened = true;
+}
+
+static void on_end(np_conn *conn, const np_failure *failure, void *user)
+{
+    sender *s = user;
+
+    assert_ptr_equal(conn, s->speaks);
+    s->w.closed = true;
+    s->w.failure = *failure;
+}
+
+static np_err pass_on(np_conn *conn, const demo_say *msg, void *user)
+{
+    const demo_say part = {{msg->data.data, 400000}};
+    sender *s = user;
+
+    (void)conn;
+    s->err = np_conn_send(s->deaf, demo_message_say, &part, NULL);
+    return NP_OK;
+}
+
+/* A handler looks at a message that fills the memory, and sends to somebody else, for whom nothing
+ * is left: the send says so. Whose message it is gives way as soon as the handler is done, and the
+ * other one has lost nothing. */
+static void test_memory_of_a_handlers_message(void **state)
+{
+    enum { LEN = 700000 };
+    static sender s;
+    const demo_handlers handlers = {pass_on, NULL, &s};
+    np_daemon_options options;
+    uint8_t *said = calloc(1, LEN);
+    uint8_t *frames = calloc(1, LEN + 1000);
+    size_t hello = 0;
+    size_t len = 0;
+    int fds[2];
+
+    (void)state;
+    options = begin(&s.w, 1 << 20);
+    options.service.handlers = &handlers;
+    options.handlers = (np_conn_handlers){.on_open = on_first, .on_close = on_end, .user = &s};
+    options.conn.close_timeout_ms = 50; /* the peers here never hang up */
+    demo_must(np_daemon_start(&s.w.daemon, s.w.loop, &options, NULL), NULL);
+    hello = demo_raw_hello(frames, LEN);
+    len = hello + demo_raw_say(frames + hello, LEN + 1000 - hello, said, LEN);
+    for (int i = 0; i < 2; i++) {
+        s.w.opened = false;
+        fds[i] = demo_raw_connect(np_daemon_address(s.w.daemon, 0));
+        assert_true(send(fds[i], frames, hello, MSG_NOSIGNAL) > 0);
+        demo_run(s.w.loop, &s.w.opened);
+    }
+    for (size_t at = hello; at < len && !s.w.closed;) {
+        ssize_t put = send(fds[1], frames + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        at += put > 0 ? (size_t)put : 0;
+        demo_rest(s.w.loop, 1);
+    }
+    demo_run(s.w.loop, &s.w.closed);
+    assert_int_equal(s.err, NP_ERR_LIMIT);
+    assert_int_equal(s.w.failure.err, NP_ERR_LIMIT);
+    assert_string_equal(s.w.failure.fault.where, "loop.memory_max");
+    assert_int_equal(np_daemon_connections(s.w.daemon), 1);
+    assert_true(np_conn_is_open(s.deaf));
+    s.speaks = s.deaf; /* for on_end */
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    free(frames);
+    free(said);
+    end(&s.w);
+}
+
 static void ignore(np_conn *conn, np_err err, const void *payload, size_t len, uint32_t version,
                    void *user, np_fault *fault)
 {
@@ -412,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_users),
         cmocka_unit_test(test_memory_of_one),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_of_a_handlers_message),
         cmocka_unit_test(test_nobody_gives_way_for_nothing),
         cmocka_unit_test(test_calls),
     };

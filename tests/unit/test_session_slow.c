@@ -168,7 +168,7 @@ static void test_one_frame(void **state)
 static void take_whole(wire_end *end, const np_session_event *event)
 {
     if (event->kind == NP_SESSION_EVENT_BODY_BEGIN) {
-        assert_int_equal(np_session_body_whole(&end->s, event->stream), NP_OK);
+        assert_int_equal(np_session_body_whole(&end->s, event->serial), NP_OK);
     }
 }
 
@@ -321,12 +321,13 @@ static void test_bodies_rest_while_held(void **state)
  */
 static void test_rests_while_paused(void **state)
 {
-    const uint8_t ping[12] = {BASE_PING_ID};
+    uint8_t request[8] = {0};
     uint8_t bytes[2048] = {0};
     uint64_t begin = 0;
     wire w;
 
     (void)state;
+    np_put_u32(request, DEMO_FIND_ID);
     wire_init(&w);
     w.server.on_event = take_whole;
     w.server.options.queue_max = 100;
@@ -344,7 +345,7 @@ static void test_rests_while_paused(void **state)
         while (w.server.s.out.queued <= w.server.options.queue_max / 2) {
             assert_int_equal(np_session_ping(&w.server.s, 1), NP_OK);
         }
-        frame(&w.server, NP_FRAMING_NO_STREAM, 0, false, ping, sizeof ping);
+        frame(&w.server, NP_FRAMING_REQUEST, 3 + 2 * (uint32_t)i, false, request, sizeof request);
         while (wire_read(&w, &w.server)) {
         }
         assert_true(w.server.s.paused);
