@@ -349,7 +349,7 @@ static np_err set_up(np_daemon *daemon, np_loop *loop, const np_daemon_options *
         return np__failure_set(failure, NP_STAGE_LISTEN, err, 0, NULL, NULL);
     }
     np__admission_init(&daemon->admission, options, np__loop_pool(loop), seed);
-    np__keyring_init(&daemon->keyring, np__loop_pool(loop), options->conn.memory_max);
+    np__keyring_init(&daemon->keyring, np__loop_pool(loop), options->conn.memory_max, seed);
     daemon->group.on_opened = on_opened;
     daemon->group.on_greeting = on_greeting;
     daemon->group.on_end = on_end;

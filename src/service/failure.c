@@ -290,6 +290,28 @@ static bool is_reflection(const np_conn *conn, const np_session_event *event)
            np_session_peer_key(&conn->link.session) == NULL;
 }
 
+/* Whether this side ended it so that others get what it had. */
+static bool is_giving_way(const np_session_event *event)
+{
+    bool for_memory = event->err == NP_ERR_LIMIT && event->stage == NP_SESSION_STAGE_LOCAL &&
+                      event->fault != NULL && event->fault->rule != NULL;
+
+    return !event->by_peer && (event->err == NP_ERR_BUSY || for_memory);
+}
+
+static void say_giving_way(np_failure *failure, const np_session_event *event)
+{
+    if (event->fault == NULL) {
+        say(failure,
+            ": too many handshakes are asked for; the line daemon.refused names the bound");
+        return;
+    }
+    say(failure, ": %s: %s", event->fault->where, event->fault->rule);
+    if (event->err == NP_ERR_LIMIT) {
+        say(failure, "; it held %llu bytes", (unsigned long long)event->fault->got);
+    }
+}
+
 /* Both clocks: which is wrong, a person sees at once. Where they agree, nothing is wrong with them,
  * but the first message waited, as it does where a server has no time to accept. */
 static void say_clocks(np_failure *failure, const np_conn *conn, const np_session_event *event)
@@ -337,6 +359,10 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
         char key[NP_KEY_TEXT_LEN];
         say(failure, ": it came with %s %s; both sides need the same, or none", event->fault->rule,
             np_key_format(np_session_peer_key(&conn->link.session), key));
+        return;
+    }
+    if (is_giving_way(event)) {
+        say_giving_way(failure, event);
         return;
     }
     if (is_reflection(conn, event)) {

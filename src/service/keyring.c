@@ -12,9 +12,9 @@ struct np_key_share {
     uint8_t key[NP_KEY_LEN];
 };
 
-void np__keyring_init(np_keyring *ring, np_pool *pool, size_t memory_each)
+void np__keyring_init(np_keyring *ring, np_pool *pool, size_t memory_each, uint64_t seed)
 {
-    *ring = (np_keyring){.pool = pool, .memory_each = memory_each};
+    *ring = (np_keyring){.pool = pool, .memory_each = memory_each, .seed = seed};
 }
 
 void np__keyring_fini(np_keyring *ring)
@@ -25,13 +25,17 @@ void np__keyring_fini(np_keyring *ring)
     ring->place_count = 0;
 }
 
-/* The keys are the application's choice, so their own bytes do for a hash. */
+/* Two rounds of multiplying and folding (as in wyhash), keyed by the seed. */
 static np_key_share **place_of(const np_keyring *ring, const uint8_t *key)
 {
-    uint64_t start = 0;
+    uint64_t parts[2];
+    uint64_t h = 0;
 
-    memcpy(&start, key, sizeof start);
-    return &ring->places[start & (ring->place_count - 1)];
+    memcpy(parts, key, sizeof parts);
+    h = (parts[0] ^ ring->seed) * 0x9E3779B97F4A7C15u;
+    h = (h ^ h >> 32 ^ parts[1]) * 0xD6E8FEB86659FD93u;
+    h = (h ^ h >> 32 ^ ring->seed) * 0x9E3779B97F4A7C15u;
+    return &ring->places[(h ^ h >> 29) & (ring->place_count - 1)];
 }
 
 /* Without memory for a larger table the old one does, if there is one. */

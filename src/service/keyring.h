@@ -21,10 +21,12 @@ typedef struct np_keyring {
     size_t count;
     np_pool *pool;
     size_t memory_each;
+    uint64_t seed;
 } np_keyring;
 
-/* pool and memory_each: of the holders. */
-void np__keyring_init(np_keyring *ring, np_pool *pool, size_t memory_each);
+/* pool and memory_each: of the holders. seed: a random number, so that no one can make keys that
+ * collide. */
+void np__keyring_init(np_keyring *ring, np_pool *pool, size_t memory_each, uint64_t seed);
 
 /* When every holder was put back. */
 void np__keyring_fini(np_keyring *ring);

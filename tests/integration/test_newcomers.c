@@ -50,6 +50,7 @@ static void on_close(np_conn *conn, const np_failure *failure, void *user)
         w->closed_for_others++;
         w->lost += peer.has_key && memcmp(peer.key, w->good_keys.public_key, NP_KEY_LEN) == 0;
         assert_string_equal(failure->fault.where, "connections_max");
+        assert_non_null(strstr(failure->text, "local: connections_max: who has most gives way"));
     }
 }
 
