@@ -266,7 +266,6 @@ static np_err serve(server *s, const char *const *addresses, size_t count, np_fa
     options.service = chat_service(&handlers);
     options.handlers = (np_conn_handlers){.on_close = on_close, .user = s};
     options.conn.queue_max = QUEUE_MAX;
-    options.conn.idle_timeout_ms = 60000; /* notices clients that vanished without a word */
     options.on_stopped = on_stopped;
     options.user = s;
     err = np_daemon_start(&s->daemon, s->loop, &options, failure);

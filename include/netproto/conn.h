@@ -91,15 +91,22 @@ typedef struct np_conn_options {
     uint32_t bodies_max; /* [16] bodies under way, ours and the peer's each; a peer that begins more
                           * is turned out */
     uint32_t hello_timeout_ms; /* [5,000] from the connection to on_open, absolute */
-    uint32_t frame_timeout_ms; /* [30,000] for one frame, from its first byte, absolute; and for the
-                                * next byte of a body that comes in pieces */
+    uint32_t frame_timeout_ms; /* [30,000] for a message that is taken whole, however it is cut,
+                                * from its first byte, absolute, and a second more for each 64 KiB
+                                * of it that is announced; and for the next byte of a body that
+                                * comes in pieces. It rests while this side does not read */
     uint32_t stall_timeout_ms; /* [30,000] while the peer takes nothing of what is queued */
     uint32_t close_timeout_ms; /* [5,000] from np_conn_close to the end, absolute */
     uint32_t fail_timeout_ms;  /* [5,000] from an error to the end, absolute, and
                                 * close_timeout_ms at most: so long the peer has to take what we say
                                 * about it. Before on_open it is 1,000 at most, whatever this says */
-    uint32_t idle_timeout_ms;  /* [0: never] nothing came: a Ping; again nothing: the end */
+    uint32_t idle_timeout_ms;  /* [60,000] nothing came: a Ping; again nothing: the end */
     uint32_t call_timeout_ms;  /* [30,000] for requests whose schema says no timeout */
+    size_t memory_max;         /* [64 MiB] bytes in buffers of one connection: messages that are not
+                                * complete,         as large as they unpack to, what waits to be sent, and
+                                * tables; 2         GiB at         most. Who would need more is ended with
+                                * NP_ERR_LIMIT, and a send         that         would is refused with it. 0:
+                                * as much         as the loop has */
     np_compression_options compression; /* [off] see compression.h */
 } np_conn_options;
 
@@ -144,8 +151,8 @@ typedef struct np_peer {
  * still read each other: a send outside of the connection's own handlers is refused from half the
  * bound on.
  *
- * Errors, each with *fault (may be NULL) filled in but for the last two; none ends the connection,
- * and nothing was queued:
+ * Errors, each with *fault (may be NULL) filled in but for the last three; none ends the
+ * connection, and nothing was queued:
  *
  *   NP_ERR_FULL        the queue: send again after on_writable
  *   NP_ERR_STATE       conn is NULL (what np_client_conn gives while there is no open connection),
@@ -156,6 +163,7 @@ typedef struct np_peer {
  *   NP_ERR_NEWER       the peer's version lacks the message, or a value: do without
  *   the encoder's      the value breaks the schema: field and rule
  *   NP_ERR_ARG         not of this connection's protocols, or a request
+ *   NP_ERR_LIMIT       no memory is left: memory_max, of the connection or of the loop
  *   NP_ERR_MEMORY */
 NP_API NP_MUST_CHECK np_err np_conn_send(np_conn *conn, const np_message *message,
                                          const void *value, np_fault *fault);

@@ -40,16 +40,26 @@ typedef struct np_daemon_options {
     np_security security; /* no default: who is let in, or plaintext; see security.h */
     np_conn_handlers handlers;
     np_conn_options conn;
-    uint32_t connections_max;            /* [10,000] in all; who comes then is told "busy", as is
-                                          * who comes when memory is short (NP_ERR_MEMORY in the
-                                          * log): 4 KiB are kept back for each connection */
-    uint32_t connections_per_source_max; /* [1,024] per IPv4 address or IPv6 /64; 0: no limit */
-    /* Of these, strangers: connections that have not said hello, or whose handshake goes on. Where
-     * all places are taken, the oldest that is older than a second makes room. 0: no limit. */
+    uint32_t connections_max; /* [10,000] in all; who comes then may be told "busy", as is
+                               * who comes when memory is short (NP_ERR_MEMORY in the
+                               * log): 4 KiB are kept back for each connection */
+    uint32_t connections_per_source_max; /* [1,024] per IPv4 address, IPv6 /64, or user of a unix
+                                          * socket; an IPv6 /56 may have twice as many, a /48 four
+                                          * times; 0: no limit */
+    /* Of these, strangers: connections that have not said hello, or whose handshake goes on. 0: no
+     * limit.
+     *
+     * Where all places are taken, of either kind, a newcomer is let in at the cost of the source
+     * that has most (an IPv4 address, an IPv6 /48, or a user), if that has at least twice as much
+     * as the newcomer's: its oldest stranger goes, or else an open connection that has been silent,
+     * which ends with NP_ERR_BUSY. One whose key is listed (security.keys, or trusted by
+     * security.trust) never goes for a newcomer. Else a stranger that is older than a second makes
+     * room. */
     uint32_t half_open_max;            /* [4,096] in all */
     uint32_t half_open_per_source_max; /* [256] per source */
-    /* Secure connections begun in a second, since a stranger can ask for the key agreements of a
-     * handshake without proving anything; twice as many at once. 0: no limit. */
+    /* Secure handshakes begun in a second, since a stranger can ask for their key agreements
+     * without proving anything; twice as many at once, of which one source gets half. Who asks
+     * for most has to wait when there are not enough for all. 0: no limit. */
     uint32_t handshake_rate_max;            /* [2,000] in all: a third of a core, about */
     uint32_t handshake_rate_per_source_max; /* [200] per source */
     int backlog;                            /* [1,024] who may wait to be accepted */

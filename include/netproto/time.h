@@ -35,6 +35,12 @@ static inline uint64_t np_time_earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* How long it is until a deadline; 0 where it has passed. */
+static inline uint64_t np_time_left(uint64_t deadline_ms, uint64_t mono_ms)
+{
+    return deadline_ms > mono_ms ? deadline_ms - mono_ms : 0;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -35,13 +35,14 @@ uint32_t np_bodies_count(const np_bodies *bodies, bool ours)
 }
 
 /* A block with room for `room` entries or a few more, with what is in the old one. */
-static np_err np_bodies_grow(np_bodies **bodies, np_pool *pool, uint32_t room)
+static np_err np_bodies_grow(np_bodies **bodies, np_account *account, uint32_t room)
 {
     np_bodies *old = *bodies;
     np_bodies *fresh = NULL;
     void *block = NULL;
     size_t cap = 0;
-    np_err err = np_pool_take(pool, sizeof *fresh + room * sizeof fresh->entries[0], &block, &cap);
+    np_err err =
+        np_pool_take(account, sizeof *fresh + room * sizeof fresh->entries[0], &block, &cap);
 
     if (err != NP_OK) {
         return err;
@@ -59,16 +60,16 @@ static np_err np_bodies_grow(np_bodies **bodies, np_pool *pool, uint32_t room)
         fresh->piece = old->piece;
         fresh->piece_at = old->piece_at;
         memcpy(fresh->entries, old->entries, old->count * sizeof old->entries[0]);
-        np_pool_give(pool, old, old->block_cap);
+        np_pool_give(account, old, old->block_cap);
     }
     *bodies = fresh;
     return NP_OK;
 }
 
-np_err np_bodies_add(np_bodies **bodies, np_pool *pool, uint64_t serial, np_body_entry **out)
+np_err np_bodies_add(np_bodies **bodies, np_account *account, uint64_t serial, np_body_entry **out)
 {
     if (*bodies == NULL || (*bodies)->count == (*bodies)->room) {
-        np_err err = np_bodies_grow(bodies, pool, *bodies == NULL ? 1 : 2 * (*bodies)->room);
+        np_err err = np_bodies_grow(bodies, account, *bodies == NULL ? 1 : 2 * (*bodies)->room);
         if (err != NP_OK) {
             return err;
         }
@@ -80,31 +81,31 @@ np_err np_bodies_add(np_bodies **bodies, np_pool *pool, uint64_t serial, np_body
     return NP_OK;
 }
 
-void np_bodies_drop(np_pool *pool, np_body_entry *entry)
+void np_bodies_drop(np_account *account, np_body_entry *entry)
 {
-    np_buf_release(pool, &entry->bytes);
-    np_pool_give(pool, entry->parser, entry->parser_cap);
+    np_buf_release(account, &entry->bytes);
+    np_pool_give(account, entry->parser, entry->parser_cap);
     entry->parser = NULL;
 }
 
-void np_bodies_remove(np_bodies **bodies, np_pool *pool, np_body_entry *entry)
+void np_bodies_remove(np_bodies **bodies, np_account *account, np_body_entry *entry)
 {
     np_bodies *b = *bodies;
 
-    np_bodies_drop(pool, entry);
+    np_bodies_drop(account, entry);
     b->count--;
     *entry = b->entries[b->count]; /* their order means nothing */
     if (b->count == 0) {
-        np_buf_release(pool, &b->piece);
-        np_pool_give(pool, b, b->block_cap);
+        np_buf_release(account, &b->piece);
+        np_pool_give(account, b, b->block_cap);
         *bodies = NULL;
     }
 }
 
-void np_bodies_clear(np_bodies **bodies, np_pool *pool)
+void np_bodies_clear(np_bodies **bodies, np_account *account)
 {
     while (*bodies != NULL) {
-        np_bodies_remove(bodies, pool, &(*bodies)->entries[0]);
+        np_bodies_remove(bodies, account, &(*bodies)->entries[0]);
     }
 }
 
@@ -112,6 +113,17 @@ void np_bodies_expect(np_bodies *bodies, np_body_entry *entry, uint64_t deadline
 {
     entry->deadline_ms = deadline_ms;
     bodies->deadline_ms = np_time_earlier(bodies->deadline_ms, deadline_ms);
+}
+
+void np_bodies_rest(np_bodies *bodies, uint64_t now_ms, bool rest)
+{
+    for (uint32_t i = 0; i < bodies->count; i++) {
+        uint64_t *deadline = &bodies->entries[i].deadline_ms;
+        if (*deadline != NP_TIME_NEVER) {
+            *deadline = rest ? np_time_left(*deadline, now_ms) : np_time_after(now_ms, *deadline);
+        }
+    }
+    (void)np_bodies_late(bodies, 0);
 }
 
 bool np_bodies_late(np_bodies *bodies, uint64_t now_ms)

@@ -65,7 +65,7 @@ typedef struct np_body_entry {
     np_buf bytes;      /* ours: no piece yet; theirs: the head, or all of it where WHOLE */
     np_parser *parser; /* theirs, HEAD; else NULL */
     size_t parser_cap;
-    uint64_t deadline_ms; /* theirs: for the next byte */
+    uint64_t deadline_ms; /* theirs: for the head, for the next byte, or for all where WHOLE */
     void *user;
 } np_body_entry;
 
@@ -90,20 +90,23 @@ uint32_t np_bodies_count(const np_bodies *bodies, bool ours);
 
 /* Adds an entry, all zero but for its serial number; *bodies is NULL where there are none. Errors:
  * NP_ERR_LIMIT, NP_ERR_MEMORY. */
-NP_MUST_CHECK np_err np_bodies_add(np_bodies **bodies, np_pool *pool, uint64_t serial,
+NP_MUST_CHECK np_err np_bodies_add(np_bodies **bodies, np_account *account, uint64_t serial,
                                    np_body_entry **out);
 
 /* Takes an entry out and gives back what it holds. */
-void np_bodies_remove(np_bodies **bodies, np_pool *pool, np_body_entry *entry);
+void np_bodies_remove(np_bodies **bodies, np_account *account, np_body_entry *entry);
 
 /* Gives back the memory that an entry holds, but keeps the entry. */
-void np_bodies_drop(np_pool *pool, np_body_entry *entry);
+void np_bodies_drop(np_account *account, np_body_entry *entry);
 
 /* Takes all out. */
-void np_bodies_clear(np_bodies **bodies, np_pool *pool);
+void np_bodies_clear(np_bodies **bodies, np_account *account);
 
 /* Gives an entry until then for its next byte. */
 void np_bodies_expect(np_bodies *bodies, np_body_entry *entry, uint64_t deadline_ms);
+
+/* While they rest, the deadlines of the peer's bodies hold how long is left. */
+void np_bodies_rest(np_bodies *bodies, uint64_t now_ms, bool rest);
 
 /* Whether one is late; makes bodies->deadline_ms exact. */
 bool np_bodies_late(np_bodies *bodies, uint64_t now_ms);

@@ -6,10 +6,10 @@
 
 #define NP_CALLS_FIRST 16u
 
-void np_calls_clear(np_calls **calls, np_pool *pool)
+void np_calls_clear(np_calls **calls, np_account *account)
 {
     if (*calls != NULL) {
-        np_pool_give(pool, *calls, (*calls)->block_cap);
+        np_pool_give(account, *calls, (*calls)->block_cap);
         *calls = NULL;
     }
 }
@@ -84,7 +84,7 @@ static void np_calls_put(np_calls *calls, const np_call_entry *entry)
     calls->slots[i] = *entry;
 }
 
-np_err np_calls_reserve(np_calls **calls, np_pool *pool)
+np_err np_calls_reserve(np_calls **calls, np_account *account)
 {
     np_calls *old = *calls;
     np_calls *fresh = NULL;
@@ -98,7 +98,7 @@ np_err np_calls_reserve(np_calls **calls, np_pool *pool)
     if (old != NULL && used + 1 <= old->slot_count / 4 * 3) {
         return NP_OK;
     }
-    err = np_pool_take(pool, size, &block, &cap);
+    err = np_pool_take(account, size, &block, &cap);
     if (err != NP_OK) {
         return err;
     }
@@ -116,16 +116,16 @@ np_err np_calls_reserve(np_calls **calls, np_pool *pool)
                 np_calls_put(fresh, &old->slots[i]);
             }
         }
-        np_pool_give(pool, old, old->block_cap);
+        np_pool_give(account, old, old->block_cap);
     }
     *calls = fresh;
     return NP_OK;
 }
 
-void np_calls_unreserve(np_calls **calls, np_pool *pool)
+void np_calls_unreserve(np_calls **calls, np_account *account)
 {
     if (*calls != NULL && (*calls)->count[0] + (*calls)->count[1] == 0) {
-        np_calls_clear(calls, pool);
+        np_calls_clear(calls, account);
     }
 }
 
@@ -165,17 +165,17 @@ void np_calls_cancel(np_calls *calls, np_call_entry *entry, uint64_t deadline_ms
     calls->deadline_ms = np_time_earlier(calls->deadline_ms, deadline_ms);
 }
 
-void np_calls_remove(np_calls **calls, np_pool *pool, np_call_entry *entry)
+void np_calls_remove(np_calls **calls, np_account *account, np_call_entry *entry)
 {
     (*calls)->count[entry->stream & 1]--;
     if ((*calls)->count[0] + (*calls)->count[1] == 0) {
-        np_calls_clear(calls, pool);
+        np_calls_clear(calls, account);
     } else {
         np_calls_empty(*calls, entry);
     }
 }
 
-void np_calls_forget(np_calls **calls, np_pool *pool, uint64_t now_ms)
+void np_calls_forget(np_calls **calls, np_account *account, uint64_t now_ms)
 {
     uint32_t i = 0;
 
@@ -183,27 +183,27 @@ void np_calls_forget(np_calls **calls, np_pool *pool, uint64_t now_ms)
         np_call_entry *entry = &(*calls)->slots[i];
         if (entry->stream != 0 && entry->state == NP_CALL_CANCELED &&
             entry->deadline_ms <= now_ms) {
-            np_calls_remove(calls, pool, entry); /* what stood behind it may stand here now */
+            np_calls_remove(calls, account, entry); /* what stood behind it may stand here now */
         } else {
             i++;
         }
     }
 }
 
-bool np_calls_take_refused(np_calls **calls, np_pool *pool, uint32_t *stream)
+bool np_calls_take_refused(np_calls **calls, np_account *account, uint32_t *stream)
 {
     for (uint32_t i = 0; *calls != NULL && i < (*calls)->slot_count; i++) {
         np_call_entry *entry = &(*calls)->slots[i];
         if (entry->stream != 0 && entry->state == NP_CALL_REFUSED) {
             *stream = entry->stream;
-            np_calls_remove(calls, pool, entry);
+            np_calls_remove(calls, account, entry);
             return true;
         }
     }
     return false;
 }
 
-bool np_calls_expire(np_calls **calls, np_pool *pool, uint32_t parity, uint64_t now_ms,
+bool np_calls_expire(np_calls **calls, np_account *account, uint32_t parity, uint64_t now_ms,
                      np_call_entry *out)
 {
     uint64_t earliest = NP_TIME_NEVER;
@@ -215,7 +215,7 @@ bool np_calls_expire(np_calls **calls, np_pool *pool, uint32_t parity, uint64_t 
         }
         if ((entry->stream & 1) == parity && entry->deadline_ms <= now_ms) {
             *out = *entry;
-            np_calls_remove(calls, pool, entry);
+            np_calls_remove(calls, account, entry);
             return true;
         }
         earliest = np_time_earlier(earliest, entry->deadline_ms);

@@ -55,7 +55,7 @@ typedef struct np_calls {
     np_call_entry slots[];
 } np_calls;
 
-void np_calls_clear(np_calls **calls, np_pool *pool);
+void np_calls_clear(np_calls **calls, np_account *account);
 
 /* How many there are whose id has this lowest bit, canceled ones included. */
 static inline uint32_t np_calls_count(const np_calls *calls, uint32_t parity)
@@ -75,10 +75,10 @@ np_call_entry *np_calls_find(np_calls *calls, uint32_t stream);
 np_call_entry *np_calls_find_key(np_calls *calls, const np_call_key *key);
 
 /* Makes sure that np_calls_add has room. Errors: NP_ERR_LIMIT, NP_ERR_MEMORY. */
-NP_MUST_CHECK np_err np_calls_reserve(np_calls **calls, np_pool *pool);
+NP_MUST_CHECK np_err np_calls_reserve(np_calls **calls, np_account *account);
 
 /* Gives the block back if nothing came of a reservation. */
-void np_calls_unreserve(np_calls **calls, np_pool *pool);
+void np_calls_unreserve(np_calls **calls, np_account *account);
 
 /* Adds an entry that waits, whose stream is not in the table, after np_calls_reserve. */
 void np_calls_add(np_calls *calls, const np_call_entry *entry);
@@ -88,17 +88,17 @@ void np_calls_add(np_calls *calls, const np_call_entry *entry);
 void np_calls_cancel(np_calls *calls, np_call_entry *entry, uint64_t deadline_ms);
 
 /* Takes an entry out. */
-void np_calls_remove(np_calls **calls, np_pool *pool, np_call_entry *entry);
+void np_calls_remove(np_calls **calls, np_account *account, np_call_entry *entry);
 
 /* Takes out all canceled ones whose deadline is not after now_ms. */
-void np_calls_forget(np_calls **calls, np_pool *pool, uint64_t now_ms);
+void np_calls_forget(np_calls **calls, np_account *account, uint64_t now_ms);
 
 /* Takes out one that is refused and tells its stream; false if there is none. */
-bool np_calls_take_refused(np_calls **calls, np_pool *pool, uint32_t *stream);
+bool np_calls_take_refused(np_calls **calls, np_account *account, uint32_t *stream);
 
 /* Takes out one entry of the given parity whose deadline is not after now_ms; false if there is
  * none, and then np_calls_deadline is exact. */
-bool np_calls_expire(np_calls **calls, np_pool *pool, uint32_t parity, uint64_t now_ms,
+bool np_calls_expire(np_calls **calls, np_account *account, uint32_t parity, uint64_t now_ms,
                      np_call_entry *out);
 
 #endif

@@ -8,12 +8,12 @@
 #define NP_OUTQ_FIRST ((size_t)4096)
 #define NP_OUTQ_STEP_MAX ((size_t)32 * 1024)
 
-static np_err np_outq_append(np_outq *q, np_pool *pool, size_t len, np_outq_block **out)
+static np_err np_outq_append(np_outq *q, np_account *account, size_t len, np_outq_block **out)
 {
     void *memory = NULL;
     size_t cap = 0;
     np_outq_block *block;
-    np_err err = np_pool_take(pool, len + sizeof *block, &memory, &cap);
+    np_err err = np_pool_take(account, len + sizeof *block, &memory, &cap);
 
     if (err != NP_OK) {
         return err;
@@ -31,7 +31,7 @@ static np_err np_outq_append(np_outq *q, np_pool *pool, size_t len, np_outq_bloc
     return NP_OK;
 }
 
-np_err np__outq_reserve_block(np_outq *q, np_pool *pool, size_t len, uint8_t **room)
+np_err np__outq_reserve_block(np_outq *q, np_account *account, size_t len, uint8_t **room)
 {
     np_outq_block *block = q->tail;
     size_t want = NP_OUTQ_FIRST;
@@ -41,19 +41,19 @@ np_err np__outq_reserve_block(np_outq *q, np_pool *pool, size_t len, uint8_t **r
         want = block->cap < NP_OUTQ_STEP_MAX / 4 ? block->cap * 4 : NP_OUTQ_STEP_MAX;
     }
     want -= sizeof *block;
-    err = np_outq_append(q, pool, len > want ? len : want, &block);
+    err = np_outq_append(q, account, len > want ? len : want, &block);
     if (err == NP_OK) {
         *room = np_outq_data(block);
     }
     return err;
 }
 
-np_err np_outq_reserve_pieces(np_outq *q, np_pool *pool, size_t head_len, size_t piece_len,
+np_err np_outq_reserve_pieces(np_outq *q, np_account *account, size_t head_len, size_t piece_len,
                               size_t body_len, uint8_t **heads, uint8_t **body)
 {
     size_t pieces = (body_len + piece_len - 1) / piece_len;
     np_outq_block *block = NULL;
-    np_err err = np_outq_append(q, pool, pieces * head_len + body_len, &block);
+    np_err err = np_outq_append(q, account, pieces * head_len + body_len, &block);
 
     if (err != NP_OK) {
         return err;
@@ -80,12 +80,12 @@ static bool np_outq_is_single(const np_outq_block *block)
     return block->piece_len == 0;
 }
 
-np_err np__outq_reserve_new_record(np_outq *q, np_pool *pool, const np_outq_margins *margins,
+np_err np__outq_reserve_new_record(np_outq *q, np_account *account, const np_outq_margins *margins,
                                    size_t len, uint8_t **room)
 {
     uint8_t *data = NULL;
     np_err err = np__outq_reserve_block(
-        q, pool, margins->before + len + margins->spare + margins->after, &data);
+        q, account, margins->before + len + margins->spare + margins->after, &data);
 
     if (err == NP_OK) {
         q->tail->open = true;
@@ -101,13 +101,13 @@ static size_t np_outq_unit(const np_outq_block *block, const np_outq_margins *ma
     return margins->before + block->head_len + block->piece_len + margins->after;
 }
 
-np_err np_outq_reserve_records(np_outq *q, np_pool *pool, const np_outq_margins *margins,
+np_err np_outq_reserve_records(np_outq *q, np_account *account, const np_outq_margins *margins,
                                size_t head_len, size_t piece_len, size_t body_len, uint8_t **body)
 {
     size_t pieces = (body_len + piece_len - 1) / piece_len;
     size_t total = pieces * (margins->before + head_len + margins->after) + body_len;
     np_outq_block *block = NULL;
-    np_err err = np_outq_append(q, pool, total + margins->spare, &block);
+    np_err err = np_outq_append(q, account, total + margins->spare, &block);
 
     if (err != NP_OK) {
         return err;
@@ -240,7 +240,7 @@ size_t np_outq_gather(const np_outq *q, struct iovec *iov, size_t max)
 }
 
 /* Takes the first block out. */
-static void np_outq_pop(np_outq *q, np_pool *pool)
+static void np_outq_pop(np_outq *q, np_account *account)
 {
     np_outq_block *block = q->head;
 
@@ -248,10 +248,10 @@ static void np_outq_pop(np_outq *q, np_pool *pool)
     if (q->head == NULL) {
         q->tail = NULL;
     }
-    np_pool_give(pool, block, block->cap);
+    np_pool_give(account, block, block->cap);
 }
 
-void np_outq_drop(np_outq *q, np_pool *pool, size_t n)
+void np_outq_drop(np_outq *q, np_account *account, size_t n)
 {
     assert(n <= q->queued);
     q->queued -= n;
@@ -264,7 +264,7 @@ void np_outq_drop(np_outq *q, np_pool *pool, size_t n)
         if (q->head->begin < q->head->end) {
             break;
         }
-        np_outq_pop(q, pool);
+        np_outq_pop(q, account);
     }
     assert(n == 0);
 }
@@ -276,13 +276,13 @@ np_outq_mark np_outq_mark_end(const np_outq *q)
     return mark;
 }
 
-void np_outq_cut(np_outq *q, np_pool *pool, const np_outq_mark *mark)
+void np_outq_cut(np_outq *q, np_account *account, const np_outq_mark *mark)
 {
     np_outq_block *block = mark->tail != NULL ? mark->tail->next : q->head;
 
     while (block != NULL) {
         np_outq_block *next = block->next;
-        np_pool_give(pool, block, block->cap);
+        np_pool_give(account, block, block->cap);
         block = next;
     }
     q->tail = mark->tail;
@@ -295,10 +295,10 @@ void np_outq_cut(np_outq *q, np_pool *pool, const np_outq_mark *mark)
     q->queued = mark->queued;
 }
 
-void np_outq_clear(np_outq *q, np_pool *pool)
+void np_outq_clear(np_outq *q, np_account *account)
 {
     while (q->head != NULL) {
-        np_outq_pop(q, pool);
+        np_outq_pop(q, account);
     }
     q->queued = 0;
 }

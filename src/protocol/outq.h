@@ -46,18 +46,19 @@ static inline uint8_t *np_outq_data(const np_outq_block *block)
 }
 
 /* Room in a new block. */
-NP_MUST_CHECK np_err np__outq_reserve_block(np_outq *q, np_pool *pool, size_t len, uint8_t **room);
+NP_MUST_CHECK np_err np__outq_reserve_block(np_outq *q, np_account *account, size_t len,
+                                            uint8_t **room);
 
 /* Room for len bytes in one piece; np_outq_commit makes them part of the queue. A reservation is
  * always committed, for all that may fail comes before it. Errors: NP_ERR_LIMIT, NP_ERR_MEMORY. */
-static inline NP_MUST_CHECK np_err np_outq_reserve(np_outq *q, np_pool *pool, size_t len,
+static inline NP_MUST_CHECK np_err np_outq_reserve(np_outq *q, np_account *account, size_t len,
                                                    uint8_t **room)
 {
     const np_outq_block *block = q->tail;
 
     if (np_unlikely(block == NULL || block->head_len > 0 ||
                     len > block->cap - sizeof *block - block->end)) {
-        return np__outq_reserve_block(q, pool, len, room);
+        return np__outq_reserve_block(q, account, len, room);
     }
     *room = np_outq_data(block) + block->end;
     return NP_OK;
@@ -72,7 +73,7 @@ static inline void np_outq_commit(np_outq *q, size_t len)
 
 /* Room for a body of body_len bytes in pieces of at most piece_len, with a header of head_len
  * bytes before each: *heads gets the headers, one behind the other, *body the body. */
-NP_MUST_CHECK np_err np_outq_reserve_pieces(np_outq *q, np_pool *pool, size_t head_len,
+NP_MUST_CHECK np_err np_outq_reserve_pieces(np_outq *q, np_account *account, size_t head_len,
                                             size_t piece_len, size_t body_len, uint8_t **heads,
                                             uint8_t **body);
 void np_outq_commit_pieces(np_outq *q);
@@ -86,12 +87,12 @@ typedef struct np_outq_margins {
 } np_outq_margins;
 
 /* Room in a new record. */
-NP_MUST_CHECK np_err np__outq_reserve_new_record(np_outq *q, np_pool *pool,
+NP_MUST_CHECK np_err np__outq_reserve_new_record(np_outq *q, np_account *account,
                                                  const np_outq_margins *margins, size_t len,
                                                  uint8_t **room);
 
 /* The same two for plain text of records: `len` bytes that share a record with others. */
-static inline NP_MUST_CHECK np_err np_outq_reserve_record(np_outq *q, np_pool *pool,
+static inline NP_MUST_CHECK np_err np_outq_reserve_record(np_outq *q, np_account *account,
                                                           const np_outq_margins *margins,
                                                           size_t len, uint8_t **room)
 {
@@ -102,7 +103,7 @@ static inline NP_MUST_CHECK np_err np_outq_reserve_record(np_outq *q, np_pool *p
                     len + margins->spare + margins->after >
                         block->cap - sizeof *block - block->end ||
                     len + margins->spare > margins->before + margins->plain_max - block->end)) {
-        return np__outq_reserve_new_record(q, pool, margins, len, room);
+        return np__outq_reserve_new_record(q, account, margins, len, room);
     }
     *room = np_outq_data(block) + block->end;
     return NP_OK;
@@ -119,7 +120,7 @@ static inline void np_outq_commit_record(np_outq *q, const np_outq_margins *marg
 /* Room for a body of body_len bytes that goes out in records of its own, head_len bytes and at most
  * piece_len of the body in each. Encode the body to *body, then call np_outq_commit_records, then
  * write the heads to where np_outq_record_head says. */
-NP_MUST_CHECK np_err np_outq_reserve_records(np_outq *q, np_pool *pool,
+NP_MUST_CHECK np_err np_outq_reserve_records(np_outq *q, np_account *account,
                                              const np_outq_margins *margins, size_t head_len,
                                              size_t piece_len, size_t body_len, uint8_t **body);
 void np_outq_commit_records(np_outq *q, const np_outq_margins *margins, size_t body_len);
@@ -143,15 +144,15 @@ typedef struct np_outq_mark {
 np_outq_mark np_outq_mark_end(const np_outq *q);
 
 /* Takes out what was added since; none of it has been sealed or gathered yet. */
-void np_outq_cut(np_outq *q, np_pool *pool, const np_outq_mark *mark);
+void np_outq_cut(np_outq *q, np_account *account, const np_outq_mark *mark);
 
 /* Fills in at most max pieces of what is queued; returns how many. */
 size_t np_outq_gather(const np_outq *q, struct iovec *iov, size_t max);
 
 /* Drops n bytes from the front, n at most q->queued. */
-void np_outq_drop(np_outq *q, np_pool *pool, size_t n);
+void np_outq_drop(np_outq *q, np_account *account, size_t n);
 
 /* Gives every block back. */
-void np_outq_clear(np_outq *q, np_pool *pool);
+void np_outq_clear(np_outq *q, np_account *account);
 
 #endif

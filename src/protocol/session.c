@@ -64,7 +64,7 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
     }
     memset(s, 0, sizeof *s);
     s->options = options;
-    s->pool = pool;
+    np_account_init(&s->account, &pool->own);
     np__session_tell_time(s, now);
     s->role = (uint8_t)role;
     s->phase = NP_PHASE_HELLO;
@@ -87,12 +87,12 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
 void np_session_fini(np_session *s)
 {
     np__session_drop_input(s);
-    np_outq_clear(&s->out, s->pool);
-    np_calls_clear(&s->calls, s->pool);
-    np_bodies_clear(&s->bodies, s->pool);
+    np_outq_clear(&s->out, &s->account);
+    np_calls_clear(&s->calls, &s->account);
+    np_bodies_clear(&s->bodies, &s->account);
     np__session_secure_fini(s);
     if (s->end != NULL) {
-        np_pool_give(s->pool, s->end, s->end->cap);
+        np_pool_give(&s->account, s->end, s->end->cap);
         s->end = NULL;
     }
     s->phase = NP_PHASE_CLOSED;
@@ -177,7 +177,7 @@ void np__session_cause(np_session *s, np_err err, np_session_stage stage, bool b
     s->end_stage = (uint8_t)stage;
     s->by_peer = by_peer;
     /* Without memory the cause goes without its detail. */
-    if (np_pool_take(s->pool, sizeof *s->end, &block, &cap) != NP_OK) {
+    if (np_pool_take(&s->account, sizeof *s->end, &block, &cap) != NP_OK) {
         return;
     }
     memset(block, 0, sizeof *s->end);
@@ -216,6 +216,7 @@ void np__session_closing(np_session *s)
     s->body_wanted = false;
     s->calls_due = false;
     s->paused = false;
+    s->resting = false;
     if (np__session_is_keyed(s)) {
         np__session_emit_close(s);
         s->close_queued = true;
@@ -233,10 +234,11 @@ void np__session_closed(np_session *s)
     s->closed_due = true;
     s->calls_due = false;
     s->phase_deadline = NP_TIME_NEVER;
+    s->resting = false;
     s->frame_deadline = NP_TIME_NEVER;
     s->stall_since = NP_TIME_NEVER;
     s->idle_deadline = NP_TIME_NEVER;
-    np_outq_clear(&s->out, s->pool);
+    np_outq_clear(&s->out, &s->account);
     np__session_secure_forget(s);
 }
 
@@ -321,7 +323,7 @@ void np__session_fail(np_session *s, np_err err, np_session_stage stage, const n
         return;
     }
     if (err == NP_ERR_LIMIT && fault == NULL) {
-        (void)np_fault_set(&memory, err, "loop.memory_max", NULL, 0, s->pool->options.live_max);
+        np__session_memory_fault(s, &memory);
         fault = &memory;
     }
     np__session_cause(s, err, stage, false, np_session_reason_at(err, stage), fault, none);
@@ -414,7 +416,7 @@ void np_session_output_done(np_session *s, size_t n, np_time now)
     if (n > s->out.queued) {
         n = s->out.queued; /* the queue was dropped while the write was under way */
     }
-    np_outq_drop(&s->out, s->pool, n);
+    np_outq_drop(&s->out, &s->account, n);
     if (s->out.queued == 0) {
         s->stall_since = NP_TIME_NEVER;
         np__session_settle(s);
@@ -441,8 +443,11 @@ static uint64_t np_session_stall_deadline(const np_session *s)
 
 uint64_t np_session_deadline(const np_session *s)
 {
-    uint64_t deadline = np_time_earlier(s->phase_deadline, s->frame_deadline);
+    uint64_t deadline = s->phase_deadline;
 
+    if (!s->resting) {
+        deadline = np_time_earlier(deadline, s->frame_deadline);
+    }
     deadline = np_time_earlier(deadline, np_session_stall_deadline(s));
     deadline = np_time_earlier(deadline, s->idle_deadline);
     deadline = np_time_earlier(deadline, np__session_pace_deadline(s));
@@ -516,7 +521,7 @@ void np_session_tick(np_session *s, np_time now)
             np_session_cut_short(s, &fault);
         }
     }
-    if (now.mono_ms >= s->frame_deadline ||
+    if ((now.mono_ms >= s->frame_deadline && !s->resting) ||
         (np__session_bodies_timed(s) && now.mono_ms >= s->bodies->deadline_ms &&
          np_bodies_late(s->bodies, now.mono_ms))) {
         fault = np_session_late("session.frame_ms", s->options->frame_ms);
@@ -526,7 +531,7 @@ void np_session_tick(np_session *s, np_time now)
         np_session_tick_idle(s);
     }
     if (s->phase == NP_PHASE_OPEN && now.mono_ms >= np_calls_deadline(s->calls)) {
-        np_calls_forget(&s->calls, s->pool, now.mono_ms);
+        np_calls_forget(&s->calls, &s->account, now.mono_ms);
         s->calls_due = true;
     }
 }
@@ -538,12 +543,7 @@ void np_session_hold(np_session *s, bool hold, np_time now)
         return;
     }
     s->held = hold;
-    if (hold) {
-        s->frame_deadline = NP_TIME_NEVER;
-    } else {
-        s->starved = false; /* so that the next look at a split frame starts its deadline afresh */
-        np__session_body_resume(s);
-    }
+    np__session_rest(s, hold || s->paused);
     if (s->phase == NP_PHASE_OPEN) {
         s->idle_deadline = np__session_after(s, s->options->idle_ms);
         s->pinged = false;

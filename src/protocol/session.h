@@ -113,6 +113,8 @@ typedef struct np_session_compression {
     np_compress *contexts; /* of the sessions' thread */
 } np_session_compression;
 
+typedef struct np_session np_session;
+
 /* Shared by all sessions of a listener or client; must outlive them. Zero in a time switches that
  * deadline off. */
 typedef struct np_session_options {
@@ -128,13 +130,18 @@ typedef struct np_session_options {
     uint32_t serve_max;  /* requests of the peer's that may wait for ours; default 1024 */
     uint32_t bodies_max; /* bodies under way, of ours and of the peer's each; default 16 */
     uint32_t hello_ms;   /* from init to OPEN, absolute; default 5,000 */
-    uint32_t frame_ms;   /* a frame, from its first byte, absolute; and the next byte of a body of
-                          * the peer's; default 30,000 */
+    uint32_t frame_ms;   /* a frame, from its first byte, absolute; a message in several frames, or
+                          * a body that is collected whole, likewise, and a second more for each 64
+                          * KiB of it that is announced; and the next byte of a body that comes in
+                          * pieces; default 30,000 */
     uint32_t stall_ms;   /* the peer takes nothing of what is queued; default 30,000 */
     uint32_t close_ms;   /* from the close to the end, absolute; default 5,000 */
     uint32_t fail_ms;    /* after an error, so long the peer may take what was said about it, and
                           * close_ms at most; default 5,000 */
-    uint32_t idle_ms;    /* nothing came: send a Ping; nothing again: the end; default 0, off */
+    /* NULL, or: a server's client begins a handshake, and would have key agreements computed. What
+     * is not NP_OK ends the session. */
+    np_err (*admit)(np_session *s);
+    uint32_t idle_ms; /* nothing came: send a Ping; nothing again: the end; default 0, off */
 } np_session_options;
 
 np_session_options np_session_options_default(const np_protocol *protocol);
@@ -224,10 +231,10 @@ typedef struct np_session_end np_session_end;
 typedef struct np_session_secure np_session_secure;
 
 /* The members are session*.c's. */
-typedef struct np_session {
+struct np_session {
     const np_session_options *options;
-    np_pool *pool;
-    uint64_t now_ms; /* as last told */
+    np_account account; /* of the memory that it takes */
+    uint64_t now_ms;    /* as last told */
 
     /* Input: the window of bytes not looked at yet, in the lent buffer or in carry. */
     uint8_t *in;
@@ -264,6 +271,7 @@ typedef struct np_session {
             bool held : 1;            /* np_session_hold */
             bool throttled : 1;       /* np_session_throttle */
             bool refusals : 1;        /* requests of the peer's wait to be refused */
+            bool resting : 1;         /* held or paused: frame_deadline is what is left of it */
         };
         uint16_t detours;
     };
@@ -308,7 +316,7 @@ typedef struct np_session {
     uint32_t unpacked;  /* bytes in it */
     int conversation_place;
     uint32_t opened; /* streams of ours; see NP_SESSION_ALL_OPENED */
-} np_session;
+};
 
 /* Starts a session; a client queues its Hello. `now` starts the hello deadline, so a client's is
  * called when the connection has been made. Errors: NP_ERR_ARG (no protocol, an empty range of
@@ -367,7 +375,7 @@ bool np_session_pending(const np_session *s);
 
 /* Backpressure by the application: while held, want is NOTHING and no message events come (ends,
  * expired calls and WRITABLE do); the deadlines that a peer cannot keep without our reading rest,
- * and start afresh when it is let go. */
+ * and go on when it is let go. */
 void np_session_hold(np_session *s, bool hold, np_time now);
 
 /* Backpressure by the pump: while on, nothing is taken that the application answers by output of
@@ -555,6 +563,11 @@ void np_session_close(np_session *s, uint32_t reason, np_str text, np_time now);
  * returned is this side's own affair, whatever its class: the reason is "internal". */
 void np_session_fail(np_session *s, np_err err, np_session_stage stage, const np_fault *fault,
                      np_time now);
+
+/* Ends, and gives back at once what it holds of messages and of its queue, because others need the
+ * memory: the cause is NP_ERR_LIMIT at stage LOCAL, with a fault that tells what it held. Not while
+ * an event of this session is looked at. */
+void np_session_shed(np_session *s, np_time now);
 
 /* Whether sends are possible. */
 bool np_session_is_open(const np_session *s);

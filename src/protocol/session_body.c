@@ -65,7 +65,7 @@ static np_err np_session_body_check(np_session *s, const np_message *message, co
     size_t taken = 0;
     uint64_t total = 0;
     np_parse result;
-    np_err err = np_pool_take(s->pool, size, &memory, &cap);
+    np_err err = np_pool_take(&s->account, size, &memory, &cap);
 
     if (err != NP_OK) {
         return err;
@@ -73,7 +73,7 @@ static np_err np_session_body_check(np_session *s, const np_message *message, co
     memset(memory, 0, size);
     result = np__parser_head(np__parser_place(memory, protocol, version, false), head->data,
                              head->len, &taken, &total);
-    np_pool_give(s->pool, memory, cap);
+    np_pool_give(&s->account, memory, cap);
     return result == NP_PARSE_DONE && taken == head->len ? NP_OK : NP_ERR_ARG;
 }
 
@@ -86,7 +86,7 @@ static np_err np_session_body_encode(np_session *s, const np_message *message, c
     np_err err = np_session_body_measure(message, value, version, &most, fault);
 
     if (err == NP_OK) {
-        err = np_buf_reserve(s->pool, out, most);
+        err = np_buf_reserve(&s->account, out, most);
     }
     if (err != NP_OK) {
         return err;
@@ -124,10 +124,10 @@ np_err np_session_body_begin(np_session *s, const np_message *message, const voi
         err = np_session_body_encode(s, message, value, total, version, &head, fault);
     }
     if (err == NP_OK) {
-        err = np_bodies_add(&s->bodies, s->pool, np_session_next_serial(s), &body);
+        err = np_bodies_add(&s->bodies, &s->account, np_session_next_serial(s), &body);
     }
     if (err != NP_OK) {
-        np_buf_release(s->pool, &head);
+        np_buf_release(&s->account, &head);
         return err;
     }
     body->state = NP_BODY_OURS;
@@ -205,7 +205,7 @@ static np_err np_session_body_emit(np_session *s, np_body_entry *body, const uin
     body->head_left -= (uint32_t)(n < body->head_left ? n : body->head_left);
     body->bytes.len -= (uint32_t)waiting;
     if (body->bytes.len == 0) {
-        np_buf_release(s->pool, &body->bytes);
+        np_buf_release(&s->account, &body->bytes);
     } else {
         memmove(body->bytes.data, body->bytes.data + waiting, body->bytes.len);
     }
@@ -217,7 +217,7 @@ static np_err np_session_body_keep(np_session *s, np_body_entry *body, const uin
                                    size_t len)
 {
     size_t cap = (size_t)body->bytes.len + len;
-    np_err err = np_buf_reserve(s->pool, &body->bytes,
+    np_err err = np_buf_reserve(&s->account, &body->bytes,
                                 cap < NP_FRAMING_FRAGMENT_MIN ? NP_FRAMING_FRAGMENT_MIN : cap);
 
     if (err == NP_OK) {
@@ -279,7 +279,7 @@ np_err np_session_body_end(np_session *s, uint64_t serial)
         err = np_session_body_emit(s, body, NULL, n, !last);
     }
     if (err == NP_OK) {
-        np_bodies_remove(&s->bodies, s->pool, body);
+        np_bodies_remove(&s->bodies, &s->account, body);
     }
     return err;
 }
@@ -297,7 +297,7 @@ void np_session_body_abort(np_session *s, uint64_t serial)
     if (body->begun && s->phase == NP_PHASE_OPEN) {
         err = np__session_emit(s, &out, NULL);
     }
-    np_bodies_remove(&s->bodies, s->pool, body);
+    np_bodies_remove(&s->bodies, &s->account, body);
     if (err != NP_OK) {
         /* The peer would wait for the rest in vain. */
         np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL);

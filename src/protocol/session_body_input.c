@@ -10,6 +10,23 @@
 #include "core/parser_head.h"
 #include "protocol/session_private.h"
 
+/* From now on it has so long. */
+static void np_session_body_expect(np_session *s, np_body_entry *body)
+{
+    uint32_t ms = s->options->frame_ms;
+
+    np_bodies_expect(s->bodies, body,
+                     s->resting && ms > 0 ? ms : np__session_after(s, s->options->frame_ms));
+}
+
+/* It may take longer by what so many bytes are allowed. */
+static void np_session_body_announced(np_body_entry *body, uint64_t len)
+{
+    if (body->deadline_ms != NP_TIME_NEVER) {
+        body->deadline_ms = np_time_after(body->deadline_ms, np__session_allowance(len));
+    }
+}
+
 /* The beginning of a body ------------------------------------------------------------------- */
 
 static np__session_step np_session_body_failed(np_session *s, np_session_stage stage,
@@ -70,7 +87,7 @@ static np_err np_session_body_add(np_session *s, uint32_t stream, const np_messa
     np_body_entry *body = NULL;
     size_t size = np__parser_size(protocol);
     void *memory = NULL;
-    np_err err = np_bodies_add(&s->bodies, s->pool, np_session_next_serial(s), &body);
+    np_err err = np_bodies_add(&s->bodies, &s->account, np_session_next_serial(s), &body);
 
     if (err != NP_OK) {
         return err;
@@ -78,10 +95,10 @@ static np_err np_session_body_add(np_session *s, uint32_t stream, const np_messa
     body->stream = stream;
     body->state = NP_BODY_HEAD;
     body->message = message;
-    np_bodies_expect(s->bodies, body, np__session_after(s, s->options->frame_ms));
-    err = np_pool_take(s->pool, size, &memory, &body->parser_cap);
+    np_session_body_expect(s, body);
+    err = np_pool_take(&s->account, size, &memory, &body->parser_cap);
     if (err != NP_OK) {
-        np_bodies_remove(&s->bodies, s->pool, body);
+        np_bodies_remove(&s->bodies, &s->account, body);
         return err;
     }
     memset(memory, 0, size);
@@ -130,6 +147,9 @@ np__session_step np__session_body_frame(np_session *s, const np_framing_head *he
     if (!known) {
         step = np_session_body_first(s, head, id);
     }
+    if (step == NP_STEP_AGAIN && np_bodies_find(s->bodies, head->stream)->state == NP_BODY_HEAD) {
+        np_session_body_announced(np_bodies_find(s->bodies, head->stream), head->body_len);
+    }
     if (step == NP_STEP_AGAIN) {
         s->body_frame = true;
         s->body_more = head->more;
@@ -165,7 +185,9 @@ static void np_session_body_took(np_session *s, np_body_entry *body, size_t n)
         s->in += n;
     }
     s->body_left -= (uint32_t)n;
-    np_bodies_expect(s->bodies, body, np__session_after(s, s->options->frame_ms));
+    if (body->state == NP_BODY_PIECES || body->state == NP_BODY_IGNORE) {
+        np_session_body_expect(s, body); /* the others are timed as a whole */
+    }
 }
 
 /* Keeps n bytes. A head is bounded by the schema, since the parser has checked every
@@ -174,7 +196,7 @@ static np_err np_session_body_keep(np_session *s, np_body_entry *body, const uin
                                    size_t n)
 {
     np_err err = body->state == NP_BODY_HEAD
-                     ? np_buf_reserve(s->pool, &body->bytes, body->bytes.len + n)
+                     ? np_buf_reserve(&s->account, &body->bytes, body->bytes.len + n)
                      : np__session_grow(s, &body->bytes, n, body->head_len + (size_t)body->total);
 
     if (err != NP_OK) {
@@ -197,7 +219,7 @@ static np__session_step np_session_body_begun(np_session *s, np_body_entry *body
         return np_session_body_failed(s, NP_SESSION_STAGE_CONVERSATION, &fault);
     }
     np__session_converse_move(s, place);
-    np_pool_give(s->pool, body->parser, body->parser_cap);
+    np_pool_give(&s->account, body->parser, body->parser_cap);
     body->parser = NULL;
     body->state = NP_BODY_PIECES;
     body->head_len = body->bytes.len;
@@ -302,7 +324,7 @@ static np__session_step np_session_body_ended(np_session *s, np_body_entry *body
         return np__session_deliver(s, NP_SESSION_EVENT_MESSAGE, body->message, 0, body->bytes.data,
                                    body->bytes.len, event);
     }
-    np_bodies_remove(&s->bodies, s->pool, body);
+    np_bodies_remove(&s->bodies, &s->account, body);
     return NP_STEP_AGAIN;
 }
 
@@ -323,7 +345,7 @@ np__session_step np__session_step_body(np_session *s, np_session_event *event)
         return np__session_starve(s, 0);
     }
     s->body_frame = false;
-    np_buf_release(s->pool, &s->bodies->piece);
+    np_buf_release(&s->account, &s->bodies->piece);
     if (!s->whole_busy) {
         s->frame_deadline = NP_TIME_NEVER; /* else it is that of a message between fragments */
     }
@@ -336,7 +358,7 @@ np__session_step np__session_body_canceled(np_session *s, np_body_entry *body,
     if (body->state == NP_BODY_PIECES) {
         return np_session_body_tell(s, body, NP_ERR_CANCELED, event);
     }
-    np_bodies_remove(&s->bodies, s->pool, body); /* nobody has heard of it */
+    np_bodies_remove(&s->bodies, &s->account, body); /* nobody has heard of it */
     return NP_STEP_AGAIN;
 }
 
@@ -360,32 +382,20 @@ void np__session_body_release(np_session *s)
         return; /* the head goes on growing */
     }
     if (body->state == NP_BODY_GONE) {
-        np_bodies_remove(&s->bodies, s->pool, body);
+        np_bodies_remove(&s->bodies, &s->account, body);
     } else {
-        np_buf_release(s->pool, &body->bytes);
+        np_buf_release(&s->account, &body->bytes);
+        np_session_body_expect(s, body); /* until here it had what the head was allowed */
     }
 }
 
 void np__session_body_drop(np_session *s)
 {
     if (s->bodies != NULL) {
-        np_buf_release(s->pool, &s->bodies->piece);
+        np_buf_release(&s->account, &s->bodies->piece);
     }
     for (uint32_t i = 0; s->bodies != NULL && i < s->bodies->count; i++) {
-        np_bodies_drop(s->pool, &s->bodies->entries[i]);
-    }
-}
-
-void np__session_body_resume(np_session *s)
-{
-    for (uint32_t i = 0; s->bodies != NULL && i < s->bodies->count; i++) {
-        np_body_entry *body = &s->bodies->entries[i];
-        if (body->deadline_ms != NP_TIME_NEVER) {
-            np_bodies_expect(s->bodies, body, np__session_after(s, s->options->frame_ms));
-        }
-    }
-    if (s->bodies != NULL) {
-        (void)np_bodies_late(s->bodies, 0); /* the deadlines before the pause count no more */
+        np_bodies_drop(&s->account, &s->bodies->entries[i]);
     }
 }
 
@@ -414,6 +424,7 @@ np_err np_session_body_whole(np_session *s, uint64_t serial)
         return NP_ERR_TOO_LONG;
     }
     body->state = NP_BODY_WHOLE;
+    np_session_body_announced(body, body->total);
     return NP_OK;
 }
 

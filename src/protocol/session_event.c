@@ -410,7 +410,7 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
     }
     np__session_converse_move(s, place);
     if (np_calls_count(s->calls, stream & 1) >= s->options->serve_max ||
-        np_calls_reserve(&s->calls, s->pool) != NP_OK) {
+        np_calls_reserve(&s->calls, &s->account) != NP_OK) {
         err = np__session_emit_failure(s, stream, BASE_REASON_BUSY, 0, none, true);
         return err == NP_OK ? NP_STEP_AGAIN
                             : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
@@ -444,7 +444,7 @@ static np__session_step np_session_take_response(np_session *s, uint32_t stream,
         return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
     }
     event->user = entry->user;
-    np_calls_remove(&s->calls, s->pool, entry);
+    np_calls_remove(&s->calls, &s->account, entry);
     np_cancels_give(&s->cancels_sent, s->now_ms);
     return np__session_deliver(s, NP_SESSION_EVENT_RESPONSE, message, stream, payload, len, event);
 }
@@ -476,7 +476,7 @@ static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
     event->reason = failure.reason;
     event->code = failure.code;
     event->text = failure.text;
-    np_calls_remove(&s->calls, s->pool, entry);
+    np_calls_remove(&s->calls, &s->account, entry);
     np_cancels_give(&s->cancels_sent, s->now_ms);
     return NP_STEP_EVENT;
 }
@@ -498,7 +498,7 @@ static np__session_step np_session_take_cancel(np_session *s, uint32_t stream,
         return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
     }
     if (entry != NULL && entry->state == NP_CALL_REFUSED) {
-        np_calls_remove(&s->calls, s->pool, entry);
+        np_calls_remove(&s->calls, &s->account, entry);
         entry = NULL;
     }
     if (entry == NULL) {

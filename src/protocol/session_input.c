@@ -19,7 +19,7 @@
 
 void np__session_drop_messages(np_session *s)
 {
-    np_buf_release(s->pool, &s->whole);
+    np_buf_release(&s->account, &s->whole);
     s->whole_busy = false;
     s->whole_body = false;
     s->whole_given = false;
@@ -32,7 +32,7 @@ void np__session_drop_messages(np_session *s)
 void np__session_drop_input(np_session *s)
 {
     np__session_drop_messages(s);
-    np_buf_release(s->pool, &s->carry);
+    np_buf_release(&s->account, &s->carry);
     s->in = NULL;
     s->in_end = NULL;
     s->in_carry = false;
@@ -43,7 +43,7 @@ static void np_session_release_given(np_session *s)
 {
     if (s->whole_given) {
         s->whole_given = false;
-        np_buf_release(s->pool, &s->whole);
+        np_buf_release(&s->account, &s->whole);
     }
     if (s->body_given) {
         s->body_given = false;
@@ -146,17 +146,17 @@ static np_err np_session_park_window(np_session *s)
 
     if (!s->in_carry) {
         np_buf fresh = {NULL, 0, 0};
-        err = np_buf_reserve(s->pool, &fresh, s->starved ? np_session_carry_cap(s, n) : n);
+        err = np_buf_reserve(&s->account, &fresh, s->starved ? np_session_carry_cap(s, n) : n);
         if (err != NP_OK) {
             return err;
         }
         memcpy(fresh.data, s->in, n);
-        np_buf_release(s->pool, &s->carry);
+        np_buf_release(&s->account, &s->carry);
         s->carry = fresh;
     } else if (s->starved) {
         memmove(s->carry.data, s->in, n);
         s->carry.len = (uint32_t)n;
-        err = np_buf_reserve(s->pool, &s->carry, np_session_carry_cap(s, n));
+        err = np_buf_reserve(&s->account, &s->carry, np_session_carry_cap(s, n));
         s->in = s->carry.data;
         s->in_end = s->in + n;
         if (err != NP_OK) {
@@ -181,7 +181,7 @@ np_err np__session_grow(np_session *s, np_buf *buf, size_t more, size_t most)
         return NP_OK;
     }
     cap = cap < most ? cap : most;
-    return np_buf_reserve(s->pool, buf, cap > need ? cap : need);
+    return np_buf_reserve(&s->account, buf, cap > need ? cap : need);
 }
 
 /* Room in `whole`, within what the current message may still bring. */
@@ -204,7 +204,7 @@ void np_session_park(np_session *s)
     if (s->in != s->in_end) {
         err = np_session_park_window(s);
     } else {
-        np_buf_release(s->pool, &s->carry);
+        np_buf_release(&s->account, &s->carry);
         s->in = NULL;
         s->in_end = NULL;
         s->in_carry = false;
@@ -270,11 +270,11 @@ static np__session_step np_session_step_whole(np_session *s, np_session_event *e
     if (s->whole_left > 0) {
         return np__session_starve(s, 0);
     }
-    s->frame_deadline = NP_TIME_NEVER;
     if (s->whole_more) {
         s->whole_body = false;
         return NP_STEP_AGAIN;
     }
+    s->frame_deadline = NP_TIME_NEVER;
     step = np__session_take(s, s->whole_kind, s->whole_stream, s->whole.data, s->whole.len, event);
     if (step == NP_STEP_PAUSED) {
         return step;
@@ -335,6 +335,7 @@ void np__session_begin_whole(np_session *s, const np_framing_head *head, uint32_
     s->whole_stream = head->stream;
     s->whole_left = left;
     s->in += head->head_len;
+    np__session_announced(s, head->body_len);
 }
 
 np__session_step np__session_step_head(np_session *s, const np_framing_head *head, size_t there,
@@ -444,7 +445,7 @@ static bool np_session_event_failure(np_session *s, uint64_t now_ms, np_err err,
 {
     np_call_entry entry;
 
-    if (!np_calls_expire(&s->calls, s->pool, np__session_parity(s), now_ms, &entry)) {
+    if (!np_calls_expire(&s->calls, &s->account, np__session_parity(s), now_ms, &entry)) {
         return false;
     }
     event->kind = NP_SESSION_EVENT_FAILURE;
@@ -530,17 +531,15 @@ static void np_session_input_ended(np_session *s)
 static bool np_session_event_input(np_session *s, np_session_event *event)
 {
     while (s->phase < NP_PHASE_CLOSING && !s->held && !s->starved) {
-        np__session_step step = np_session_step(s, event);
-        if (s->paused && step != NP_STEP_PAUSED) {
-            s->paused = false;
-            np__session_body_resume(s);
-        }
+        np__session_step step;
+        np__session_rest(s, false);
+        step = np_session_step(s, event);
         s->paused = step == NP_STEP_PAUSED;
         if (step == NP_STEP_EVENT) {
             return true;
         }
         if (s->paused) {
-            s->frame_deadline = NP_TIME_NEVER;
+            np__session_rest(s, true);
             return false;
         }
         if (s->yields) {

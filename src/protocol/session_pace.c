@@ -130,7 +130,7 @@ void np__session_emit_refusals(np_session *s)
 
     while (np__session_refusals_due(s)) {
         np_err err = NP_OK;
-        if (!np_calls_take_refused(&s->calls, s->pool, &stream)) {
+        if (!np_calls_take_refused(&s->calls, &s->account, &stream)) {
             s->refusals = false;
             return;
         }

@@ -21,7 +21,7 @@ static np_err np_session_emit_one(np_session *s, const np__session_outgoing *out
     np_err err;
 
     /* Without memory for it, it goes as it is. */
-    if (np__session_packs(s, out, len) && np_pool_take(s->pool, len, &block, &cap) == NP_OK) {
+    if (np__session_packs(s, out, len) && np_pool_take(&s->account, len, &block, &cap) == NP_OK) {
         size_t n = np_compress_pack(compression->contexts, (np_compression)s->compression,
                                     compression->zstd_level, out->encoded, len, block);
         if (n > 0) {
@@ -31,7 +31,7 @@ static np_err np_session_emit_one(np_session *s, const np__session_outgoing *out
         }
     }
     err = np__session_emit_frame(s, &smaller, smaller.encoded_len);
-    np_pool_give(s->pool, block, cap);
+    np_pool_give(&s->account, block, cap);
     return err;
 }
 
@@ -44,7 +44,7 @@ np_err np__session_emit_packed(np_session *s, const np__session_outgoing *out, s
     np_err err = NP_OK;
 
     if (out->codec != NULL || out->rest_len > 0) {
-        err = np_buf_reserve(s->pool, &encoded, len);
+        err = np_buf_reserve(&s->account, &encoded, len);
         if (err != NP_OK) {
             return err;
         }
@@ -60,9 +60,9 @@ np_err np__session_emit_packed(np_session *s, const np__session_outgoing *out, s
         err = np_session_emit_one(s, &piece);
     }
     if (err != NP_OK) {
-        np_outq_cut(&s->out, s->pool, &mark); /* all fragments, or none */
+        np_outq_cut(&s->out, &s->account, &mark); /* all fragments, or none */
     }
-    np_buf_release(s->pool, &encoded);
+    np_buf_release(&s->account, &encoded);
     return err;
 }
 
@@ -102,7 +102,7 @@ static np_err np_session_unpack(np_session *s, const np_framing_head *head, uint
                            "1024 to 65536 bytes where more follow", 0, size);
     }
     if (err == NP_OK) {
-        err = np_buf_reserve(s->pool, out, size);
+        err = np_buf_reserve(&s->account, out, size);
     }
     if (err == NP_OK) {
         err = np_compress_unpack(s->options->compression->contexts, kind, payload, head->body_len,
@@ -224,6 +224,6 @@ np__session_step np__session_step_packed(np_session *s, const np_framing_head *h
     } else {
         step = np_session_take_packed_message(s, head, &raw);
     }
-    np_buf_release(s->pool, &raw);
+    np_buf_release(&s->account, &raw);
     return step;
 }

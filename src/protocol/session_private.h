@@ -12,6 +12,7 @@
  *   session_record.c      records to entries, entries to records
  *   session_pace.c        when it does not go on with its input
  *   session_parting.c     what still comes when it is closing in order
+ *   session_share.c       its share of memory, and the time that a message may take
  */
 #ifndef NP_PROTOCOL_SESSION_PRIVATE_H
 #define NP_PROTOCOL_SESSION_PRIVATE_H
@@ -173,7 +174,7 @@ static inline bool np__session_writable(const np_session *s)
 /* Whether the peer has to go on with its bodies: not while it is we who do not read. */
 static inline bool np__session_bodies_timed(const np_session *s)
 {
-    return s->bodies != NULL && s->phase == NP_PHASE_OPEN && !s->held && !s->paused;
+    return s->bodies != NULL && s->phase == NP_PHASE_OPEN && !s->resting;
 }
 
 /* An event of which nothing is known yet. Member by member: it is made for every message, and
@@ -286,6 +287,21 @@ void np__session_disagree_digest(np_session *s, uint32_t version, const uint8_t 
 
 /* The same of a server whose secure handshake came to nothing for the version's sake. */
 void np__session_disagree_kept(np_session *s, bool hearsay);
+
+/* session_share.c --------------------------------------------------------------------------- */
+
+/* Which bound an NP_ERR_LIMIT of the pool was about. */
+void np__session_memory_fault(const np_session *s, np_fault *fault);
+
+/* How much longer a message of so many bytes may take. */
+uint64_t np__session_allowance(uint64_t len);
+
+/* A frame of a message that is put together has begun, with len bytes of it: its deadline starts,
+ * if it has not, and moves by what they are allowed. */
+void np__session_announced(np_session *s, size_t len);
+
+/* Whether the deadlines that the peer cannot keep without our reading rest. */
+void np__session_rest(np_session *s, bool rest);
 
 /* session_input.c --------------------------------------------------------------------------- */
 
@@ -537,8 +553,5 @@ bool np__session_body_cut_off(np_session *s, np_err err, np_session_event *event
 
 /* Gives back the memory of all of them. */
 void np__session_body_drop(np_session *s);
-
-/* Reading goes on: their deadlines start afresh. */
-void np__session_body_resume(np_session *s);
 
 #endif

@@ -133,7 +133,9 @@ np__session_step np__session_step_record(np_session *s, np_session_event *event)
         (void)np_fault_at(&fault, err, "session.record", NULL, 0);
         return np__session_refused(s, err, err == NP_ERR_LIMIT ? &fault : NULL);
     }
-    s->frame_deadline = NP_TIME_NEVER;
+    if (!s->whole_busy) {
+        s->frame_deadline = NP_TIME_NEVER; /* else it is that of a message between fragments */
+    }
     s->in += head.head_len;
     secure->plain_left = (uint32_t)len;
     secure->in_record = true;
@@ -147,7 +149,7 @@ np_err np__session_emit_entry(np_session *s, const np__session_outgoing *out, si
     size_t total = len + (out->kind == NP_FRAMING_NO_STREAM ? (size_t)NP_ENTRY_HEADER_LEN
                                                             : (size_t)NP_ENTRY_HEAD_MAX);
     uint8_t *p = NULL;
-    np_err err = np_outq_reserve_record(&s->out, s->pool, &np_session_margins, total, &p);
+    np_err err = np_outq_reserve_record(&s->out, &s->account, &np_session_margins, total, &p);
 
     if (np_unlikely(err != NP_OK)) {
         return err;
@@ -169,8 +171,8 @@ np_err np__session_emit_entries(np_session *s, const np__session_outgoing *out, 
     np_entry entry = np_entry_make(NP_ENTRY_MESSAGE, out->kind, out->stream, 0, false);
     size_t left = len;
     uint8_t *body = NULL;
-    np_err err = np_outq_reserve_records(&s->out, s->pool, &np_session_margins, entry.head.head_len,
-                                         NP_FRAMING_FRAGMENT_MAX, len, &body);
+    np_err err = np_outq_reserve_records(&s->out, &s->account, &np_session_margins,
+                                         entry.head.head_len, NP_FRAMING_FRAGMENT_MAX, len, &body);
 
     if (err != NP_OK) {
         return err;
@@ -192,7 +194,7 @@ void np__session_emit_close(np_session *s)
         np_entry_make(NP_ENTRY_CLOSE, NP_FRAMING_NO_STREAM, 0, NP_ENTRY_CLOSE_LEN, false);
     uint32_t reason = s->end != NULL ? s->end->reason : NP_SESSION_NO_REASON;
     uint8_t *p = NULL;
-    np_err err = np_outq_reserve_record(&s->out, s->pool, &np_session_margins,
+    np_err err = np_outq_reserve_record(&s->out, &s->account, &np_session_margins,
                                         NP_ENTRY_HEADER_LEN + NP_ENTRY_CLOSE_LEN, &p);
 
     if (err == NP_OK) { /* without memory the peer sees a truncation, which is the truth */

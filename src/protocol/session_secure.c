@@ -30,13 +30,13 @@ static np_err np_session_secure_alloc(np_session *s)
 {
     void *blocks[2] = {NULL, NULL};
     size_t caps[2] = {0, 0};
-    np_err err = np_pool_take(s->pool, sizeof *s->secure, &blocks[0], &caps[0]);
+    np_err err = np_pool_take(&s->account, sizeof *s->secure, &blocks[0], &caps[0]);
 
     if (err == NP_OK) {
-        err = np_pool_take(s->pool, sizeof *s->secure->handshake, &blocks[1], &caps[1]);
+        err = np_pool_take(&s->account, sizeof *s->secure->handshake, &blocks[1], &caps[1]);
     }
     if (err != NP_OK) {
-        np_pool_give(s->pool, blocks[0], caps[0]);
+        np_pool_give(&s->account, blocks[0], caps[0]);
         return err;
     }
     memset(blocks[0], 0, sizeof *s->secure);
@@ -55,7 +55,7 @@ static void np_session_end_handshake(np_session *s)
     if (secure->handshake != NULL) {
         np_handshake_tell(secure->handshake, &secure->outcome);
         np_handshake_fini(secure->handshake);
-        np_pool_give(s->pool, secure->handshake, secure->handshake_cap);
+        np_pool_give(&s->account, secure->handshake, secure->handshake_cap);
         secure->handshake = NULL;
     }
 }
@@ -100,7 +100,7 @@ void np__session_secure_fini(np_session *s)
         size_t cap = s->secure->cap;
         np_session_end_handshake(s);
         np_crypto_wipe(s->secure, sizeof *s->secure);
-        np_pool_give(s->pool, s->secure, cap);
+        np_pool_give(&s->account, s->secure, cap);
         s->secure = NULL;
     }
 }
@@ -165,6 +165,9 @@ static np__session_step np_session_take_init(np_session *s, np_bytes message, np
     np__session_outgoing out = {.kind = NP_FRAMING_NO_STREAM, .urgent = true, .encoded = answer};
     np_err err = np_handshake_read_init(handshake, message, s->secure->now, fault);
 
+    if (err == NP_OK && s->options->admit != NULL) {
+        err = s->options->admit(s);
+    }
     if (err == NP_OK) {
         err = np_handshake_write_response(handshake, &s->options->security->rng, answer,
                                           &out.encoded_len);

@@ -22,7 +22,7 @@ static np_err np_session_emit_whole(np_session *s, const np__session_outgoing *o
     size_t wire = len + (out->kind == NP_FRAMING_NO_STREAM ? (size_t)NP_FRAMING_HEADER_LEN
                                                            : (size_t)NP_FRAMING_HEAD_MAX);
     uint8_t *p = NULL;
-    np_err err = np_outq_reserve(&s->out, s->pool, wire, &p);
+    np_err err = np_outq_reserve(&s->out, &s->account, wire, &p);
 
     if (np_unlikely(err != NP_OK)) {
         return err;
@@ -45,8 +45,8 @@ static np_err np_session_emit_pieces(np_session *s, const np__session_outgoing *
     np_framing_head head = np_framing_make(out->kind, out->stream, 0, false);
     uint8_t *heads = NULL;
     uint8_t *body = NULL;
-    np_err err = np_outq_reserve_pieces(&s->out, s->pool, head.head_len, NP_FRAMING_FRAGMENT_MAX,
-                                        len, &heads, &body);
+    np_err err = np_outq_reserve_pieces(&s->out, &s->account, head.head_len,
+                                        NP_FRAMING_FRAGMENT_MAX, len, &heads, &body);
 
     if (err != NP_OK) {
         return err;
@@ -223,7 +223,7 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
             np_fault_set(fault, NP_ERR_LIMIT, "session.calls_max", NULL, 0, s->options->calls_max);
     }
     if (err == NP_OK) {
-        err = np_calls_reserve(&s->calls, s->pool);
+        err = np_calls_reserve(&s->calls, &s->account);
     }
     if (err == NP_OK) {
         err = np__session_converse(s, message, false, &place, fault);
@@ -237,7 +237,7 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
         err = np__session_emit(s, out, fault);
     }
     if (err != NP_OK) {
-        np_calls_unreserve(&s->calls, s->pool);
+        np_calls_unreserve(&s->calls, &s->account);
         return err;
     }
     entry->stream = out->stream;
@@ -279,7 +279,7 @@ void np_session_cancel(np_session *s, uint32_t stream)
     if (entry == NULL) {
         return;
     }
-    np_calls_remove(&s->calls, s->pool, entry);
+    np_calls_remove(&s->calls, &s->account, entry);
     if (s->phase == NP_PHASE_OPEN) {
         np__session_emit_cancel(s, stream);
     }
@@ -309,7 +309,7 @@ void np_session_drop(np_session *s, np_call_key call)
     np_call_entry *entry = np_session_served(s, call);
 
     if (entry != NULL) {
-        np_calls_remove(&s->calls, s->pool, entry);
+        np_calls_remove(&s->calls, &s->account, entry);
     }
 }
 
@@ -344,7 +344,7 @@ static np_err np_session_answering(np_session *s, np_call_key call, np_call_entr
         why = "the connection is closing";
     } else if (*entry != NULL) {
         why = "the peer has canceled it";
-        np_calls_remove(&s->calls, s->pool, *entry);
+        np_calls_remove(&s->calls, &s->account, *entry);
     }
     return np_fault_at(fault, NP_ERR_CLOSED, call.message != NULL ? call.message->name : "a call",
                        why, 0);
@@ -353,7 +353,7 @@ static np_err np_session_answering(np_session *s, np_call_key call, np_call_entr
 /* It is answered. */
 static void np_session_answered(np_session *s, np_call_entry *entry)
 {
-    np_calls_remove(&s->calls, s->pool, entry);
+    np_calls_remove(&s->calls, &s->account, entry);
     np_cancels_give(&s->cancels_taken, s->now_ms);
 }
 

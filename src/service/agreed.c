@@ -10,7 +10,7 @@ bool np_conn_agreed(const np_conn *conn, np_agreed *out)
     if (conn == NULL || !conn->opened) {
         return false;
     }
-    protocol = conn->group->service.protocol;
+    protocol = np__conn_group(conn)->service.protocol;
     /* No feature: negotiation refuses what was not offered, and there is none to offer. */
     out->protocol = protocol->name;
     out->version = session->version;

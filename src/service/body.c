@@ -20,7 +20,7 @@ np_err np_conn_body_begin(np_conn *conn, const np_message *message, const void *
     if (err != NP_OK) {
         return np__conn_refused(conn, message, err, fault);
     }
-    *body = (np_body){conn->group->loop, conn->id, serial};
+    *body = (np_body){np__conn_group(conn)->loop, conn->id, serial};
     return NP_OK;
 }
 
@@ -71,7 +71,7 @@ static np_incoming incoming_of(const np_conn *conn, const np_session_event *even
         .kind = event->kind == NP_SESSION_EVENT_BODY_BEGIN  ? NP_INCOMING_BODY_BEGIN
                 : event->kind == NP_SESSION_EVENT_BODY_DATA ? NP_INCOMING_BODY_DATA
                                                             : NP_INCOMING_BODY_END,
-        .body = {conn->group->loop, conn->id, event->serial},
+        .body = {np__conn_group(conn)->loop, conn->id, event->serial},
         .total = event->total,
         .err = event->err,
     };
@@ -126,8 +126,8 @@ np_err np_body_deliver(np_conn *conn, const np_incoming *in, np_bytes piece,
 /* Whether it is that of the whole message that is being dispatched. */
 static bool is_whole(const np_conn *conn, np_body body)
 {
-    return conn != NULL && conn->group->whole_body.conn == body.conn &&
-           conn->group->whole_body.serial == body.serial;
+    return conn != NULL && np__conn_group(conn)->whole_body.conn == body.conn &&
+           np__conn_group(conn)->whole_body.serial == body.serial;
 }
 
 void np_body_set_user(np_body body, void *user)
@@ -135,7 +135,7 @@ void np_body_set_user(np_body body, void *user)
     np_conn *conn = conn_of_body(body);
 
     if (is_whole(conn, body)) {
-        conn->group->whole_user = user;
+        np__conn_group(conn)->whole_user = user;
     } else if (conn != NULL) {
         np_session_body_set_user(&conn->link.session, body.serial, user);
     }
@@ -146,7 +146,7 @@ void *np_body_user(np_body body)
     const np_conn *conn = conn_of_body(body);
 
     if (is_whole(conn, body)) {
-        return conn->group->whole_user;
+        return np__conn_group(conn)->whole_user;
     }
     return conn != NULL ? np_session_body_user(&conn->link.session, body.serial) : NULL;
 }

@@ -87,7 +87,7 @@ void *np_call_user(np_call call)
 
 void np__conn_on_cancel(np_conn *conn, const np_session_event *event)
 {
-    const np_conn_handlers *handlers = &conn->group->handlers;
+    const np_conn_handlers *handlers = &np__conn_group(conn)->handlers;
 
     if (handlers->on_cancel != NULL) {
         handlers->on_cancel(conn, np__conn_call_of(conn, event), handlers->user);
@@ -126,7 +126,7 @@ void np__group_free_pending(np_group *group)
 np_err np__conn_call(np_conn *conn, const np_message *message, const void *value,
                      uint32_t timeout_ms, const np_pending *pending, np_fault *fault)
 {
-    np_group *group = conn != NULL ? conn->group : NULL;
+    np_group *group = conn != NULL ? np__conn_group(conn) : NULL;
     uint64_t deadline = NP_TIME_NEVER;
     np_pending *kept = NULL;
     np_err err = conn != NULL ? np__conn_room(conn) : NP_ERR_STATE;
@@ -180,13 +180,13 @@ static void take_answer(np_conn *conn, const np_pending *pending, np_err err,
 
     if (err == NP_OK && taken != NP_OK) {
         np_session_fail(&conn->link.session, taken, NP_SESSION_STAGE_DECODE, fault,
-                        np_loop_now(conn->group->loop));
+                        np_loop_now(np__conn_group(conn)->loop));
     }
 }
 
 static void tell_answer(np_conn *conn, const np_session_event *event)
 {
-    np_group *group = conn->group;
+    np_group *group = np__conn_group(conn);
     np_pending *kept = event->user;
     np_pending pending = *kept;
     bool answered = event->kind == NP_SESSION_EVENT_RESPONSE;
@@ -215,7 +215,7 @@ static void tell_answer(np_conn *conn, const np_session_event *event)
 
 void np__conn_answered(np_conn *conn, const np_session_event *event)
 {
-    np_poison *poison = conn->group->poison;
+    np_poison *poison = np__conn_group(conn)->poison;
     np_session_event lent = *event;
     uint8_t *payload = NULL;
     uint8_t *text = NULL;
@@ -235,5 +235,5 @@ void np__conn_answered(np_conn *conn, const np_session_event *event)
 
 const np_call_failure *np_conn_call_failure(const np_conn *conn)
 {
-    return conn != NULL ? conn->group->call_failure : NULL;
+    return conn != NULL ? np__conn_group(conn)->call_failure : NULL;
 }

@@ -140,7 +140,7 @@ static void on_gone(np_group *group, np_conn *conn)
 
 static np_err start_talking(np_client *client, const np_stream *stream, const struct sockaddr *sa)
 {
-    np_err err = np__conn_new(&client->conn, &client->group, stream, NP_SESSION_CLIENT, sa);
+    np_err err = np__conn_new(&client->conn, &client->group, stream, NP_SESSION_CLIENT, sa, NULL);
 
     if (err == NP_OK) {
         tell_step(client, NP_CLIENT_STEP_CONNECTED);
@@ -222,7 +222,7 @@ static uint32_t patience_ms(const uint32_t *deadlines_ms, size_t count)
 
 static np_err wait_for_open(np_client *client)
 {
-    const np_session_options *session = &client->group.session;
+    const np_session_options *session = &client->group.links.session;
     const uint32_t deadlines_ms[] = {session->close_ms, session->hello_ms,
                                      client->connect_timeout_ms};
     np_err err = NP_OK;
@@ -536,7 +536,7 @@ void np_client_close(np_client *client)
 
 np_err np_client_close_wait(np_client *client)
 {
-    uint32_t wait_ms = patience_ms(&client->group.session.close_ms, 1);
+    uint32_t wait_ms = patience_ms(&client->group.links.session.close_ms, 1);
     np_err err = NP_OK;
 
     if (must_not_wait(client, NP_STAGE_CLOSE,

@@ -11,36 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Lists ------------------------------------------------------------------------------------ */
-
-static void list_init(np_conn_list *list)
-{
-    list->first = NULL;
-    list->tail = &list->first;
-    list->count = 0;
-}
-
-static void list_add(np_conn_list *list, np_conn *conn)
-{
-    conn->next = NULL;
-    conn->prev = list->tail;
-    *list->tail = conn;
-    list->tail = &conn->next;
-    list->count++;
-}
-
-static void list_remove(np_conn_list *list, np_conn *conn)
-{
-    *conn->prev = conn->next;
-    if (conn->next != NULL) {
-        conn->next->prev = conn->prev;
-    }
-    if (list->tail == &conn->next) {
-        list->tail = conn->prev;
-    }
-    list->count--;
-}
-
 static np_conn *conn_of(np_link *link)
 {
     return np_container_of(link, np_conn, link);
@@ -78,20 +48,20 @@ static np_err dispatch_poisoned(np_conn *conn, const np_service *service, const 
         lent.payload = copy;
     }
     err = service->dispatch(service->handlers, conn, &lent, fault);
-    np__poison_spoil(conn->group->poison, copy, in->len);
+    np__poison_spoil(np__conn_group(conn)->poison, copy, in->len);
     return err;
 }
 
 np_err np__conn_dispatch(np_conn *conn, const np_incoming *in, np_fault *fault)
 {
-    const np_service *service = service_for(conn->group, in->id);
+    const np_service *service = service_for(np__conn_group(conn), in->id);
     np_err err = NP_OK;
 
     if (np_unlikely(service->dispatch == NULL)) {
-        return no_dispatcher(conn->group, service, fault);
+        return no_dispatcher(np__conn_group(conn), service, fault);
     }
     conn->dispatching = true;
-    err = np_unlikely(conn->group->poison != NULL)
+    err = np_unlikely(np__conn_group(conn)->poison != NULL)
               ? dispatch_poisoned(conn, service, in, fault)
               : service->dispatch(service->handlers, conn, in, fault);
     conn->dispatching = false;
@@ -123,7 +93,7 @@ static void fill_incoming(np_incoming *in, const np_session_event *event)
  * dispatched: its handlers are those of one that comes in pieces. */
 static np_err dispatch_whole(np_conn *conn, np_incoming *in, np_fault *fault)
 {
-    np_group *group = conn->group;
+    np_group *group = np__conn_group(conn);
     np_err err = NP_OK;
 
     in->body = (np_body){group->loop, conn->id, np_session_next_serial(&conn->link.session)};
@@ -155,17 +125,21 @@ static void on_message(np_conn *conn, const np_session_event *event)
 
 static void on_open(np_conn *conn)
 {
-    np_group *group = conn->group;
+    np_group *group = np__conn_group(conn);
 
     if (!np__guard_is_fresh(&group->guard, &conn->link.session)) {
         np_link_fail(&conn->link, NP_ERR_REFUSED, NP_SESSION_STAGE_NEGOTIATE, NULL);
         return;
     }
-    list_remove(&group->half_open, conn);
-    list_add(&group->open, conn);
+    if (!conn->sourced) {
+        np_members_remove(&group->half_open, &conn->member);
+    }
+    group->half_open_count--;
+    group->open_count++;
     conn->opened = true;
-    if (group->on_opened != NULL) {
-        group->on_opened(group, conn);
+    conn->user = NULL;
+    if (group->on_opened == NULL || !group->on_opened(group, conn)) {
+        np_members_add(&group->open, &conn->member);
     }
     if (group->handlers.on_open != NULL) {
         group->handlers.on_open(conn, group->handlers.user);
@@ -174,7 +148,7 @@ static void on_open(np_conn *conn)
 
 static void on_writable(np_conn *conn)
 {
-    np_group *group = conn->group;
+    np_group *group = np__conn_group(conn);
 
     conn->want_writable = false;
     if (group->handlers.on_writable != NULL) {
@@ -188,10 +162,11 @@ static void on_event(np_link *link, const np_session_event *event)
 
     switch (event->kind) {
     case NP_SESSION_EVENT_PEER_KEY:
-        if (conn->group->on_peer_key != NULL) {
-            conn->group->on_peer_key(conn->group);
+        if (np__conn_group(conn)->on_peer_key != NULL) {
+            np__conn_group(conn)->on_peer_key(np__conn_group(conn));
         }
-        np__guard_judge(&conn->group->guard, &link->session, event->payload);
+        conn->listed =
+            np__guard_judge(&np__conn_group(conn)->guard, &link->session, event->payload);
         break;
     case NP_SESSION_EVENT_OPEN:
         on_open(conn);
@@ -229,7 +204,7 @@ static void on_event(np_link *link, const np_session_event *event)
 static void on_drained(np_link *link)
 {
     np_conn *conn = conn_of(link);
-    size_t low = conn->group->session.queue_max / 4;
+    size_t low = np__conn_group(conn)->links.session.queue_max / 4;
 
     if (conn->want_writable && np_session_queued(&link->session) <= low) {
         on_writable(conn);
@@ -239,7 +214,7 @@ static void on_drained(np_link *link)
 static void on_closed(np_link *link, const np_session_event *event)
 {
     np_conn *conn = conn_of(link);
-    np_group *group = conn->group;
+    np_group *group = np__conn_group(conn);
     np_failure failure;
 
     np__failure_from_event(&failure, conn, event);
@@ -253,12 +228,24 @@ static void on_closed(np_link *link, const np_session_event *event)
 static void release(np_link *link)
 {
     np_conn *conn = conn_of(link);
-    np_group *group = conn->group;
+    np_group *group = np__conn_group(conn);
 
-    list_remove(conn->opened ? &group->open : &group->half_open, conn);
+    *(conn->opened ? &group->open_count : &group->half_open_count) -= 1;
+    if (!conn->sourced || (conn->opened && conn->listed)) { /* else its site's owner sees to it */
+        np_members_remove(conn->opened ? &group->open : &group->half_open, &conn->member);
+    }
     np__loop_unregister(group->loop, conn->id);
     group->on_gone(group, conn);
     free(conn);
+}
+
+/* A daemon's: its peer begins a handshake. */
+static np_err admit(np_session *session)
+{
+    np_conn *conn = np_container_of(session, np_conn, link.session);
+    np_group *group = np__conn_group(conn);
+
+    return group->on_greeting != NULL ? group->on_greeting(group, conn) : NP_OK;
 }
 
 /* Of all groups; but for the loop. */
@@ -284,7 +271,9 @@ np_conn_options np_conn_options_default(void)
         .stall_timeout_ms = 30000,
         .close_timeout_ms = 5000,
         .fail_timeout_ms = 5000,
+        .idle_timeout_ms = 60000,
         .call_timeout_ms = 30000,
+        .memory_max = (size_t)64 << 20,
     };
 
     options.compression = np_compression_options_default();
@@ -300,33 +289,35 @@ np_err np__group_init(np_group *group, np_loop *loop, const np_service *service,
     }
     memset(group, 0, sizeof *group);
     group->loop = loop;
-    group->link_ops = link_ops;
-    group->link_ops.loop = loop;
+    group->links.ops = link_ops;
+    group->links.ops.loop = loop;
     group->service = *service;
     group->base = *base;
     group->handlers = *handlers;
     group->call_timeout_ms = options->call_timeout_ms;
-    group->session = np_session_options_default(service->protocol);
-    group->session.conversation = options->conversation;
+    group->links.session = np_session_options_default(service->protocol);
+    group->links.session.conversation = options->conversation;
     if (options->conversation == NULL && service->protocol->conversation_count > 0 &&
         !options->any_order) {
-        group->session.conversation = &service->protocol->conversations[0];
+        group->links.session.conversation = &service->protocol->conversations[0];
     }
-    group->session.version_min = options->version_min;
-    group->session.version_max = options->version_max;
-    group->session.queue_max = options->queue_max;
-    group->session.message_max = options->message_max;
-    group->session.calls_max = options->calls_max;
-    group->session.serve_max = options->serve_max;
-    group->session.bodies_max = options->bodies_max;
-    group->session.hello_ms = options->hello_timeout_ms;
-    group->session.frame_ms = options->frame_timeout_ms;
-    group->session.stall_ms = options->stall_timeout_ms;
-    group->session.close_ms = options->close_timeout_ms;
-    group->session.fail_ms = options->fail_timeout_ms;
-    group->session.idle_ms = options->idle_timeout_ms;
-    list_init(&group->half_open);
-    list_init(&group->open);
+    group->links.session.version_min = options->version_min;
+    group->links.session.version_max = options->version_max;
+    group->links.session.queue_max = options->queue_max;
+    group->links.session.message_max = options->message_max;
+    group->links.session.calls_max = options->calls_max;
+    group->links.session.serve_max = options->serve_max;
+    group->links.session.bodies_max = options->bodies_max;
+    group->links.session.hello_ms = options->hello_timeout_ms;
+    group->links.session.frame_ms = options->frame_timeout_ms;
+    group->links.session.stall_ms = options->stall_timeout_ms;
+    group->links.session.close_ms = options->close_timeout_ms;
+    group->links.session.fail_ms = options->fail_timeout_ms;
+    group->links.session.idle_ms = options->idle_timeout_ms;
+    group->links.session.admit = admit;
+    np_members_init(&group->half_open);
+    np_members_init(&group->open);
+    np_holder_init(&group->holder, np__loop_pool(loop), options->memory_max);
     if (options->poison) {
         group->poison = np__poison_new();
         return group->poison != NULL ? NP_OK : NP_ERR_MEMORY;
@@ -370,7 +361,7 @@ np_err np__group_compress(np_group *group, const np_compression_options *options
     compression->zstd_level = options->zstd_level;
     compression->unpack_rate = options->unpack_rate;
     compression->contexts = np__loop_compress(group->loop);
-    group->session.compression = compression->kind_count > 0 ? compression : NULL;
+    group->links.session.compression = compression->kind_count > 0 ? compression : NULL;
     return NP_OK;
 }
 
@@ -379,17 +370,20 @@ np_err np__group_secure(np_group *group, const np_security *security, const char
 {
     np_err err = np__guard_init(&group->guard, security, address, failure);
 
-    group->session.security = np__guard_session(&group->guard);
+    group->links.session.security = np__guard_session(&group->guard);
     return err;
 }
 
 void np__group_fini(np_group *group)
 {
     while (group->half_open.first != NULL) {
-        np_link_destroy(&group->half_open.first->link);
+        np_link_destroy(&np__conn_of_member(group->half_open.first)->link);
     }
     while (group->open.first != NULL) {
-        np_link_destroy(&group->open.first->link);
+        np_link_destroy(&np__conn_of_member(group->open.first)->link);
+    }
+    if (group->holder.pool != NULL) { /* else it was never made */
+        np_holder_fini(&group->holder);
     }
     np__group_free_pending(group);
     np__poison_free(group->poison);
@@ -398,7 +392,8 @@ void np__group_fini(np_group *group)
 
 /* Making one ------------------------------------------------------------------------------- */
 
-void np__conn_source(const struct sockaddr *sa, uint8_t address[16])
+/* The address of a TCP peer, IPv4 in its mapped form. */
+static void address_of(const struct sockaddr *sa, uint8_t address[16])
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
 
@@ -413,9 +408,26 @@ void np__conn_source(const struct sockaddr *sa, uint8_t address[16])
     }
 }
 
+np_origin np__conn_origin(const np_stream *stream, const struct sockaddr *sa)
+{
+    np_origin origin = {.kind = NP_ORIGIN_USER, .uid = UINT32_MAX};
+    np_credentials credentials;
+    uint8_t address[16];
+
+    if (sa->sa_family != AF_UNIX) {
+        address_of(sa, address);
+        return np_origin_of(address);
+    }
+    if (np_unix_peer(stream->fd, &credentials) == NP_OK) {
+        origin.uid = credentials.uid;
+    }
+    return origin; /* those whom the kernel does not know are one user */
+}
+
 static void note_peer(np_conn *conn, const np_stream *stream, const struct sockaddr *sa)
 {
     np_credentials credentials;
+    uint8_t address[16];
 
     if (sa == NULL) {
         conn->peer_kind = NP_PEER_PAIR;
@@ -425,20 +437,27 @@ static void note_peer(np_conn *conn, const np_stream *stream, const struct socka
         /* The port lies at the same place in both families. */
         conn->peer_kind = NP_PEER_TCP;
         conn->port = ntohs(((const struct sockaddr_in *)(const void *)sa)->sin_port);
-        np__conn_source(sa, conn->peer.ip);
+        address_of(sa, address);
+        if (conn->sourced) {
+            memcpy(conn->peer.known.low, address + 8, 8);
+        } else {
+            memcpy(conn->peer.ip, address, 16);
+        }
         return;
     }
     conn->peer_kind = NP_PEER_UNIX;
     if (np_unix_peer(stream->fd, &credentials) == NP_OK) {
         conn->has_credentials = true;
-        conn->peer.process.pid = credentials.pid;
-        conn->peer.process.uid = credentials.uid;
-        conn->peer.process.gid = credentials.gid;
+        *(conn->sourced ? &conn->peer.known.pid : &conn->peer.process.pid) = credentials.pid;
+        *(conn->sourced ? &conn->peer.known.gid : &conn->peer.process.gid) = credentials.gid;
+        if (!conn->sourced) {
+            conn->peer.process.uid = credentials.uid;
+        }
     }
 }
 
 np_err np__conn_new(np_conn **out, np_group *group, const np_stream *stream, np_session_role role,
-                    const struct sockaddr *sa)
+                    const struct sockaddr *sa, np_source *source)
 {
     np_conn *conn = calloc(1, sizeof *conn);
     np_err err = NP_OK;
@@ -446,20 +465,30 @@ np_err np__conn_new(np_conn **out, np_group *group, const np_stream *stream, np_
     if (conn == NULL) {
         return NP_ERR_MEMORY;
     }
-    conn->group = group;
+    if (source != NULL) {
+        conn->sourced = true;
+        conn->peer.known.source = source;
+    }
     note_peer(conn, stream, sa);
+    conn->since_ms = np_loop_now(group->loop).mono_ms;
     conn->id = np__loop_register(group->loop, conn);
     if (conn->id == 0) {
         free(conn);
         return NP_ERR_MEMORY;
     }
-    err = np_link_start(&conn->link, &group->link_ops, stream, &group->session, role);
+    err = np_link_start(&conn->link, &group->links, stream, role,
+                        source != NULL ? &np_source_site(source)->holder : &group->holder);
     if (err != NP_OK) {
         np__loop_unregister(group->loop, conn->id);
         free(conn);
         return err;
     }
-    list_add(&group->half_open, conn);
+    if (source != NULL) {
+        np_sources_add(source, &conn->member);
+    } else {
+        np_members_add(&group->half_open, &conn->member);
+    }
+    group->half_open_count++;
     *out = conn;
     return NP_OK;
 }
@@ -469,7 +498,8 @@ np_err np__conn_new(np_conn **out, np_group *group, const np_stream *stream, np_
 np_err np__conn_room(np_conn *conn)
 {
     if (!conn->dispatching &&
-        np_session_queued(&conn->link.session) >= conn->group->session.queue_max / 2 &&
+        np_session_queued(&conn->link.session) >=
+            np__conn_group(conn)->links.session.queue_max / 2 &&
         np_session_is_open(&conn->link.session)) {
         conn->want_writable = true;
         return NP_ERR_FULL;
@@ -564,7 +594,7 @@ np_conn *np_conn_find(np_loop *loop, uint64_t id)
 
 void *np_conn_user(const np_conn *conn)
 {
-    return conn != NULL ? conn->user : NULL;
+    return conn != NULL && conn->opened ? conn->user : NULL;
 }
 
 void np_conn_set_user(np_conn *conn, void *user)
@@ -576,12 +606,12 @@ void np_conn_set_user(np_conn *conn, void *user)
 
 np_loop *np_conn_loop(const np_conn *conn)
 {
-    return conn != NULL ? conn->group->loop : NULL;
+    return conn != NULL ? np__conn_group(conn)->loop : NULL;
 }
 
 np_client *np_conn_client(const np_conn *conn)
 {
-    return conn != NULL ? conn->group->client : NULL;
+    return conn != NULL ? np__conn_group(conn)->client : NULL;
 }
 
 size_t np_conn_queued(const np_conn *conn)
@@ -615,17 +645,23 @@ void np_conn_peer(const np_conn *conn, np_peer *peer)
     if (conn->peer_kind == NP_PEER_TCP) {
         struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(conn->port)};
         char text[NP_ADDRESS_TEXT_LEN];
-        memcpy(&in6.sin6_addr, conn->peer.ip, 16);
-        memcpy(peer->address, conn->peer.ip, 16);
+        if (conn->sourced) {
+            memcpy(peer->address, conn->peer.known.source->key, 8);
+            memcpy(peer->address + 8, conn->peer.known.low, 8);
+        } else {
+            memcpy(peer->address, conn->peer.ip, 16);
+        }
+        memcpy(&in6.sin6_addr, peer->address, 16);
         peer->port = conn->port;
         (void)np_address_format_socket((const struct sockaddr *)(const void *)&in6, sizeof in6,
                                        text);
         (void)snprintf(peer->text, sizeof peer->text, "%.*s", (int)sizeof peer->text - 1, text);
     } else if (conn->peer_kind == NP_PEER_UNIX) {
         peer->has_credentials = conn->has_credentials;
-        peer->pid = conn->peer.process.pid;
-        peer->uid = conn->peer.process.uid;
-        peer->gid = conn->peer.process.gid;
+        peer->pid = conn->sourced ? conn->peer.known.pid : conn->peer.process.pid;
+        peer->gid = conn->sourced ? conn->peer.known.gid : conn->peer.process.gid;
+        peer->uid =
+            conn->sourced ? (uint32_t)conn->peer.known.source->key[0] : conn->peer.process.uid;
         (void)snprintf(peer->text, sizeof peer->text, "unix:pid=%u,uid=%u,gid=%u",
                        (unsigned)peer->pid, (unsigned)peer->uid, (unsigned)peer->gid);
     } else {

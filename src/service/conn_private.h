@@ -8,6 +8,7 @@
 #include "service/poison.h"
 #include "service/security.h"
 #include "transport/pump.h"
+#include "transport/sources.h"
 
 #include <sys/socket.h>
 
@@ -22,13 +23,6 @@ struct np_pending {
     np_pending *next; /* in the group's list of spare ones */
 };
 
-/* A list of connections, oldest first. */
-typedef struct np_conn_list {
-    np_conn *first;
-    np_conn **tail;
-    size_t count;
-} np_conn_list;
-
 /* Messages that the log has heard of as unknown or unhandled, the last ones of all connections, and
  * how many of one connection it hears of at most; unhandled.c. */
 #define NP_TOLD_LAST 32u
@@ -42,17 +36,19 @@ typedef struct np_told {
 typedef struct np_group np_group;
 struct np_group {
     np_loop *loop;
-    np_link_ops link_ops;
+    np_links links;
     np_client *client; /* NULL: a daemon's */
     np_service service;
     np_service base;
-    np_session_options session;
-    np_session_compression compression; /* pointed to by `session`, unless it is off */
+    np_session_compression compression; /* pointed to by links.session, unless it is off */
     np_guard guard;
     np_conn_handlers handlers;
     uint32_t call_timeout_ms;
-    np_conn_list half_open;
-    np_conn_list open;
+    size_t half_open_count;
+    size_t open_count;
+    np_members half_open; /* connections without a source; the others are in their site's lists */
+    np_members open;      /* those, and who never has to give way */
+    np_holder holder;     /* memory of connections without a source */
     np_told told[NP_TOLD_LAST];
     uint32_t told_count; /* ever */
     np_pending *spare;
@@ -63,8 +59,10 @@ struct np_group {
      * the user's pointer. */
     np_body whole_body;
     void *whole_user;
-    /* It is about to be open; NULL: nobody needs to know. */
-    void (*on_opened)(np_group *group, np_conn *conn);
+    /* It is open, and in no list yet: true, it was put into one. NULL: it goes into the group's. */
+    bool (*on_opened)(np_group *group, np_conn *conn);
+    /* The peer begins a handshake: whether it may. NULL: it may. */
+    np_err (*on_greeting)(np_group *group, np_conn *conn);
     /* The connection has ended; opened tells whether on_open ran. */
     void (*on_end)(np_group *group, np_conn *conn, const np_failure *failure);
     /* It is about to be freed and in no list any more. */
@@ -75,16 +73,26 @@ struct np_group {
 
 struct np_conn {
     np_link link;
-    np_group *group;
-    np_conn *next;
-    np_conn **prev; /* what points to us */
+    np_member member; /* in a list of the group's, or of its site's */
     uint64_t id;
-    void *user;
     union {
-        uint8_t ip[16];
+        void *user;        /* the application's; NULL until it is open */
+        uint64_t since_ms; /* until then: when it came */
+    };
+    union {
+        uint8_t ip[16]; /* of a server that a client talks to */
         struct {
             uint32_t pid, uid, gid;
-        } process;
+        } process; /* the same on a unix socket */
+        struct {
+            np_source *source;
+            union {
+                uint8_t low[8]; /* of an IPv6 address; its source has the rest */
+                struct {
+                    uint32_t pid, gid;
+                };
+            };
+        } known; /* where `sourced` */
     } peer;
     uint16_t port;
     uint8_t peer_kind;
@@ -93,9 +101,16 @@ struct np_conn {
     bool dispatching : 1; /* a message handler of this connection runs */
     bool want_writable : 1;
     bool has_credentials : 1;
-    bool counted : 1;   /* by the daemon's table of sources */
+    bool sourced : 1;   /* a daemon's, that knows where it comes from */
+    bool listed : 1;    /* its key is one that the daemon has been told to trust */
+    bool keyed : 1;     /* that key's holder has its memory; see keyring.h */
     uint8_t told_count; /* lines of the log about messages nobody knew or handled */
 };
+
+static inline np_group *np__conn_group(const np_conn *conn)
+{
+    return np_container_of(conn->link.session.options, np_group, links.session);
+}
 
 /* Fills in what both kinds of owner share. Errors: NP_ERR_ARG, NP_ERR_MEMORY; there is nothing to
  * fini then. */
@@ -116,13 +131,26 @@ NP_MUST_CHECK np_err np__group_compress(np_group *group, const np_compression_op
 /* Ends all connections at once and frees what the group holds. */
 void np__group_fini(np_group *group);
 
-/* Makes a connection of a stream, which it takes over on success. sa: who is at the other end, or
- * NULL. Errors: NP_ERR_MEMORY, NP_ERR_ARG. */
-NP_MUST_CHECK np_err np__conn_new(np_conn **out, np_group *group, const np_stream *stream,
-                                  np_session_role role, const struct sockaddr *sa);
+static inline np_conn *np__conn_of_member(np_member *member)
+{
+    return np_container_of(member, np_conn, member);
+}
 
-/* Which address an np_conn's limit counts for, as 16 bytes. */
-void np__conn_source(const struct sockaddr *sa, uint8_t address[16]);
+/* NULL: it has none. */
+static inline np_source *np__conn_source(const np_conn *conn)
+{
+    return conn->sourced ? conn->peer.known.source : NULL;
+}
+
+/* Makes a connection of a stream, which it takes over on success. sa: who is at the other end, or
+ * NULL; source: a daemon's, as it was entered, or NULL. Errors: NP_ERR_MEMORY, NP_ERR_ARG,
+ * NP_ERR_LIMIT. */
+NP_MUST_CHECK np_err np__conn_new(np_conn **out, np_group *group, const np_stream *stream,
+                                  np_session_role role, const struct sockaddr *sa,
+                                  np_source *source);
+
+/* Where a stream comes from. sa: who is at its other end. */
+np_origin np__conn_origin(const np_stream *stream, const struct sockaddr *sa);
 
 /* Requests; call.c. */
 NP_MUST_CHECK np_err np__conn_call(np_conn *conn, const np_message *message, const void *value,
@@ -133,7 +161,7 @@ void np__conn_on_cancel(np_conn *conn, const np_session_event *event);
 /* The handle of a request of the peer's. */
 static inline np_call np__conn_call_of(const np_conn *conn, const np_session_event *event)
 {
-    return (np_call){conn->group->loop, conn->id, event->message, event->stream,
+    return (np_call){np__conn_group(conn)->loop, conn->id, event->message, event->stream,
                      (uint32_t)event->serial};
 }
 void np__group_free_pending(np_group *group);

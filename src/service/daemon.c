@@ -4,15 +4,13 @@
 #include "service/admission.h"
 #include "service/conn_private.h"
 #include "service/daemon_private.h"
+#include "service/keyring.h"
 #include "transport/listener.h"
 
 #include <base.h>
 
 #include <stdlib.h>
 #include <unistd.h>
-
-/* Half-open connections younger than this are not given up for a newcomer. */
-#define EVICT_AGE_MS 1000
 
 #define ADDRESSES_MAX 64
 
@@ -29,8 +27,7 @@ struct np_daemon {
     listening *listeners;
     size_t listener_count;
     np_admission admission;
-    uint32_t connections_max;
-    uint32_t half_open_max;
+    np_keyring keyring;
     bool stopping;
     bool freeing;
     np_task stopped; /* tells on_stopped outside of every connection's callbacks */
@@ -60,7 +57,7 @@ np_daemon_options np_daemon_options_default(void)
 
 size_t np_daemon_connections(const np_daemon *daemon)
 {
-    return daemon->group.half_open.count + daemon->group.open.count;
+    return daemon->group.half_open_count + daemon->group.open_count;
 }
 
 /* The end ---------------------------------------------------------------------------------- */
@@ -106,22 +103,37 @@ static void on_end(np_group *group, np_conn *conn, const np_failure *failure)
     log_end(group, conn, failure);
 }
 
-static void on_opened(np_group *group, np_conn *conn)
+/* Whom the application knows by its key has its memory from that, and never has to give way. */
+static bool on_opened(np_group *group, np_conn *conn)
 {
     np_daemon *daemon = np_container_of(group, np_daemon, group);
+    np_source *source = np__conn_source(conn);
+    np_holder *holder = NULL;
 
-    if (conn->counted) {
-        np_sources_opened(&daemon->admission.sources, conn->peer.ip);
+    if (conn->listed) {
+        holder = np__keyring_get(&daemon->keyring, np_session_peer_key(&conn->link.session));
     }
+    if (holder != NULL) { /* else, without memory, it goes on being counted as a stranger's */
+        np_account_move(&conn->link.session.account, holder);
+        conn->keyed = true;
+    }
+    if (source != NULL) {
+        np_sources_opened(&daemon->admission.sources, source, &conn->member, !conn->listed);
+    }
+    return source != NULL && !conn->listed;
 }
 
 static void on_gone(np_group *group, np_conn *conn)
 {
     np_daemon *daemon = np_container_of(group, np_daemon, group);
+    np_source *source = np__conn_source(conn);
 
-    if (conn->counted) {
-        np_sources_remove(&daemon->admission.sources, conn->peer.ip, !conn->opened,
-                          np_loop_now(group->loop).mono_ms * 1000);
+    if (conn->keyed) {
+        np__keyring_put(&daemon->keyring, np_account_holder(&conn->link.session.account));
+    }
+    if (source != NULL) {
+        np_sources_leave(&daemon->admission.sources, source, &conn->member, !conn->opened,
+                         conn->opened && !conn->listed, np_loop_now(group->loop).mono_ms * 1000);
     }
     check_stopped(daemon);
 }
@@ -129,15 +141,13 @@ static void on_gone(np_group *group, np_conn *conn)
 /* Newcomers -------------------------------------------------------------------------------- */
 
 /* limit: the option that spoke against them, or NULL; then err tells more. */
-static void log_refused(np_daemon *daemon, np_err err, const char *limit, const struct sockaddr *sa,
-                        socklen_t len)
+static void log_refused(np_daemon *daemon, np_err err, const char *limit, const char *peer)
 {
     np_log *log = np__loop_log(daemon->group.loop);
-    char text[NP_ADDRESS_TEXT_LEN];
     np_log_field fields[3];
 
     if (np_log_wants(log, NP_LOG_WARN)) {
-        fields[0] = np_log_text("peer", np_address_format_socket(sa, len, text));
+        fields[0] = np_log_text("peer", peer);
         fields[1] = np_log_err("err", err);
         fields[2] = np_log_text("limit", limit);
         np_log_write(log, np_loop_now(daemon->group.loop), NP_LOG_WARN, "daemon.refused", fields,
@@ -188,82 +198,89 @@ static np_err make_busy(np_daemon *daemon)
     return err;
 }
 
-/* All places are taken: the oldest of those who have not even said hello, if it has had time to;
- * NULL: there is none. */
-static np_conn *who_gives_way(const np_daemon *daemon)
+/* Gives up somebody's place for a newcomer. */
+static void make_room(np_daemon *daemon, np_conn *conn, const char *limit)
 {
-    np_conn *oldest = daemon->group.half_open.first;
-    const np_session_options *options = &daemon->group.session;
-    uint64_t now = np_loop_now(daemon->group.loop).mono_ms;
+    np_fault fault;
 
-    if (oldest == NULL || options->hello_ms <= EVICT_AGE_MS || oldest->link.in_turn) {
-        return NULL;
-    }
-    /* Its hello deadline tells its age. */
-    if (oldest->link.session.phase_deadline == NP_TIME_NEVER ||
-        oldest->link.session.phase_deadline - options->hello_ms + EVICT_AGE_MS > now) {
-        return NULL;
-    }
-    return oldest;
+    log_evicted(daemon, conn, limit);
+    (void)np_fault_set(&fault, NP_ERR_BUSY, limit,
+                       "who has most gives way when all places are taken", 0,
+                       np_daemon_connections(daemon));
+    np_link_dismiss(&conn->link, NP_ERR_BUSY, &fault);
 }
 
-/* The option that speaks against one more stranger, unless somebody makes room; or NULL. */
-static const char *places_taken(const np_daemon *daemon)
+/* A place for somebody who has been counted. Errors: NP_ERR_BUSY with *limit. */
+static np_err find_place(np_daemon *daemon, np_source *source, const char **limit)
 {
-    if (np_daemon_connections(daemon) >= daemon->connections_max) {
-        return "connections_max";
+    np_time now = np_loop_now(daemon->group.loop);
+    const char *full = np__admission_full(&daemon->admission, &daemon->group);
+    np_conn *conn = NULL;
+
+    if (full == NULL) {
+        return NP_OK;
     }
-    return daemon->half_open_max > 0 && daemon->group.half_open.count >= daemon->half_open_max
-               ? "half_open_max"
-               : NULL;
+    conn = np__admission_yields(&daemon->admission, &daemon->group, source, now);
+    if (conn == NULL) {
+        *limit = full;
+        return NP_ERR_BUSY;
+    }
+    make_room(daemon, conn, full);
+    return NP_OK;
 }
 
 np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct sockaddr *sa,
                         const char **limit)
 {
     np_conn *conn = NULL;
-    uint8_t source[16];
-    bool counted = sa != NULL && sa->sa_family != AF_UNIX;
+    np_source *source = NULL;
     np_time now = np_loop_now(daemon->group.loop);
-    const char *taken = places_taken(daemon);
-    np_conn *oldest = taken != NULL ? who_gives_way(daemon) : NULL;
     np_err err = NP_OK;
 
-    *limit = taken;
-    if (taken != NULL && oldest == NULL) {
-        return NP_ERR_BUSY;
-    }
+    *limit = NULL;
     if (!np__loop_headroom(daemon->group.loop)) {
-        *limit = NULL;
         return NP_ERR_MEMORY;
     }
     if (sa != NULL) {
-        np__conn_source(sa, source);
-        err = np__admission_begin(&daemon->admission, counted ? source : NULL, now, limit);
-        if (err != NP_OK) {
-            return err;
-        }
+        np_origin origin = np__conn_origin(stream, sa);
+        err = np__admission_enter(&daemon->admission, &origin, now, &source, limit);
     }
-    if (oldest != NULL) { /* not before: who does not come in takes nobody's place */
-        log_evicted(daemon, oldest, taken);
-        np_link_destroy(&oldest->link);
-    }
-    err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa);
     if (err != NP_OK) {
-        *limit = err == NP_ERR_LIMIT ? "memory_max" : NULL;
-        if (counted) {
-            np_sources_remove(&daemon->admission.sources, source, true, now.mono_ms * 1000);
-        }
-        return err;
+        return err; /* who does not come in takes nobody's place */
     }
-    conn->counted = counted;
-    return NP_OK;
+    err = find_place(daemon, source, limit);
+    if (err == NP_OK) {
+        err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa, source);
+        *limit = err == NP_ERR_LIMIT ? "memory_max" : NULL;
+    }
+    if (err != NP_OK && source != NULL) {
+        np_sources_leave(&daemon->admission.sources, source, NULL, true, false, now.mono_ms * 1000);
+    }
+    return err;
+}
+
+/* A stranger asks for a handshake. */
+static np_err on_greeting(np_group *group, np_conn *conn)
+{
+    np_daemon *daemon = np_container_of(group, np_daemon, group);
+    np_source *source = np__conn_source(conn);
+    const char *limit = NULL;
+    np_peer peer;
+
+    if (source == NULL || np__admission_begin(&daemon->admission, source, np_loop_now(group->loop),
+                                              &limit) == NP_OK) {
+        return NP_OK;
+    }
+    np_conn_peer(conn, &peer);
+    log_refused(daemon, NP_ERR_BUSY, limit, peer.text);
+    return NP_ERR_BUSY;
 }
 
 static void on_accept(np_listener *listener, int fd, const struct sockaddr *sa, socklen_t len,
                       void *user)
 {
     np_daemon *daemon = user;
+    char text[NP_ADDRESS_TEXT_LEN];
     np_stream stream;
     const char *limit = NULL;
     np_err err = NP_OK;
@@ -276,7 +293,7 @@ static void on_accept(np_listener *listener, int fd, const struct sockaddr *sa, 
     err = np__daemon_adopt(daemon, &stream, sa, &limit);
     if (err != NP_OK) {
         turn_away(daemon, fd);
-        log_refused(daemon, err, limit, sa, len);
+        log_refused(daemon, err, limit, np_address_format_socket(sa, len, text));
     }
 }
 
@@ -331,12 +348,12 @@ static np_err set_up(np_daemon *daemon, np_loop *loop, const np_daemon_options *
     if (err != NP_OK) {
         return np__failure_set(failure, NP_STAGE_LISTEN, err, 0, NULL, NULL);
     }
-    np__admission_init(&daemon->admission, options, seed);
+    np__admission_init(&daemon->admission, options, np__loop_pool(loop), seed);
+    np__keyring_init(&daemon->keyring, np__loop_pool(loop), options->conn.memory_max, seed);
     daemon->group.on_opened = on_opened;
+    daemon->group.on_greeting = on_greeting;
     daemon->group.on_end = on_end;
     daemon->group.on_gone = on_gone;
-    daemon->connections_max = options->connections_max;
-    daemon->half_open_max = options->half_open_max;
     daemon->on_stopped = options->on_stopped;
     daemon->user = options->user;
     np__task_init(&daemon->stopped, on_stopped);
@@ -388,6 +405,83 @@ static void close_listeners(np_daemon *daemon)
     daemon->listener_count = 0;
 }
 
+/* All connections --------------------------------------------------------------------------- */
+
+/* The lists that connections of one kind are in: the group's, then each site's. */
+static np_members *next_list(np_daemon *daemon, bool open, np_site **site, bool *begun)
+{
+    if (!*begun) {
+        *begun = true;
+        *site = NULL;
+        return open ? &daemon->group.open : &daemon->group.half_open;
+    }
+    *site = np_sources_next(&daemon->admission.sources, *site);
+    if (*site == NULL) {
+        return NULL;
+    }
+    return open ? &(*site)->open : &(*site)->half_open;
+}
+
+/* Calls fn for each; it may send and close, which take effect later, so the lists stay as they are
+ * meanwhile. */
+static void for_each(np_daemon *daemon, bool open, bool (*fn)(np_conn *conn, void *user),
+                     void *user)
+{
+    np_members *list = NULL;
+    np_site *site = NULL;
+    bool begun = false;
+
+    while ((list = next_list(daemon, open, &site, &begun)) != NULL) {
+        np_member *next = NULL;
+        for (np_member *member = list->first; member != NULL; member = next) {
+            np_conn *conn = np__conn_of_member(member);
+            next = member->next;
+            if (!conn->ended && !fn(conn, user)) {
+                return;
+            }
+        }
+    }
+}
+
+static bool abort_it(np_conn *conn, void *user)
+{
+    (void)user;
+    np_link_abort(&conn->link);
+    return true;
+}
+
+static bool close_it(np_conn *conn, void *user)
+{
+    const np_str *text = user;
+
+    np_link_close(&conn->link, NP_SESSION_NO_REASON, *text);
+    return true;
+}
+
+void np_daemon_each(np_daemon *daemon, bool (*fn)(np_conn *conn, void *user), void *user)
+{
+    for_each(daemon, true, fn, user);
+}
+
+/* Ends all that are in the sites' lists. */
+static void destroy_all(np_daemon *daemon)
+{
+    np_site *next = NULL;
+
+    for (np_site *site = np_sources_next(&daemon->admission.sources, NULL); site != NULL;
+         site = next) {
+        bool last = false;
+        next = np_sources_next(&daemon->admission.sources, site);
+        while (!last && (site->half_open.first != NULL || site->open.first != NULL)) {
+            np_members *list = site->half_open.first != NULL ? &site->half_open : &site->open;
+            last = site->source.count == 1; /* the site may go with it */
+            np_link_destroy(&np__conn_of_member(list->first)->link);
+        }
+    }
+}
+
+/* Starting and stopping -------------------------------------------------------------------- */
+
 void np_daemon_stop(np_daemon *daemon)
 {
     np_str text = np_str_from("going away");
@@ -398,12 +492,8 @@ void np_daemon_stop(np_daemon *daemon)
     daemon->stopping = true;
     close_listeners(daemon);
     /* Nothing of these runs a callback: connections leave the lists in their own turns. */
-    for (np_conn *c = daemon->group.half_open.first; c != NULL; c = c->next) {
-        np_link_abort(&c->link);
-    }
-    for (np_conn *c = daemon->group.open.first; c != NULL; c = c->next) {
-        np_link_close(&c->link, NP_SESSION_NO_REASON, text);
-    }
+    for_each(daemon, false, abort_it, NULL);
+    for_each(daemon, true, close_it, &text);
     check_stopped(daemon);
 }
 
@@ -415,9 +505,11 @@ void np_daemon_free(np_daemon *daemon)
     daemon->stopping = true;
     daemon->freeing = true;
     close_listeners(daemon);
+    destroy_all(daemon);
     np__group_fini(&daemon->group);
     np__task_cancel(daemon->group.loop, &daemon->stopped);
     np__admission_fini(&daemon->admission);
+    np__keyring_fini(&daemon->keyring);
     free(daemon->listeners);
     free(daemon);
 }
@@ -425,17 +517,4 @@ void np_daemon_free(np_daemon *daemon)
 const char *np_daemon_address(const np_daemon *daemon, size_t index)
 {
     return index < daemon->listener_count ? daemon->listeners[index].text : NULL;
-}
-
-void np_daemon_each(np_daemon *daemon, bool (*fn)(np_conn *conn, void *user), void *user)
-{
-    np_conn *next = NULL;
-
-    /* fn may send and close, which take effect later, so the list stays as it is meanwhile. */
-    for (np_conn *c = daemon->group.open.first; c != NULL; c = next) {
-        next = c->next;
-        if (!c->ended && !fn(c, user)) {
-            return;
-        }
-    }
 }

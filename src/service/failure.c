@@ -218,7 +218,7 @@ static const char *hint_refused(const np_conn *conn, const np_session_event *eve
     if (!event->unverified) {
         return "the server does not know our key; have it added to those that it lets in";
     }
-    if (conn->group->client == NULL) {
+    if (np__conn_group(conn)->client == NULL) {
         return "it came in the clear, so anybody may have sent it; perhaps it does not trust the "
                "key of this side";
     }
@@ -255,7 +255,7 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
                      "between that speaks HTTP or TLS?"
                    : NULL;
     case NP_ERR_EOF:
-        return conn->group->client != NULL
+        return np__conn_group(conn)->client != NULL
                    ? "it gave no reason; is it a netproto server, and has it room for one more? "
                      "Its log may tell"
                    : NULL;
@@ -286,8 +286,30 @@ static bool is_psk_on_one_side(const np_conn *conn, const np_session_event *even
 static bool is_reflection(const np_conn *conn, const np_session_event *event)
 {
     return event->err == NP_ERR_REFUSED && !event->by_peer && !conn->opened &&
-           conn->group->client != NULL && np_session_is_secure(&conn->link.session) &&
+           np__conn_group(conn)->client != NULL && np_session_is_secure(&conn->link.session) &&
            np_session_peer_key(&conn->link.session) == NULL;
+}
+
+/* Whether this side ended it so that others get what it had. */
+static bool is_giving_way(const np_session_event *event)
+{
+    bool for_memory = event->err == NP_ERR_LIMIT && event->stage == NP_SESSION_STAGE_LOCAL &&
+                      event->fault != NULL && event->fault->rule != NULL;
+
+    return !event->by_peer && (event->err == NP_ERR_BUSY || for_memory);
+}
+
+static void say_giving_way(np_failure *failure, const np_session_event *event)
+{
+    if (event->fault == NULL) {
+        say(failure,
+            ": too many handshakes are asked for; the line daemon.refused names the bound");
+        return;
+    }
+    say(failure, ": %s: %s", event->fault->where, event->fault->rule);
+    if (event->err == NP_ERR_LIMIT) {
+        say(failure, "; it held %llu bytes", (unsigned long long)event->fault->got);
+    }
 }
 
 /* Both clocks: which is wrong, a person sees at once. Where they agree, nothing is wrong with them,
@@ -301,7 +323,7 @@ static void say_clocks(np_failure *failure, const np_conn *conn, const np_sessio
         ": %s: the peer's says %s, ours %s; set the wrong one, or clock_skew_ms; if they agree, "
         "a message came late: try again",
         np_err_text(event->err), np_utc_format(event->fault->got, theirs),
-        np_utc_format(np_loop_now(conn->group->loop).wall_ms, ours));
+        np_utc_format(np_loop_now(np__conn_group(conn)->loop).wall_ms, ours));
 }
 
 /* Whose pre-shared key it may be. A client's key is read before the seal that proves it opens, so
@@ -311,7 +333,7 @@ static void say_claim(np_failure *failure, const np_conn *conn)
     const uint8_t *key = np_session_peer_key(&conn->link.session);
     char text[NP_KEY_TEXT_LEN];
 
-    if (conn->group->client == NULL && key != NULL) {
+    if (np__conn_group(conn)->client == NULL && key != NULL) {
         say(failure, "; it is a client who claims to be %s", np_key_format(key, text));
     }
 }
@@ -337,6 +359,10 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
         char key[NP_KEY_TEXT_LEN];
         say(failure, ": it came with %s %s; both sides need the same, or none", event->fault->rule,
             np_key_format(np_session_peer_key(&conn->link.session), key));
+        return;
+    }
+    if (is_giving_way(event)) {
+        say_giving_way(failure, event);
         return;
     }
     if (is_reflection(conn, event)) {

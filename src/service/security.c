@@ -128,18 +128,19 @@ static bool is_listed(const np_security *security, const uint8_t *key)
     return false;
 }
 
-void np__guard_judge(const np_guard *guard, np_session *session, const uint8_t *key)
+bool np__guard_judge(const np_guard *guard, np_session *session, const uint8_t *key)
 {
     const np_security *security = &guard->security;
     const uint8_t *psk = NULL;
-    bool trusted =
-        security->anyone || is_listed(security, key) ||
-        (security->trust != NULL && security->trust(key, guard->address, security->user));
+    bool listed =
+        is_listed(security, key) || (!security->anyone && security->trust != NULL &&
+                                     security->trust(key, guard->address, security->user));
 
     if (security->psk_of != NULL) { /* a daemon's */
         psk = security->psk_of(key, security->user);
     }
-    np_session_trust(session, trusted, psk);
+    np_session_trust(session, listed || security->anyone, psk);
+    return listed;
 }
 
 bool np__guard_is_fresh(const np_guard *guard, const np_session *session)

@@ -31,8 +31,9 @@ const char *np__ciphers_wrong(const np_security *security);
 /* What sessions offer of them: those that this processor can do, in order. */
 void np__ciphers_offer(np_session_security *out, const np_security *security);
 
-/* Answers PEER_KEY. */
-void np__guard_judge(const np_guard *guard, np_session *session, const uint8_t *key);
+/* Answers PEER_KEY. Whether the key is one that the application has named or trusted by name, and
+ * not one that anybody can make. */
+bool np__guard_judge(const np_guard *guard, np_session *session, const uint8_t *key);
 
 /* Whether a client's handshake, which has come to its end, was not seen before. */
 bool np__guard_is_fresh(const np_guard *guard, const np_session *session);

@@ -12,7 +12,7 @@
  * up more ids than NP_TOLD_MAX gets no more lines. */
 static bool first_time(np_conn *conn, uint32_t id)
 {
-    np_group *group = conn->group;
+    np_group *group = np__conn_group(conn);
 
     if (conn->told_count == NP_TOLD_MAX) {
         return false;
@@ -30,7 +30,7 @@ static bool first_time(np_conn *conn, uint32_t id)
 static void log_message(np_conn *conn, np_log_level level, const char *event, uint32_t id,
                         np_log_field detail, const char *text)
 {
-    np_loop *loop = conn->group->loop;
+    np_loop *loop = np__conn_group(conn)->loop;
     np_log_field fields[4];
 
     fields[0] = np_log_unsigned("conn", conn->id);
@@ -44,10 +44,10 @@ static void log_message(np_conn *conn, np_log_level level, const char *event, ui
 
 void np__conn_unknown(np_conn *conn, const np_session_event *event)
 {
-    const np_protocol *protocol = conn->group->service.protocol;
+    const np_protocol *protocol = np__conn_group(conn)->service.protocol;
     char text[160];
 
-    if (!np_log_wants(np__loop_log(conn->group->loop), NP_LOG_WARN) ||
+    if (!np_log_wants(np__loop_log(np__conn_group(conn)->loop), NP_LOG_WARN) ||
         !first_time(conn, event->id)) {
         return;
     }
@@ -81,7 +81,8 @@ static void no_handler(np_conn *conn, const np_session_event *event, const char 
     if (event->id == BASE_PONG_ID) {
         return; /* it has done its work by arriving */
     }
-    if (np_log_wants(np__loop_log(conn->group->loop), NP_LOG_WARN) && first_time(conn, event->id)) {
+    if (np_log_wants(np__loop_log(np__conn_group(conn)->loop), NP_LOG_WARN) &&
+        first_time(conn, event->id)) {
         (void)snprintf(text, sizeof text, "no handler for %s%s%s", event->message->name,
                        what_to_do != NULL ? ": " : "", what_to_do != NULL ? what_to_do : "");
         log_message(conn, NP_LOG_WARN, "conn.no_handler", event->id,

@@ -9,9 +9,14 @@
 #define IOV_MAX_PIECES 64
 #define WRITES_MAX 4
 
+static const np_link_ops *ops_of(const np_link *link)
+{
+    return &np_container_of(link->session.options, const np_links, session)->ops;
+}
+
 static np_time now_of(const np_link *link)
 {
-    return np_loop_now(link->ops->loop);
+    return np_loop_now(ops_of(link)->loop);
 }
 
 static np_err io_error(int os_error)
@@ -55,7 +60,7 @@ static void read_some(np_link *link)
     case NP_WANT_NOTHING:
         return;
     case NP_WANT_SHARED:
-        place = np__loop_buffer(link->ops->loop);
+        place = np__loop_buffer(ops_of(link)->loop);
         len = NP_LOOP_BUFFER_LEN;
         break;
     case NP_WANT_PLACE:
@@ -128,6 +133,10 @@ static void drain(np_link *link)
             link->aborted = true;
             np_session_lost(&link->session, NP_ERR_CANCELED, now_of(link));
         }
+        if (link->shed_due) {
+            link->shed_due = false;
+            np_session_shed(&link->session, now_of(link));
+        }
         if (!np_session_next_event(&link->session, &event)) {
             break;
         }
@@ -135,13 +144,13 @@ static void drain(np_link *link)
         bytes += event.len;
         if (event.kind == NP_SESSION_EVENT_CLOSED) {
             link->closed = true;
-            link->ops->on_closed(link, &event);
+            ops_of(link)->on_closed(link, &event);
         } else if (is_input(&event)) {
             size_t before = np_session_queued(&link->session);
-            link->ops->on_event(link, &event);
+            ops_of(link)->on_event(link, &event);
             weigh(link, before);
         } else {
-            link->ops->on_event(link, &event);
+            ops_of(link)->on_event(link, &event);
         }
     }
     if (!link->closed) {
@@ -213,7 +222,7 @@ static void flush(np_link *link)
     }
     weigh(link, SIZE_MAX);
     if (np_session_queued(&link->session) < before) {
-        link->ops->on_drained(link);
+        ops_of(link)->on_drained(link);
     }
 }
 
@@ -222,18 +231,18 @@ static void watch(np_link *link, unsigned events)
     if (link->stream.ops->watch != NULL) {
         link->stream.ops->watch(&link->stream, &link->watch, events);
     } else {
-        np__watch_set(link->ops->loop, &link->watch, events);
+        np__watch_set(ops_of(link)->loop, &link->watch, events);
     }
 }
 
 static void finish(np_link *link)
 {
     watch(link, NP_WATCH_NONE);
-    np_timer_stop(link->ops->loop, &link->timer);
-    np__task_cancel(link->ops->loop, &link->task);
+    np_timer_stop(ops_of(link)->loop, &link->timer);
+    np__task_cancel(ops_of(link)->loop, &link->task);
     link->stream.ops->close(&link->stream, link->aborted);
     np_session_fini(&link->session);
-    link->ops->release(link);
+    ops_of(link)->release(link);
 }
 
 static bool stream_pending(const np_link *link)
@@ -257,13 +266,13 @@ static void settle(np_link *link)
         finish(link);
         return;
     }
-    more = np_session_pending(&link->session) || link->abort_due;
+    more = np_session_pending(&link->session) || link->abort_due || link->shed_due;
     wants = !link->eof && np_session_want(&link->session, &place, &len) != NP_WANT_NOTHING;
     if (more || (wants && stream_pending(link))) {
-        np__loop_defer(link->ops->loop, &link->task);
+        np__loop_defer(ops_of(link)->loop, &link->task);
     } else if (!link->blocked && (np_session_queued(&link->session) > 0 ||
                                   (!link->shut && np_session_output_ended(&link->session)))) {
-        np__loop_flush(link->ops->loop, &link->task);
+        np__loop_flush(ops_of(link)->loop, &link->task);
         return; /* it is settled after that, before the loop waits for anything */
     }
     /* While undrained input waits for the next turn the watch stays as it is: changing it back and
@@ -279,7 +288,7 @@ static void settle(np_link *link)
     /* A timer that fires too early finds that out; moving it for every message would cost more. */
     if (deadline != NP_TIME_NEVER &&
         (!np_timer_active(&link->timer) || deadline < link->timer.at_ms)) {
-        np_timer_start_at(link->ops->loop, &link->timer, deadline);
+        np_timer_start_at(ops_of(link)->loop, &link->timer, deadline);
     }
 }
 
@@ -322,7 +331,7 @@ static void on_task(np_loop *loop, np_task *task)
         read_some(link);
     }
     /* Most tasks only write what the turn before has queued. */
-    if (link->abort_due || !np_session_is_open(&link->session) ||
+    if (link->abort_due || link->shed_due || !np_session_is_open(&link->session) ||
         np_session_pending(&link->session)) {
         drain(link);
     }
@@ -332,22 +341,39 @@ static void on_task(np_loop *loop, np_task *task)
     settle(link);
 }
 
-np_err np_link_start(np_link *link, const np_link_ops *ops, const np_stream *stream,
-                     const np_session_options *options, np_session_role role)
+/* np_pool_evict_fn of all loops: whoever takes memory of theirs is a link. */
+static bool shed(np_account *account)
 {
+    np_link *link = np_container_of(account, np_link, session.account);
+
+    if (link->in_turn) {
+        link->shed_due = true;
+        return false;
+    }
+    np_session_shed(&link->session, now_of(link));
+    np__loop_defer(ops_of(link)->loop, &link->task);
+    return true;
+}
+
+np_err np_link_start(np_link *link, const np_links *links, const np_stream *stream,
+                     np_session_role role, np_holder *holder)
+{
+    np_loop *loop = links->ops.loop;
     np_err err = NP_OK;
 
     memset(link, 0, sizeof *link);
-    err = np__watch_room(ops->loop, stream->fd);
+    link->in_turn = true; /* it cannot be shed while it is made */
+    holder->pool->evict = shed;
+    err = np__watch_room(loop, stream->fd);
     if (err != NP_OK) {
         return err;
     }
-    err = np_session_init(&link->session, options, np__loop_pool(ops->loop), role,
-                          np_loop_now(ops->loop));
+    err = np_session_init(&link->session, &links->session, np__loop_pool(loop), role,
+                          np_loop_now(loop));
     if (err != NP_OK) {
         return err;
     }
-    link->ops = ops;
+    np_account_move(&link->session.account, holder);
     link->stream = *stream;
     np__watch_init(&link->watch, stream->fd, on_io);
     np_timer_init(&link->timer, on_timer);
@@ -359,7 +385,7 @@ np_err np_link_start(np_link *link, const np_link_ops *ops, const np_stream *str
 void np_link_touch(np_link *link)
 {
     if (!link->in_turn) {
-        np__loop_flush(link->ops->loop, &link->task);
+        np__loop_flush(ops_of(link)->loop, &link->task);
     }
 }
 
@@ -379,7 +405,7 @@ void np_link_abort(np_link *link)
 {
     link->abort_due = true;
     if (!link->in_turn) {
-        np__loop_defer(link->ops->loop, &link->task);
+        np__loop_defer(ops_of(link)->loop, &link->task);
     }
 }
 
@@ -394,11 +420,26 @@ void np_link_destroy(np_link *link)
     settle(link);
 }
 
+void np_link_dismiss(np_link *link, np_err err, const np_fault *fault)
+{
+    assert(!link->in_turn);
+    np_session_fail(&link->session, err, NP_SESSION_STAGE_LOCAL, fault, now_of(link));
+    link->in_turn = true;
+    if (!link->blocked) {
+        flush(link);
+    }
+    np_session_lost(&link->session, err, now_of(link));
+    while (!link->closed) {
+        drain(link);
+    }
+    settle(link);
+}
+
 void np_link_hold(np_link *link, bool on)
 {
     np_session_hold(&link->session, on, now_of(link));
     if (!link->in_turn) {
         /* Not settled here: letting go may make input pending, which is a task's work. */
-        np__loop_defer(link->ops->loop, &link->task);
+        np__loop_defer(ops_of(link)->loop, &link->task);
     }
 }

@@ -10,7 +10,10 @@
  * have queued (answers, echoes), the session is throttled: it takes no messages and no requests,
  * and reads no further where one stands first, until the peer has taken it.
  *
- * Memory: a link is part of its owner, who frees it in `release`.
+ * Memory: a link is part of its owner, who frees it in `release`. When the loop's memory is short,
+ * the link that pool.h names is shed: what it holds is given back at once, in the middle of
+ * somebody else's turn, and its owner hears of its end in a turn of its own. One whose own events
+ * are being handed out cannot be, and is ended at the end of that turn.
  * Threads: the loop's.
  */
 #ifndef NP_TRANSPORT_PUMP_H
@@ -29,7 +32,7 @@
 typedef struct np_link np_link;
 
 /* What all links of an owner share: their loop, and what the owner is told. Inside these it may
- * send, close and abort; on any link. Must outlive the links. */
+ * send, close and abort; on any link. */
 typedef struct np_link_ops {
     np_loop *loop;
     void (*on_event)(np_link *link, const np_session_event *event);  /* any but CLOSED */
@@ -38,6 +41,12 @@ typedef struct np_link_ops {
     void (*release)(np_link *link); /* the link is over and holds nothing any more */
 } np_link_ops;
 
+/* What all links of an owner share, and their sessions' options. Must outlive the links. */
+typedef struct np_links {
+    np_link_ops ops;
+    np_session_options session;
+} np_links;
+
 /* The members are pump.c's, but for `session`, whose sending functions are the owner's to call
  * (followed by np_link_touch), and os_error. */
 struct np_link {
@@ -45,7 +54,6 @@ struct np_link {
     np_timer timer;
     np_task task;
     np_stream stream;
-    const np_link_ops *ops;
     uint32_t replies;      /* bytes queued by the link's own events and not written, at most */
     int16_t os_error;      /* of the read or write that ended it, or 0 */
     bool write_failed : 1; /* it was a write */
@@ -55,6 +63,7 @@ struct np_link {
     bool eof : 1;
     bool shut : 1; /* our direction has ended */
     bool abort_due : 1;
+    bool shed_due : 1; /* others need its memory */
     bool aborted : 1;
     bool closed : 1;           /* the last event has been told */
     bool read_needs_write : 1; /* TLS */
@@ -62,10 +71,10 @@ struct np_link {
     np_session session;
 };
 
-/* Takes over a connected stream. Errors: those of np_session_init, NP_ERR_MEMORY; the stream is
- * still the caller's then. */
-NP_MUST_CHECK np_err np_link_start(np_link *link, const np_link_ops *ops, const np_stream *stream,
-                                   const np_session_options *options, np_session_role role);
+/* Takes over a connected stream. holder: of the session's memory. Errors: those of
+ * np_session_init, NP_ERR_MEMORY; the stream is still the caller's then. */
+NP_MUST_CHECK np_err np_link_start(np_link *link, const np_links *links, const np_stream *stream,
+                                   np_session_role role, np_holder *holder);
 
 /* After anything was done to the session: has the end of this turn see to output and deadline. */
 void np_link_touch(np_link *link);
@@ -82,6 +91,9 @@ void np_link_abort(np_link *link);
 /* Ends before it returns: on_closed and release run within. Not from one of the link's own
  * callbacks. */
 void np_link_destroy(np_link *link);
+
+/* Ends likewise, with an error of this side's: the peer is told as far as that costs nothing. */
+void np_link_dismiss(np_link *link, np_err err, const np_fault *fault);
 
 /* The owner's backpressure. */
 void np_link_hold(np_link *link, bool hold);

@@ -1,5 +1,6 @@
 /* pool.c - see pool.h. */
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,12 @@
 static const size_t np_pool_sizes[NP_POOL_CLASSES] = {
     NP_POOL_MIN, 1024, 2048, 4096, 8192, 16384, 32768, NP_POOL_TOP,
 };
+
+/* A heavy account is an ordinary one again when it holds no more than this. */
+#define NP_LIGHT 1024u
+
+/* Places of heavy accounts that are kept for the next ones. */
+#define NP_SPARE_HEAVY_MAX 4096u
 
 np_pool_options np_pool_options_default(void)
 {
@@ -19,6 +26,8 @@ void np_pool_init(np_pool *pool, const np_pool_options *options)
 {
     memset(pool, 0, sizeof *pool);
     pool->options = options != NULL ? *options : np_pool_options_default();
+    pool->holders.least = NP_HEAVY;
+    np_holder_init(&pool->own, pool, 0);
 }
 
 void np_pool_trim(np_pool *pool)
@@ -31,11 +40,18 @@ void np_pool_trim(np_pool *pool)
         }
     }
     pool->cached = 0;
+    while (pool->spare_heavy != NULL) {
+        np_heavy *heavy = pool->spare_heavy;
+        pool->spare_heavy = heavy->next_spare;
+        free(heavy);
+    }
+    pool->spare_heavy_count = 0;
 }
 
 void np_pool_fini(np_pool *pool)
 {
     assert(pool->live == 0);
+    np_holder_fini(&pool->own);
     np_pool_trim(pool);
 }
 
@@ -50,19 +66,7 @@ static size_t np_pool_class(size_t len)
     return i;
 }
 
-/* Counts bytes that go out; false if that would exceed the bound. */
-static bool np_pool_charge(np_pool *pool, size_t len)
-{
-    if (pool->options.live_max > 0 &&
-        (pool->live > pool->options.live_max || len > pool->options.live_max - pool->live)) {
-        return false;
-    }
-    pool->live += len;
-    if (pool->live > pool->live_peak) {
-        pool->live_peak = pool->live;
-    }
-    return true;
-}
+/* The heap ---------------------------------------------------------------------------------- */
 
 /* The heap has nothing: gives it what the pool keeps for later, and then what was held back.
  * Returns whether there was something. */
@@ -70,7 +74,7 @@ static bool np_pool_relieve(np_pool *pool)
 {
     const np_pool_options *options = &pool->options;
 
-    if (pool->cached > 0) {
+    if (pool->cached > 0 || pool->spare_heavy_count > 0) {
         np_pool_trim(pool);
         return true;
     }
@@ -88,14 +92,195 @@ static void *np_pool_alloc(np_pool *pool, void *old, size_t size)
     return block;
 }
 
-np_err np_pool_take(np_pool *pool, size_t len, void **block, size_t *cap)
+/* Accounts and holders ---------------------------------------------------------------------- */
+
+void np_holder_init(np_holder *holder, np_pool *pool, size_t each_max)
 {
+    memset(holder, 0, sizeof *holder);
+    holder->pool = pool;
+    holder->each_max = each_max;
+    holder->accounts.least = NP_HEAVY;
+    np_share_init(&holder->share, &pool->holders);
+}
+
+void np_holder_fini(np_holder *holder)
+{
+    assert(holder->share.held == 0 && holder->accounts.root == NULL);
+    np_share_leave(&holder->pool->holders, &holder->share);
+}
+
+/* An account that has outgrown what is ordinary gets a place among its holder's. */
+static np_err np_account_grow_heavy(np_account *account)
+{
+    np_holder *holder = account->of.holder;
+    np_pool *pool = holder->pool;
+    np_heavy *heavy = pool->spare_heavy;
+
+    if (heavy != NULL) {
+        pool->spare_heavy = heavy->next_spare;
+        pool->spare_heavy_count--;
+    } else {
+        heavy = np_pool_alloc(pool, NULL, sizeof *heavy);
+        if (heavy == NULL) {
+            return NP_ERR_MEMORY;
+        }
+    }
+    np_share_init(&heavy->share, &holder->accounts);
+    heavy->holder = holder;
+    heavy->account = account;
+    heavy->next_spare = NULL;
+    account->of.heavy = heavy;
+    account->is_heavy = true;
+    return NP_OK;
+}
+
+static void np_account_grow_light(np_account *account)
+{
+    np_heavy *heavy = account->of.heavy;
+    np_pool *pool = heavy->holder->pool;
+
+    np_share_leave(&heavy->holder->accounts, &heavy->share);
+    account->of.holder = heavy->holder;
+    account->is_heavy = false;
+    if (pool->spare_heavy_count < NP_SPARE_HEAVY_MAX) {
+        heavy->next_spare = pool->spare_heavy;
+        pool->spare_heavy = heavy;
+        pool->spare_heavy_count++;
+    } else {
+        free(heavy);
+    }
+}
+
+void np_account_move(np_account *account, np_holder *holder)
+{
+    np_holder *before = np_account_holder(account);
+
+    np_share_sub(&before->share, account->live);
+    if (account->is_heavy) {
+        np_heavy *heavy = account->of.heavy;
+        np_share_leave(&before->accounts, &heavy->share);
+        np_share_init(&heavy->share, &holder->accounts);
+        np_share_add(&holder->accounts, &heavy->share, account->live);
+        heavy->holder = holder;
+    } else {
+        account->of.holder = holder;
+    }
+    np_share_add(&holder->pool->holders, &holder->share, account->live);
+}
+
+/* Who gives way to an account that wants len bytes; NULL: nobody holds more than that would. */
+static np_account *np_pool_largest(np_pool *pool, const np_account *asking, size_t len)
+{
+    np_share *top = np_shares_top(&pool->holders);
+    np_holder *holder = np_account_holder(asking);
+    np_heavy *heavy = NULL;
+
+    if (top != NULL && top->held > holder->share.held + len) {
+        holder = (np_holder *)(void *)((char *)top - offsetof(np_holder, share));
+    }
+    top = np_shares_top(&holder->accounts);
+    if (top == NULL) {
+        return NULL;
+    }
+    heavy = (np_heavy *)(void *)((char *)top - offsetof(np_heavy, share));
+    if (heavy->account == asking ||
+        (holder == np_account_holder(asking) && top->held <= asking->live + len)) {
+        return NULL;
+    }
+    return heavy->account;
+}
+
+/* Whether there is room for len more bytes, once those who hold most have given way. */
+static bool np_pool_make_room(np_pool *pool, const np_account *asking, size_t len)
+{
+    while (pool->live > pool->options.live_max || len > pool->options.live_max - pool->live) {
+        size_t before = pool->live;
+        np_account *largest = NULL;
+
+        if (pool->evict == NULL || pool->evicting || len > pool->options.live_max) {
+            return false;
+        }
+        largest = np_pool_largest(pool, asking, len);
+        if (largest == NULL) {
+            return false;
+        }
+        pool->evicting = true; /* what it takes to say goodbye makes nobody else give way */
+        (void)pool->evict(largest);
+        pool->evicting = false;
+        if (pool->live >= before) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Counts bytes that go out. Errors: NP_ERR_LIMIT, NP_ERR_MEMORY. */
+static np_err np_pool_charge(np_account *account, size_t len)
+{
+    np_holder *holder = np_account_holder(account);
+    np_pool *pool = holder->pool;
+    size_t max = holder->each_max > 0 ? holder->each_max : NP_ACCOUNT_MAX;
+    np_err err = NP_OK;
+
+    max = max < NP_ACCOUNT_MAX ? max : NP_ACCOUNT_MAX;
+    if (np_unlikely(len > max || account->live > max - len)) {
+        pool->refused_share = true;
+        return NP_ERR_LIMIT;
+    }
+    if (np_unlikely(pool->options.live_max > 0 && (pool->live > pool->options.live_max ||
+                                                   len > pool->options.live_max - pool->live)) &&
+        !np_pool_make_room(pool, account, len)) {
+        pool->refused_share = false;
+        return NP_ERR_LIMIT;
+    }
+    if (np_unlikely(account->live + len > NP_HEAVY) && !account->is_heavy) {
+        err = np_account_grow_heavy(account);
+        if (err != NP_OK) {
+            return err;
+        }
+        np_share_add(&holder->accounts, &account->of.heavy->share, account->live);
+    }
+    account->live += (uint32_t)len;
+    if (np_unlikely(account->is_heavy)) {
+        np_share_add(&holder->accounts, &account->of.heavy->share, len);
+    }
+    np_share_add(&pool->holders, &holder->share, len);
+    pool->live += len;
+    if (pool->live > pool->live_peak) {
+        pool->live_peak = pool->live;
+    }
+    return NP_OK;
+}
+
+/* Counts bytes that have come back. */
+static void np_pool_credit(np_account *account, size_t len)
+{
+    np_holder *holder = np_account_holder(account);
+
+    assert(len <= account->live && len <= holder->pool->live);
+    account->live -= (uint32_t)len;
+    np_share_sub(&holder->share, len);
+    holder->pool->live -= len;
+    if (np_unlikely(account->is_heavy)) {
+        np_share_sub(&account->of.heavy->share, len);
+        if (account->live <= NP_LIGHT) {
+            np_account_grow_light(account);
+        }
+    }
+}
+
+/* Blocks ------------------------------------------------------------------------------------ */
+
+np_err np_pool_take(np_account *account, size_t len, void **block, size_t *cap)
+{
+    np_pool *pool = np_account_holder(account)->pool;
     size_t class = np_pool_class(len);
     size_t size = class < NP_POOL_CLASSES ? np_pool_sizes[class] : len;
     void *taken;
+    np_err err = np_pool_charge(account, size);
 
-    if (!np_pool_charge(pool, size)) {
-        return NP_ERR_LIMIT;
+    if (err != NP_OK) {
+        return err;
     }
     if (class < NP_POOL_CLASSES && pool->spare[class] != NULL) {
         taken = pool->spare[class];
@@ -105,7 +290,7 @@ np_err np_pool_take(np_pool *pool, size_t len, void **block, size_t *cap)
         taken = np_pool_alloc(pool, NULL, size);
     }
     if (taken == NULL) {
-        pool->live -= size;
+        np_pool_credit(account, size);
         return NP_ERR_MEMORY;
     }
     *block = taken;
@@ -113,15 +298,15 @@ np_err np_pool_take(np_pool *pool, size_t len, void **block, size_t *cap)
     return NP_OK;
 }
 
-void np_pool_give(np_pool *pool, void *block, size_t cap)
+void np_pool_give(np_account *account, void *block, size_t cap)
 {
+    np_pool *pool = np_account_holder(account)->pool;
     size_t class = np_pool_class(cap);
 
     if (block == NULL) {
         return;
     }
-    assert(cap <= pool->live);
-    pool->live -= cap;
+    np_pool_credit(account, cap);
     if (class < NP_POOL_CLASSES && np_pool_sizes[class] == cap && cap <= pool->options.cache_max &&
         pool->cached <= pool->options.cache_max - cap) {
         memcpy(block, &pool->spare[class], sizeof pool->spare[class]);
@@ -132,7 +317,7 @@ void np_pool_give(np_pool *pool, void *block, size_t cap)
     }
 }
 
-np_err np_buf_reserve(np_pool *pool, np_buf *buf, size_t cap)
+np_err np_buf_reserve(np_account *account, np_buf *buf, size_t cap)
 {
     void *block = NULL;
     size_t got = 0;
@@ -146,34 +331,35 @@ np_err np_buf_reserve(np_pool *pool, np_buf *buf, size_t cap)
     }
     if (buf->cap > NP_POOL_TOP) {
         /* A block of the heap's own: realloc often grows it without a copy. */
-        if (!np_pool_charge(pool, cap - buf->cap)) {
-            return NP_ERR_LIMIT;
+        err = np_pool_charge(account, cap - buf->cap);
+        if (err != NP_OK) {
+            return err;
         }
-        block = np_pool_alloc(pool, buf->data, cap);
+        block = np_pool_alloc(np_account_holder(account)->pool, buf->data, cap);
         if (block == NULL) {
-            pool->live -= cap - buf->cap;
+            np_pool_credit(account, cap - buf->cap);
             return NP_ERR_MEMORY;
         }
         buf->data = block;
         buf->cap = (uint32_t)cap;
         return NP_OK;
     }
-    err = np_pool_take(pool, cap, &block, &got);
+    err = np_pool_take(account, cap, &block, &got);
     if (err != NP_OK) {
         return err;
     }
     if (buf->len > 0) {
         memcpy(block, buf->data, buf->len);
     }
-    np_pool_give(pool, buf->data, buf->cap);
+    np_pool_give(account, buf->data, buf->cap);
     buf->data = block;
     buf->cap = (uint32_t)got;
     return NP_OK;
 }
 
-void np_buf_release(np_pool *pool, np_buf *buf)
+void np_buf_release(np_account *account, np_buf *buf)
 {
-    np_pool_give(pool, buf->data, buf->cap);
+    np_pool_give(account, buf->data, buf->cap);
     buf->data = NULL;
     buf->len = 0;
     buf->cap = 0;

@@ -211,30 +211,121 @@ static void test_friends_are_no_strangers(void **state)
     end(&w);
 }
 
-/* One handshake a second, two at once; what is plain does not count. */
+/* One handshake a second, two at once. Who comes and goes without one takes none of them. */
+static void expect_rate(const char *limit, bool of_source)
+{
+    world w;
+    np_daemon_options options = begin(&w, 0);
+    np_client_options client_options;
+    np_client *client = NULL;
+    np_keypair keys[2];
+    np_err err = NP_OK;
+    char expected[128];
+
+    for (int i = 0; i < 2; i++) {
+        demo_must(np_keypair_generate(&keys[i]), NULL);
+    }
+    options.security = np_security_default();
+    options.security.identity = &keys[0];
+    options.security.anyone = true;
+    *(of_source ? &options.handshake_rate_per_source_max : &options.handshake_rate_max) = 1;
+    demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
+    for (int i = 0; i < 10; i++) {
+        int fd = demo_raw_connect(np_daemon_address(w.daemon, 0));
+        demo_rest(w.loop, 5);
+        (void)close(fd);
+    }
+    client_options = demo_client_options(NULL, np_daemon_address(w.daemon, 0));
+    client_options.security = np_security_default();
+    client_options.security.identity = &keys[1];
+    client_options.security.keys = keys[0].public_key;
+    client_options.security.key_count = 1;
+    demo_must(np_client_new(&client, w.loop, &client_options, NULL), NULL);
+    for (int i = 0; i < 100 && err == NP_OK; i++) {
+        err = np_client_connect_wait(client, NULL);
+        assert_true(i > 1 || err == NP_OK);
+        np_client_close(client);
+        assert_int_equal(np_client_close_wait(client), NP_OK);
+    }
+    assert_int_equal(err, NP_ERR_BUSY);
+    (void)snprintf(expected, sizeof expected, "err=NP_ERR_BUSY limit=%s\n", limit);
+    assert_non_null(strstr(w.lines, expected));
+    np_client_free(client);
+    end(&w);
+}
+
 static void test_handshake_rates(void **state)
 {
     world w;
     np_daemon_options options;
-    np_keypair keys;
 
     (void)state;
-    demo_must(np_keypair_generate(&keys), NULL);
-    for (int round = 0; round < 2; round++) {
-        options = begin(&w, 0);
-        options.security = np_security_default();
-        options.security.identity = &keys;
-        options.security.anyone = true;
-        *(round == 0 ? &options.handshake_rate_max : &options.handshake_rate_per_source_max) = 1;
-        expect_refusal(&w, &options,
-                       round == 0 ? "handshake_rate_max" : "handshake_rate_per_source_max");
-    }
-    np_keypair_wipe(&keys);
+    expect_rate("handshake_rate_max", false);
+    expect_rate("handshake_rate_per_source_max", true);
+    /* What is plain does not count. */
     options = begin(&w, 0);
     options.handshake_rate_max = 1;
     options.handshake_rate_per_source_max = 1;
     options.half_open_max = 2;
     expect_refusal(&w, &options, "half_open_max");
+}
+
+/* Users of this machine are sources, as addresses are. */
+static void test_users(void **state)
+{
+    static char address[64];
+    const char *const addresses[] = {address};
+
+    (void)state;
+    (void)snprintf(address, sizeof address, "unix://@netproto-test-users-%d", (int)getpid());
+    for (int i = 0; i < 2; i++) {
+        world w;
+        np_daemon_options options = begin(&w, 0);
+        options.addresses = addresses;
+        *(i == 0 ? &options.connections_per_source_max : &options.half_open_per_source_max) = 2;
+        expect_refusal(&w, &options,
+                       i == 0 ? "connections_per_source_max" : "half_open_per_source_max");
+    }
+}
+
+/* A connection's own share of the memory: the one who needs more is let go, and no other. */
+static void test_memory_of_one(void **state)
+{
+    world w;
+    np_daemon_options options = begin(&w, 0);
+    uint8_t *said = calloc(1, 300000);
+    uint8_t *frames = calloc(1, 400000);
+    size_t hello = 0;
+    size_t len = 0;
+    int fds[2];
+
+    (void)state;
+    options.conn.memory_max = 200000;
+    options.conn.close_timeout_ms = 50; /* the peer here never hangs up */
+    demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
+    hello = demo_raw_hello(frames, 400000);
+    len = hello + demo_raw_say(frames + hello, 400000 - hello, said, 300000);
+    for (int i = 0; i < 2; i++) {
+        fds[i] = demo_raw_connect(np_daemon_address(w.daemon, 0));
+    }
+    assert_true(send(fds[0], frames, hello, MSG_NOSIGNAL) > 0);
+    for (size_t at = 0; at < len - 1 && !w.closed;) {
+        ssize_t put = send(fds[1], frames + at, len - 1 - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        at += put > 0 ? (size_t)put : 0;
+        demo_rest(w.loop, 1);
+    }
+    demo_run(w.loop, &w.closed);
+    assert_int_equal(w.failure.err, NP_ERR_LIMIT);
+    assert_int_equal(w.failure.stage, NP_STAGE_LOCAL);
+    assert_string_equal(w.failure.fault.where, "conn.memory_max");
+    assert_int_equal(w.failure.fault.got, 200000);
+    demo_rest(w.loop, 100);
+    assert_int_equal(np_daemon_connections(w.daemon), 1);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    free(frames);
+    free(said);
+    end(&w);
 }
 
 /* A message larger than all memory that the loop may take: the one who sends it is let go. */
@@ -267,6 +358,87 @@ static void test_memory(void **state)
     free(frames);
     free(said);
     end(&w);
+}
+
+typedef struct sender {
+    world w;
+    np_conn *speaks, *deaf;
+    np_err err;
+} sender;
+
+static void on_first(np_conn *conn, void *user)
+{
+    sender *s = user;
+
+    *(s->deaf == NULL ? &s->deaf : &s->speaks) = conn;
+    s->w.opened = true;
+}
+
+static void on_end(np_conn *conn, const np_failure *failure, void *user)
+{
+    sender *s = user;
+
+    assert_ptr_equal(conn, s->speaks);
+    s->w.closed = true;
+    s->w.failure = *failure;
+}
+
+static np_err pass_on(np_conn *conn, const demo_say *msg, void *user)
+{
+    const demo_say part = {{msg->data.data, 400000}};
+    sender *s = user;
+
+    (void)conn;
+    s->err = np_conn_send(s->deaf, demo_message_say, &part, NULL);
+    return NP_OK;
+}
+
+/* A handler looks at a message that fills the memory, and sends to somebody else, for whom nothing
+ * is left: the send says so. Whose message it is gives way as soon as the handler is done, and the
+ * other one has lost nothing. */
+static void test_memory_of_a_handlers_message(void **state)
+{
+    enum { LEN = 700000 };
+    static sender s;
+    const demo_handlers handlers = {pass_on, NULL, &s};
+    np_daemon_options options;
+    uint8_t *said = calloc(1, LEN);
+    uint8_t *frames = calloc(1, LEN + 1000);
+    size_t hello = 0;
+    size_t len = 0;
+    int fds[2];
+
+    (void)state;
+    options = begin(&s.w, 1 << 20);
+    options.service.handlers = &handlers;
+    options.handlers = (np_conn_handlers){.on_open = on_first, .on_close = on_end, .user = &s};
+    options.conn.close_timeout_ms = 50; /* the peers here never hang up */
+    demo_must(np_daemon_start(&s.w.daemon, s.w.loop, &options, NULL), NULL);
+    hello = demo_raw_hello(frames, LEN);
+    len = hello + demo_raw_say(frames + hello, LEN + 1000 - hello, said, LEN);
+    for (int i = 0; i < 2; i++) {
+        s.w.opened = false;
+        fds[i] = demo_raw_connect(np_daemon_address(s.w.daemon, 0));
+        assert_true(send(fds[i], frames, hello, MSG_NOSIGNAL) > 0);
+        demo_run(s.w.loop, &s.w.opened);
+    }
+    for (size_t at = hello; at < len && !s.w.closed;) {
+        ssize_t put = send(fds[1], frames + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        at += put > 0 ? (size_t)put : 0;
+        demo_rest(s.w.loop, 1);
+    }
+    demo_run(s.w.loop, &s.w.closed);
+    assert_int_equal(s.err, NP_ERR_LIMIT);
+    assert_int_equal(s.w.failure.err, NP_ERR_LIMIT);
+    assert_string_equal(s.w.failure.fault.where, "loop.memory_max");
+    assert_int_equal(np_daemon_connections(s.w.daemon), 1);
+    assert_true(np_conn_is_open(s.deaf));
+    s.speaks = s.deaf; /* for on_end */
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    free(frames);
+    free(said);
+    end(&s.w);
 }
 
 static void ignore(np_conn *conn, np_err err, const void *payload, size_t len, uint32_t version,
@@ -318,7 +490,10 @@ int main(void)
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_friends_are_no_strangers),
         cmocka_unit_test(test_handshake_rates),
+        cmocka_unit_test(test_users),
+        cmocka_unit_test(test_memory_of_one),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_of_a_handlers_message),
         cmocka_unit_test(test_nobody_gives_way_for_nothing),
         cmocka_unit_test(test_calls),
     };

@@ -95,7 +95,7 @@ void wire_start(wire *w)
 
 static void end_fini(wire_end *end)
 {
-    if (end->s.pool != NULL) {
+    if (end->s.options != NULL) {
         np_session_fini(&end->s);
     }
     assert_int_equal(end->pool.live, 0);

@@ -14,20 +14,20 @@
 /* Two messages, to be told apart only. */
 static const np_message messages[2];
 
-static void add(np_calls **calls, np_pool *pool, np_call_key key, uint64_t deadline_ms)
+static void add(np_calls **calls, np_account *account, np_call_key key, uint64_t deadline_ms)
 {
     np_call_entry entry = {.stream = key.stream,
                            .serial = key.serial,
                            .message = key.message,
                            .deadline_ms = deadline_ms};
 
-    assert_int_equal(np_calls_reserve(calls, pool), NP_OK);
+    assert_int_equal(np_calls_reserve(calls, account), NP_OK);
     np_calls_add(*calls, &entry);
 }
 
-static void add_stream(np_calls **calls, np_pool *pool, uint32_t stream, uint64_t deadline_ms)
+static void add_stream(np_calls **calls, np_account *account, uint32_t stream, uint64_t deadline_ms)
 {
-    add(calls, pool, (np_call_key){messages, stream, stream}, deadline_ms);
+    add(calls, account, (np_call_key){messages, stream, stream}, deadline_ms);
 }
 
 static uint32_t total(const np_calls *calls)
@@ -84,11 +84,13 @@ static void test_keys_against_a_model(void **state)
     uint32_t seed = 4;
     size_t count = 0;
     size_t live = 0;
+    np_account account;
     np_pool pool;
     (void)state;
 
     assert_non_null(keys);
     np_pool_init(&pool, NULL);
+    np_account_init(&account, &pool.own);
     while (count < KEYS) {
         uint32_t stream;
         known *there;
@@ -98,11 +100,11 @@ static void test_keys_against_a_model(void **state)
         assert_int_equal(np_calls_find(calls, stream) != NULL, there != NULL);
         if (there == NULL) {
             keys[count] = (known){{messages + (seed >> 20 & 1), stream, (uint32_t)count}, WAITS};
-            add(&calls, &pool, keys[count].key, NP_TIME_NEVER);
+            add(&calls, &account, keys[count].key, NP_TIME_NEVER);
             count++;
             live++;
         } else if (seed >> 30 == 0) {
-            np_calls_remove(&calls, &pool, np_calls_find(calls, stream));
+            np_calls_remove(&calls, &account, np_calls_find(calls, stream));
             there->state = GONE;
             live--;
         } else {
@@ -112,7 +114,7 @@ static void test_keys_against_a_model(void **state)
         /* One of those kept is let go of. */
         there = &keys[(seed >> 4) % count];
         if (there->state != GONE && (seed >> 25 & 3) == 0) {
-            np_calls_remove(&calls, &pool, np_calls_find_key(calls, &there->key));
+            np_calls_remove(&calls, &account, np_calls_find_key(calls, &there->key));
             there->state = GONE;
             live--;
         }
@@ -122,16 +124,16 @@ static void test_keys_against_a_model(void **state)
         }
     }
     /* The canceled ones leave together, and no other. */
-    np_calls_forget(&calls, &pool, 999);
+    np_calls_forget(&calls, &account, 999);
     assert_int_equal(total(calls), live);
-    np_calls_forget(&calls, &pool, 1000);
+    np_calls_forget(&calls, &account, 1000);
     for (size_t i = 0; i < count; i++) {
         live -= keys[i].state == CANCELED;
         keys[i].state = keys[i].state == CANCELED ? GONE : keys[i].state;
     }
     assert_int_equal(total(calls), live);
     assert_keys(calls, keys, count);
-    np_calls_clear(&calls, &pool);
+    np_calls_clear(&calls, &account);
     assert_int_equal(pool.live, 0);
     np_pool_fini(&pool);
     free(keys);
@@ -141,21 +143,23 @@ static void test_keys_against_a_model(void **state)
 static void test_collisions(void **state)
 {
     np_calls *calls = NULL;
+    np_account account;
     np_pool pool;
     (void)state;
 
     np_pool_init(&pool, NULL);
+    np_account_init(&account, &pool.own);
     for (uint32_t i = 0; i < 500; i++) {
-        add_stream(&calls, &pool, (i + 1) << 16, NP_TIME_NEVER);
+        add_stream(&calls, &account, (i + 1) << 16, NP_TIME_NEVER);
     }
     for (uint32_t i = 0; i < 500; i += 2) {
-        np_calls_remove(&calls, &pool, np_calls_find(calls, (i + 1) << 16));
+        np_calls_remove(&calls, &account, np_calls_find(calls, (i + 1) << 16));
     }
     for (uint32_t i = 0; i < 500; i++) {
         assert_int_equal(np_calls_find(calls, (i + 1) << 16) != NULL, i % 2 == 1);
     }
     assert_null(np_calls_find(calls, 0));
-    np_calls_clear(&calls, &pool);
+    np_calls_clear(&calls, &account);
     assert_int_equal(pool.live, 0);
     np_pool_fini(&pool);
 }
@@ -164,19 +168,21 @@ static void test_deadlines(void **state)
 {
     np_call_entry out;
     np_calls *calls = NULL;
+    np_account account;
     np_pool pool;
     int expired = 0;
     (void)state;
 
     np_pool_init(&pool, NULL);
+    np_account_init(&account, &pool.own);
     assert_int_equal(np_calls_deadline(calls), NP_TIME_NEVER);
     for (uint32_t i = 0; i < 100; i++) {
-        add_stream(&calls, &pool, 2 * i + 1, 1000 + i);
-        add_stream(&calls, &pool, 2 * i + 2, NP_TIME_NEVER);
+        add_stream(&calls, &account, 2 * i + 1, 1000 + i);
+        add_stream(&calls, &account, 2 * i + 2, NP_TIME_NEVER);
     }
     assert_int_equal(np_calls_deadline(calls), 1000);
-    assert_false(np_calls_expire(&calls, &pool, 1, 999, &out));
-    while (np_calls_expire(&calls, &pool, 1, 1049, &out)) {
+    assert_false(np_calls_expire(&calls, &account, 1, 999, &out));
+    while (np_calls_expire(&calls, &account, 1, 1049, &out)) {
         assert_true(out.deadline_ms <= 1049);
         assert_int_equal(out.stream & 1, 1);
         expired++;
@@ -185,18 +191,18 @@ static void test_deadlines(void **state)
     assert_int_equal(np_calls_deadline(calls), 1050);
     np_calls_cancel(calls, np_calls_find(calls, 2), 1010);
     assert_int_equal(np_calls_deadline(calls), 1010);
-    while (np_calls_expire(&calls, &pool, 1, NP_TIME_NEVER, &out)) {
+    while (np_calls_expire(&calls, &account, 1, NP_TIME_NEVER, &out)) {
         expired++;
     }
     assert_int_equal(expired, 100);
     assert_int_equal(np_calls_count(calls, 0), 100);
     assert_int_equal(np_calls_deadline(calls), 1010);
-    while (np_calls_expire(&calls, &pool, 0, NP_TIME_NEVER, &out)) {
+    while (np_calls_expire(&calls, &account, 0, NP_TIME_NEVER, &out)) {
         expired++;
     }
     assert_int_equal(expired, 200);
     assert_int_equal(pool.live, 0);
-    assert_false(np_calls_expire(&calls, &pool, 0, NP_TIME_NEVER, &out));
+    assert_false(np_calls_expire(&calls, &account, 0, NP_TIME_NEVER, &out));
     np_pool_fini(&pool);
 }
 
@@ -204,19 +210,21 @@ static void test_deadlines(void **state)
 static void test_unreserve(void **state)
 {
     np_calls *calls = NULL;
+    np_account account;
     np_pool pool;
     (void)state;
 
     np_pool_init(&pool, NULL);
-    np_calls_unreserve(&calls, &pool);
-    assert_int_equal(np_calls_reserve(&calls, &pool), NP_OK);
+    np_account_init(&account, &pool.own);
+    np_calls_unreserve(&calls, &account);
+    assert_int_equal(np_calls_reserve(&calls, &account), NP_OK);
     assert_non_null(calls);
-    np_calls_unreserve(&calls, &pool);
+    np_calls_unreserve(&calls, &account);
     assert_null(calls);
-    add_stream(&calls, &pool, 1, NP_TIME_NEVER);
-    np_calls_unreserve(&calls, &pool);
+    add_stream(&calls, &account, 1, NP_TIME_NEVER);
+    np_calls_unreserve(&calls, &account);
     assert_non_null(np_calls_find(calls, 1));
-    np_calls_clear(&calls, &pool);
+    np_calls_clear(&calls, &account);
     np_pool_fini(&pool);
 }
 

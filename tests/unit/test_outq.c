@@ -8,24 +8,24 @@
 
 #include "protocol/outq.h"
 
-static void add(np_outq *q, np_pool *pool, const uint8_t *bytes, size_t len)
+static void add(np_outq *q, np_account *account, const uint8_t *bytes, size_t len)
 {
     uint8_t *room = NULL;
 
-    assert_int_equal(np_outq_reserve(q, pool, len, &room), NP_OK);
+    assert_int_equal(np_outq_reserve(q, account, len, &room), NP_OK);
     memcpy(room, bytes, len);
     np_outq_commit(q, len);
 }
 
 /* Heads of three bytes "h" and the piece's number, a body cut in pieces of piece_len. */
-static size_t add_pieces(np_outq *q, np_pool *pool, const uint8_t *bytes, size_t len,
+static size_t add_pieces(np_outq *q, np_account *account, const uint8_t *bytes, size_t len,
                          size_t piece_len, uint8_t *expected)
 {
     uint8_t *heads = NULL;
     uint8_t *body = NULL;
     size_t at = 0;
 
-    assert_int_equal(np_outq_reserve_pieces(q, pool, 3, piece_len, len, &heads, &body), NP_OK);
+    assert_int_equal(np_outq_reserve_pieces(q, account, 3, piece_len, len, &heads, &body), NP_OK);
     memcpy(body, bytes, len);
     for (size_t i = 0; i * piece_len < len; i++) {
         size_t piece = len - i * piece_len < piece_len ? len - i * piece_len : piece_len;
@@ -40,7 +40,7 @@ static size_t add_pieces(np_outq *q, np_pool *pool, const uint8_t *bytes, size_t
 }
 
 /* Writes everything out, `step` bytes at a time through at most `max` pieces. */
-static void expect(np_outq *q, np_pool *pool, const uint8_t *expected, size_t len, size_t max,
+static void expect(np_outq *q, np_account *account, const uint8_t *expected, size_t len, size_t max,
                    size_t step)
 {
     size_t at = 0;
@@ -58,12 +58,12 @@ static void expect(np_outq *q, np_pool *pool, const uint8_t *expected, size_t le
             assert_memory_equal(iov[i].iov_base, expected + at + taken, n);
             taken += n;
         }
-        np_outq_drop(q, pool, taken);
+        np_outq_drop(q, account, taken);
         at += taken;
     }
     assert_int_equal(q->queued, 0);
     assert_null(q->head);
-    assert_int_equal(pool->live, 0);
+    assert_int_equal(account->live, 0);
 }
 
 static void test_everything_comes_out(void **state)
@@ -81,22 +81,24 @@ static void test_everything_comes_out(void **state)
     for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++) {
         for (size_t max = 1; max <= 8; max += 7) {
             np_outq q = {NULL, NULL, 0};
+            np_account account;
             np_pool pool;
             size_t len = 0;
 
             np_pool_init(&pool, NULL);
+            np_account_init(&account, &pool.own);
             for (size_t i = 1; i < 300; i += 13) {
-                add(&q, &pool, bytes + i, i);
+                add(&q, &account, bytes + i, i);
                 memcpy(expected + len, bytes + i, i);
                 len += i;
             }
-            len += add_pieces(&q, &pool, bytes, 10000, 1000, expected + len);
-            len += add_pieces(&q, &pool, bytes, 10001, 1000, expected + len);
-            len += add_pieces(&q, &pool, bytes + 5, 1, 1000, expected + len);
-            add(&q, &pool, bytes, 20000);
+            len += add_pieces(&q, &account, bytes, 10000, 1000, expected + len);
+            len += add_pieces(&q, &account, bytes, 10001, 1000, expected + len);
+            len += add_pieces(&q, &account, bytes + 5, 1, 1000, expected + len);
+            add(&q, &account, bytes, 20000);
             memcpy(expected + len, bytes, 20000);
             len += 20000;
-            expect(&q, &pool, expected, len, max, steps[s]);
+            expect(&q, &account, expected, len, max, steps[s]);
             np_pool_fini(&pool);
         }
     }
@@ -108,21 +110,23 @@ static void test_everything_comes_out(void **state)
 static void test_gathered_pieces_stay(void **state)
 {
     np_outq q = {NULL, NULL, 0};
+    np_account account;
     np_pool pool;
     struct iovec iov[2];
     (void)state;
 
     np_pool_init(&pool, NULL);
-    add(&q, &pool, (const uint8_t *)"first", 5);
+    np_account_init(&account, &pool.own);
+    add(&q, &account, (const uint8_t *)"first", 5);
     assert_int_equal(np_outq_gather(&q, iov, 2), 1);
     for (int i = 0; i < 2000; i++) {
-        add(&q, &pool, (const uint8_t *)"more", 4);
+        add(&q, &account, (const uint8_t *)"more", 4);
     }
     assert_int_equal(iov[0].iov_len, 5);
     assert_memory_equal(iov[0].iov_base, "first", 5);
-    np_outq_drop(&q, &pool, 5);
+    np_outq_drop(&q, &account, 5);
     assert_int_equal(q.queued, 8000);
-    np_outq_clear(&q, &pool);
+    np_outq_clear(&q, &account);
     assert_int_equal(q.queued, 0);
     assert_int_equal(pool.live, 0);
     np_pool_fini(&pool);
@@ -131,19 +135,21 @@ static void test_gathered_pieces_stay(void **state)
 static void test_steady_traffic_allocates_nothing(void **state)
 {
     np_outq q = {NULL, NULL, 0};
+    np_account account;
     np_pool pool;
     size_t cached;
     (void)state;
 
     np_pool_init(&pool, NULL);
-    add(&q, &pool, (const uint8_t *)"x", 1);
-    np_outq_drop(&q, &pool, 1);
+    np_account_init(&account, &pool.own);
+    add(&q, &account, (const uint8_t *)"x", 1);
+    np_outq_drop(&q, &account, 1);
     cached = pool.cached;
     for (int i = 0; i < 100; i++) {
-        add(&q, &pool, (const uint8_t *)"x", 1);
+        add(&q, &account, (const uint8_t *)"x", 1);
         assert_int_equal(pool.live, cached);
         assert_int_equal(pool.cached, 0);
-        np_outq_drop(&q, &pool, 1);
+        np_outq_drop(&q, &account, 1);
         assert_int_equal(pool.cached, cached);
     }
     np_pool_fini(&pool);
@@ -155,15 +161,18 @@ static void test_no_memory(void **state)
     np_outq q = {NULL, NULL, 0};
     uint8_t *room = NULL;
     uint8_t *body = NULL;
+    np_account account;
     np_pool pool;
     (void)state;
 
     np_pool_init(&pool, &options);
-    add(&q, &pool, (const uint8_t *)"x", 1);
-    assert_int_equal(np_outq_reserve(&q, &pool, 8000, &room), NP_ERR_LIMIT);
-    assert_int_equal(np_outq_reserve_pieces(&q, &pool, 10, 100, 8000, &room, &body), NP_ERR_LIMIT);
+    np_account_init(&account, &pool.own);
+    add(&q, &account, (const uint8_t *)"x", 1);
+    assert_int_equal(np_outq_reserve(&q, &account, 8000, &room), NP_ERR_LIMIT);
+    assert_int_equal(np_outq_reserve_pieces(&q, &account, 10, 100, 8000, &room, &body),
+                     NP_ERR_LIMIT);
     assert_int_equal(q.queued, 1);
-    expect(&q, &pool, (const uint8_t *)"x", 1, 1, 1);
+    expect(&q, &account, (const uint8_t *)"x", 1, 1, 1);
     np_pool_fini(&pool);
 }
 

@@ -13,39 +13,43 @@ static void test_classes(void **state)
     static const size_t rows[][2] = {{0, 504},       {1, 504},       {504, 504},
                                      {505, 1024},    {32768, 32768}, {32769, NP_POOL_TOP},
                                      {69632, 69632}, {69633, 69633}, {1000000, 1000000}};
+    np_account account;
     np_pool pool;
     (void)state;
 
     np_pool_init(&pool, NULL);
+    np_account_init(&account, &pool.own);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         void *block = NULL;
         size_t cap = 0;
-        assert_int_equal(np_pool_take(&pool, rows[i][0], &block, &cap), NP_OK);
+        assert_int_equal(np_pool_take(&account, rows[i][0], &block, &cap), NP_OK);
         assert_int_equal(cap, rows[i][1]);
         assert_int_equal(pool.live, cap);
         memset(block, 0xAA, cap);
-        np_pool_give(&pool, block, cap);
+        np_pool_give(&account, block, cap);
         assert_int_equal(pool.live, 0);
     }
-    np_pool_give(&pool, NULL, 0);
+    np_pool_give(&account, NULL, 0);
     np_pool_fini(&pool);
 }
 
 static void test_blocks_are_used_again(void **state)
 {
+    np_account account;
     np_pool pool;
     void *first = NULL, *second = NULL;
     size_t cap;
     (void)state;
 
     np_pool_init(&pool, NULL);
-    assert_int_equal(np_pool_take(&pool, 600, &first, &cap), NP_OK);
-    np_pool_give(&pool, first, cap);
+    np_account_init(&account, &pool.own);
+    assert_int_equal(np_pool_take(&account, 600, &first, &cap), NP_OK);
+    np_pool_give(&account, first, cap);
     assert_int_equal(pool.cached, 1024);
-    assert_int_equal(np_pool_take(&pool, 1000, &second, &cap), NP_OK);
+    assert_int_equal(np_pool_take(&account, 1000, &second, &cap), NP_OK);
     assert_ptr_equal(first, second);
     assert_int_equal(pool.cached, 0);
-    np_pool_give(&pool, second, cap);
+    np_pool_give(&account, second, cap);
     np_pool_trim(&pool);
     assert_int_equal(pool.cached, 0);
     assert_int_equal(pool.live_peak, 1024);
@@ -55,17 +59,19 @@ static void test_blocks_are_used_again(void **state)
 static void test_the_cache_is_bounded(void **state)
 {
     np_pool_options options = {.cache_max = 2000, .live_max = 0};
+    np_account account;
     np_pool pool;
     void *blocks[10];
     size_t cap = 0;
     (void)state;
 
     np_pool_init(&pool, &options);
+    np_account_init(&account, &pool.own);
     for (int i = 0; i < 10; i++) {
-        assert_int_equal(np_pool_take(&pool, 504, &blocks[i], &cap), NP_OK);
+        assert_int_equal(np_pool_take(&account, 504, &blocks[i], &cap), NP_OK);
     }
     for (int i = 0; i < 10; i++) {
-        np_pool_give(&pool, blocks[i], cap);
+        np_pool_give(&account, blocks[i], cap);
         assert_true(pool.cached <= 2000);
     }
     assert_int_equal(pool.cached, 3 * 504);
@@ -75,6 +81,7 @@ static void test_the_cache_is_bounded(void **state)
 static void test_live_bytes_are_bounded(void **state)
 {
     np_pool_options options = {.cache_max = 0, .live_max = 100000};
+    np_account account;
     np_pool pool;
     np_buf buf = {NULL, 0, 0};
     void *block = NULL;
@@ -83,30 +90,33 @@ static void test_live_bytes_are_bounded(void **state)
     (void)state;
 
     np_pool_init(&pool, &options);
-    assert_int_equal(np_pool_take(&pool, 100001, &block, &cap), NP_ERR_LIMIT);
-    assert_int_equal(np_pool_take(&pool, 90000, &block, &cap), NP_OK);
-    assert_int_equal(np_pool_take(&pool, 16000, &other, &other_cap), NP_ERR_LIMIT);
-    assert_int_equal(np_buf_reserve(&pool, &buf, 10001), NP_ERR_LIMIT);
-    assert_int_equal(np_buf_reserve(&pool, &buf, 8000), NP_OK);
-    np_buf_release(&pool, &buf);
-    np_pool_give(&pool, block, cap);
-    assert_int_equal(np_buf_reserve(&pool, &buf, 80000), NP_OK);
-    assert_int_equal(np_buf_reserve(&pool, &buf, 100001), NP_ERR_LIMIT);
+    np_account_init(&account, &pool.own);
+    assert_int_equal(np_pool_take(&account, 100001, &block, &cap), NP_ERR_LIMIT);
+    assert_int_equal(np_pool_take(&account, 90000, &block, &cap), NP_OK);
+    assert_int_equal(np_pool_take(&account, 16000, &other, &other_cap), NP_ERR_LIMIT);
+    assert_int_equal(np_buf_reserve(&account, &buf, 10001), NP_ERR_LIMIT);
+    assert_int_equal(np_buf_reserve(&account, &buf, 8000), NP_OK);
+    np_buf_release(&account, &buf);
+    np_pool_give(&account, block, cap);
+    assert_int_equal(np_buf_reserve(&account, &buf, 80000), NP_OK);
+    assert_int_equal(np_buf_reserve(&account, &buf, 100001), NP_ERR_LIMIT);
     assert_int_equal(buf.cap, 80000);
-    np_buf_release(&pool, &buf);
+    np_buf_release(&account, &buf);
     assert_int_equal(pool.cached, 0);
     np_pool_fini(&pool);
 }
 
 static void test_buffers_keep_what_they_hold(void **state)
 {
+    np_account account;
     np_pool pool;
     np_buf buf = {NULL, 0, 0};
     (void)state;
 
     np_pool_init(&pool, NULL);
+    np_account_init(&account, &pool.own);
     for (size_t len = 1; len < 2000000; len = len * 3 / 2 + 1) {
-        assert_int_equal(np_buf_reserve(&pool, &buf, len), NP_OK);
+        assert_int_equal(np_buf_reserve(&account, &buf, len), NP_OK);
         assert_true(buf.cap >= len);
         while (buf.len < len) {
             buf.data[buf.len] = (uint8_t)(buf.len * 31);
@@ -117,11 +127,11 @@ static void test_buffers_keep_what_they_hold(void **state)
         }
         assert_int_equal(pool.live, buf.cap);
     }
-    assert_int_equal(np_buf_reserve(&pool, &buf, (size_t)UINT32_MAX + 1), NP_ERR_LIMIT);
-    np_buf_release(&pool, &buf);
+    assert_int_equal(np_buf_reserve(&account, &buf, (size_t)UINT32_MAX + 1), NP_ERR_LIMIT);
+    np_buf_release(&account, &buf);
     assert_null(buf.data);
     assert_int_equal(pool.live, 0);
-    np_buf_release(&pool, &buf);
+    np_buf_release(&account, &buf);
     np_pool_fini(&pool);
 }
 

@@ -439,7 +439,7 @@ static void test_secrets_are_wiped(void **state)
     secure = w.client.s.secure;
     memcpy(secret, secure->sends.secret, 32);
     np_session_fini(&w.client.s);
-    w.client.s.pool = NULL; /* for wire_fini */
+    w.client.s.options = NULL; /* for wire_fini */
     /* The pool keeps the block, so its memory can be looked at: but for the link in its first
      * bytes, it is all zero. */
     for (size_t i = sizeof(void *); i < sizeof *secure; i++) {

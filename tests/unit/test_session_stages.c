@@ -430,15 +430,17 @@ static void test_memory_that_was_used(void **state)
     wire_secure(&w);
     for (int i = 0; i < 2; i++) {
         np_pool *pool = i == 0 ? &w.client.pool : &w.server.pool;
+        np_account account;
         void *blocks[8];
         size_t caps[8];
+        np_account_init(&account, &pool->own);
         for (int b = 0; b < 8; b++) {
-            assert_int_equal(np_pool_take(pool, sizeof(np_session_secure), &blocks[b], &caps[b]),
-                             NP_OK);
+            assert_int_equal(
+                np_pool_take(&account, sizeof(np_session_secure), &blocks[b], &caps[b]), NP_OK);
             memset(blocks[b], 0xFF, caps[b]);
         }
         for (int b = 0; b < 8; b++) {
-            np_pool_give(pool, blocks[b], caps[b]);
+            np_pool_give(&account, blocks[b], caps[b]);
         }
     }
     wire_start(&w);

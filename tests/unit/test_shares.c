@@ -1,0 +1,309 @@
+/* Who holds most: against plain arrays, and the shares of memory that holders of a pool get while
+ * others do their worst. */
+#include "util/pool.h"
+#include "util/shares.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static uint32_t next(uint32_t *random)
+{
+    *random = *random * 1664525 + 1013904223;
+    return *random >> 8;
+}
+
+/* Amounts of up to 16 exactly, greater ones to a ninth. */
+static void expect_top(np_shares *shares, const np_share *all, size_t count)
+{
+    const np_share *top = np_shares_top(shares);
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        most = all[i].held > most ? all[i].held : most;
+    }
+    if (most <= shares->least) {
+        assert_null(top);
+        return;
+    }
+    assert_non_null(top);
+    assert_true(most <= 16 ? top->held == most : top->held * 9 >= most * 8);
+}
+
+static void test_model(void **state)
+{
+    enum { COUNT = 300 };
+    static const uint64_t greatest[] = {3, 16, 1000, (uint64_t)1 << 40};
+    static np_share all[COUNT];
+    uint32_t random = 5;
+
+    (void)state;
+    for (size_t round = 0; round < 8; round++) {
+        np_shares shares = {.root = NULL, .least = round < 4 ? 0 : greatest[round - 4] / 4};
+        for (size_t i = 0; i < COUNT; i++) {
+            np_share_init(&all[i], &shares);
+        }
+        for (int step = 0; step < 30000; step++) {
+            np_share *one = &all[next(&random) % (step % 100 < 50 ? 5 : COUNT)];
+            uint64_t amount = next(&random) * (uint64_t)next(&random) % (greatest[round % 4] + 1);
+            switch (next(&random) % 8) {
+            case 0: /* its storage goes away, and comes back */
+                np_share_leave(&shares, one);
+                assert_null(one->link);
+                np_share_init(one, &shares);
+                break;
+            case 1:
+            case 2:
+            case 3:
+                np_share_sub(one, amount % (one->held + 1));
+                break;
+            default:
+                np_share_add(&shares, one, amount);
+                break;
+            }
+            if (step % 3 == 0) {
+                expect_top(&shares, all, COUNT);
+            }
+        }
+        for (size_t i = 0; i < COUNT; i++) {
+            np_share_leave(&shares, &all[i]);
+        }
+        assert_null(shares.root);
+    }
+}
+
+/* A pool that many use ---------------------------------------------------------------------- */
+
+enum { HOLDERS = 64, ACCOUNTS = 8, BLOCKS = 64 };
+
+/* Something that holds memory, and gives all back when it is told to. */
+typedef struct user {
+    np_account account;
+    void *blocks[BLOCKS];
+    size_t caps[BLOCKS];
+    size_t count;
+    uint64_t evicted;
+    uint64_t held; /* when it was evicted last */
+    bool busy;     /* it cannot give back anything now */
+} user;
+
+typedef struct world {
+    np_pool pool;
+    np_holder holders[HOLDERS];
+    user users[HOLDERS][ACCOUNTS];
+} world;
+
+static void give_all(user *u)
+{
+    while (u->count > 0) {
+        u->count--;
+        np_pool_give(&u->account, u->blocks[u->count], u->caps[u->count]);
+    }
+    assert_int_equal(u->account.live, 0);
+}
+
+static bool evict(np_account *account)
+{
+    user *u = (user *)(void *)((char *)account - offsetof(user, account));
+
+    u->held = account->live;
+    if (u->busy) {
+        return false;
+    }
+    u->evicted++;
+    give_all(u);
+    return true;
+}
+
+static world *start(size_t live_max, size_t each_max)
+{
+    const np_pool_options options = {.cache_max = 1 << 20, .live_max = live_max};
+    world *w = calloc(1, sizeof *w);
+
+    assert_non_null(w);
+    np_pool_init(&w->pool, &options);
+    w->pool.evict = evict;
+    for (int i = 0; i < HOLDERS; i++) {
+        np_holder_init(&w->holders[i], &w->pool, each_max);
+        for (int k = 0; k < ACCOUNTS; k++) {
+            np_account_init(&w->users[i][k].account, &w->holders[i]);
+        }
+    }
+    return w;
+}
+
+static void end(world *w)
+{
+    for (int i = 0; i < HOLDERS; i++) {
+        for (int k = 0; k < ACCOUNTS; k++) {
+            give_all(&w->users[i][k]);
+        }
+        np_holder_fini(&w->holders[i]);
+    }
+    assert_int_equal(w->pool.live, 0);
+    np_pool_fini(&w->pool);
+    free(w);
+}
+
+static np_err take(user *u, size_t len)
+{
+    np_err err = NP_OK;
+
+    if (u->count == BLOCKS) {
+        give_all(u);
+    }
+    err = np_pool_take(&u->account, len, &u->blocks[u->count], &u->caps[u->count]);
+    if (err == NP_OK) {
+        memset(u->blocks[u->count], 0xA5, 64);
+        u->count++;
+    }
+    return err;
+}
+
+/* The first `hogs` holders take what they can, with all their connections or with one. The others
+ * keep below a 64th of the memory each, and are never refused, nor told to give anything back. */
+static void expect_shares(int hogs, bool one_connection)
+{
+    enum { MEMORY = 16 << 20, SHARE = MEMORY / HOLDERS };
+    world *w = start(MEMORY, 0);
+    uint32_t random = 77;
+    uint64_t evicted = 0;
+
+    for (int step = 0; step < 100000; step++) {
+        int holder = (int)(next(&random) % HOLDERS);
+        user *u = &w->users[holder][next(&random) % ACCOUNTS];
+        size_t len = 500 + next(&random) % 20000;
+        if (next(&random) % 3 == 0) {
+            holder = (int)(next(&random) % (unsigned)hogs);
+            u = &w->users[holder][one_connection ? 0 : next(&random) % ACCOUNTS];
+            len = (size_t)1 << (9 + next(&random) % 13);
+        }
+        if (holder < hogs) {
+            (void)take(u, len);
+        } else if (w->holders[holder].share.held + NP_POOL_TOP < SHARE) {
+            assert_int_equal(take(u, len), NP_OK);
+        } else {
+            give_all(u);
+        }
+        assert_true(w->pool.live <= MEMORY);
+    }
+    for (int i = 0; i < HOLDERS; i++) {
+        for (int k = 0; k < ACCOUNTS; k++) {
+            evicted += w->users[i][k].evicted;
+            assert_true(i < hogs || w->users[i][k].evicted == 0);
+        }
+    }
+    assert_true(evicted > 0); /* it was short */
+    end(w);
+}
+
+static void test_shares(void **state)
+{
+    (void)state;
+    expect_shares(1, true);
+    expect_shares(1, false);
+    expect_shares(10, true);
+    expect_shares(10, false);
+}
+
+/* What the greatest holder has, counted by hand. */
+static uint64_t greatest(const world *w)
+{
+    uint64_t most = 0;
+
+    for (int i = 0; i < HOLDERS; i++) {
+        uint64_t sum = 0;
+        for (int k = 0; k < ACCOUNTS; k++) {
+            sum += w->users[i][k].account.live;
+        }
+        assert_int_equal(sum, w->holders[i].share.held);
+        most = sum > most ? sum : most;
+    }
+    return most;
+}
+
+/* Random programs against a count by hand: the asker is refused only where no holder has much more
+ * than it would have. */
+static void test_who_gives_way(void **state)
+{
+    enum { MEMORY = 4 << 20 };
+    world *w = start(MEMORY, 0);
+    uint32_t random = 3;
+    unsigned refused = 0;
+
+    (void)state;
+    for (int step = 0; step < 200000; step++) {
+        unsigned holder = next(&random) % (step % 1000 < 500 ? 4 : HOLDERS);
+        user *u = &w->users[holder][next(&random) % ACCOUNTS];
+        size_t len = (size_t)1 << (9 + next(&random) % 12);
+        uint64_t most = 0;
+        np_err err = NP_OK;
+
+        if (next(&random) % 5 == 0 || u->count == BLOCKS) {
+            np_account_move(&u->account, &w->holders[holder ^ 1]);
+            np_account_move(&u->account, &w->holders[holder]);
+            give_all(u);
+            continue;
+        }
+        err = take(u, len);
+        if (err != NP_OK) {
+            assert_int_equal(err, NP_ERR_LIMIT);
+            /* Nobody else holds much more than it would have. */
+            most = greatest(w);
+            len = len > NP_POOL_TOP || len <= 32768 ? len : NP_POOL_TOP; /* what it would get */
+            assert_true((w->holders[holder].share.held + len) * 9 >= most * 8);
+            refused++;
+        }
+    }
+    assert_true(refused > 0);
+    end(w);
+}
+
+/* One account's bound is its own affair. */
+static void test_share_of_an_account(void **state)
+{
+    world *w = start(16 << 20, 100000);
+    user *u = &w->users[0][0];
+
+    (void)state;
+    assert_int_equal(take(u, 90000), NP_OK);
+    assert_int_equal(take(u, 16000), NP_ERR_LIMIT);
+    assert_true(w->pool.refused_share);
+    assert_int_equal(take(&w->users[0][1], 90000), NP_OK);
+    assert_int_equal(take(u, 8000), NP_OK);
+    assert_int_equal(take(u, 100), NP_OK);
+    assert_int_equal(u->evicted, 0);
+    end(w);
+}
+
+/* Who cannot give way now is left alone, and the asker is refused. */
+static void test_busy(void **state)
+{
+    world *w = start(1 << 20, 0);
+
+    (void)state;
+    assert_int_equal(take(&w->users[0][0], 1000000), NP_OK);
+    w->users[0][0].busy = true;
+    assert_int_equal(take(&w->users[1][0], 65536), NP_ERR_LIMIT);
+    assert_false(w->pool.refused_share);
+    w->users[0][0].busy = false;
+    assert_int_equal(take(&w->users[1][0], 65536), NP_OK);
+    assert_int_equal(w->users[0][0].evicted, 1);
+    assert_int_equal(w->users[0][0].held, 1000000);
+    end(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_model),         cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_who_gives_way), cmocka_unit_test(test_share_of_an_account),
+        cmocka_unit_test(test_busy),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
