@@ -92,13 +92,16 @@ static void test_fault_lines_have_points(void **state)
 {
     char text[64];
     np_fault fault;
+    double value = 1.5;
+    uint64_t bits = 0;
     (void)state;
 
     if (setlocale(LC_NUMERIC, "de_DE.UTF-8") == NULL && setlocale(LC_NUMERIC, "de_DE") == NULL &&
         setlocale(LC_NUMERIC, "fr_FR.UTF-8") == NULL) {
         skip();
     }
-    np_fault_set(&fault, NP_ERR_RANGE, "map.Pin.x", "range 0..1", 4, np_float_bits(1.5));
+    memcpy(&bits, &value, sizeof bits);
+    np_fault_set(&fault, NP_ERR_RANGE, "map.Pin.x", "range 0..1", 4, bits);
     fault.got_kind = NP_GOT_FLOAT;
     np_fault_format(&fault, text, sizeof text);
     setlocale(LC_NUMERIC, "C");
