@@ -112,6 +112,7 @@ LINTS: dict[str, str] = {
     "negative-name": "a bool whose name is a negation",
     "unit-missing": "a time whose name does not tell its unit",
     "large-bound": "a text field of a plain message with a bound above 1 MiB",
+    "float-rounded": "a bound or default that its float type does not hold",
     "deprecated-reason": "a deprecation that does not say what to use instead",
 }
 """What each warning of ``npgen lint`` is about."""
