@@ -10,7 +10,7 @@ RULES: dict[str, str] = {
     # Reading and lexing
     "unreadable": "the file cannot be read",
     "file-size": "a schema file is larger than 4 MiB",
-    "encoding": "the text is no clean UTF-8 (invalid bytes, NUL, control or bidi characters)",
+    "encoding": "the text is no clean UTF-8 (invalid bytes, control or invisible characters)",
     "bad-character": "a character that no token starts with",
     "unterminated": "a string or character literal does not end on its line",
     "escape": "an escape sequence that does not exist, or a wrong character literal",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Optional, Union
 
+from .diagnostics import INVISIBLE
 from .floats import FLOATS, literal
 from .model import (
     EMPTY,
@@ -101,7 +102,7 @@ def _escaped(c: str, quote: str) -> str:
         return "\\" + c
     if c in ESCAPES:
         return ESCAPES[c]
-    if c == " " or c.isprintable():
+    if c == " " or (c.isprintable() and not INVISIBLE.match(c)):
         return c
     return f"\\x{ord(c):02X}" if ord(c) < 0x80 else f"\\u{{{ord(c):X}}}"
 
