@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes npgen/c_names.txt: the names that the headers of C libraries take.
 
-usage: collect_c_names.py [--add VERSION FOLDER [FOLDER]]...
+usage: collect_c_names.py [--add VERSION FOLDER [FOLDER]...]...
 
 What a schema names must not meet these, or a program that includes such a header does not compile.
 The list is under version control, so that npgen says the same on every machine; run this when a C
@@ -9,8 +9,8 @@ library has a new release, and read the difference. Names that are there stay th
 release may still have them.
 
 Without arguments the headers are those of this machine's glibc (Debian: libc6-dev) and musl
-(musl-dev). --add takes the headers of one more library: what to call it in the list, the folder of its
-headers, and one more folder that it needs (an architecture's, or the kernel's).
+(musl-dev). --add takes those of another library instead: what to call it in the list, the folder of
+its headers, and folders that it needs besides, such as the kernel's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Optional
 
 OUTPUT = Path(__file__).resolve().parent / "npgen" / "c_names.txt"
 
@@ -85,12 +85,18 @@ class Library:
     flags: tuple[str, ...]
 
 
+def included_as(parts: tuple[str, ...]) -> Optional[str]:
+    """A header's path as programs write it; None for what they do not include."""
+    parts = parts[1:] if parts[0].endswith("-linux-gnu") else parts
+    return None if parts[0] in INTERNAL or "bits" in parts else "/".join(parts)
+
+
 def headers_below(folder: Path) -> Iterator[str]:
     """The headers of a folder as programs include them."""
     for path in sorted(folder.rglob("*.h")):
-        name = path.relative_to(folder)
-        if name.parts[0] not in INTERNAL and "bits" not in name.parts:
-            yield name.as_posix()
+        name = included_as(path.relative_to(folder).parts)
+        if name is not None:
+            yield name
 
 
 def packaged(package: str) -> tuple[str, tuple[Path, ...]]:
@@ -108,10 +114,9 @@ def glibc() -> Library:
     names = set()
     for path in files:
         if path.suffix == ".h" and GLIBC in path.parents:
-            parts = path.relative_to(GLIBC).parts
-            parts = parts[1:] if parts[0].endswith("-linux-gnu") else parts
-            if parts[0] not in INTERNAL and "bits" not in parts:
-                names.add("/".join(parts))
+            name = included_as(path.relative_to(GLIBC).parts)
+            if name is not None:
+                names.add(name)
     return Library(f"glibc {version}", tuple(sorted(names)), ())
 
 
@@ -129,8 +134,9 @@ def isolated(version: str, folders: Iterable[Path]) -> Library:
     compilers = subprocess.run(
         ["gcc", "-print-file-name=include"], check=True, capture_output=True, text=True
     )
+    own = [path for folder in folders for path in (*folder.glob("*-linux-gnu"), folder)]
     flags = ["-nostdinc"]
-    for folder in (*folders, Path(compilers.stdout.strip()), GLIBC / "x86_64-linux-gnu", GLIBC):
+    for folder in (*own, Path(compilers.stdout.strip()), GLIBC / "x86_64-linux-gnu", GLIBC):
         # The system's own come last: for the headers of the kernel, which no C library has.
         flags += ["-idirafter", str(folder)]
     return Library(version, tuple(headers_below(folders[0])), tuple(flags))
