@@ -60,9 +60,9 @@ def emit_docs(p: Protocol) -> str:
 
 
 def _banner(p: Protocol) -> str:
-    """The banner as a comment, which nothing in it can end."""
+    """The banner as a comment, which nothing in it can end (emit/banner.py sees to paths)."""
     text = banner(p, f"{p.name}.md - the {p.name} protocol.", "", "", "").strip()
-    inner = "\n".join(line.strip() for line in text.replace("--", "- -").split("\n"))
+    inner = "\n".join(line.strip() for line in text.split("\n"))
     return f"<!--\n{inner}\n-->\n"
 
 
