@@ -11,7 +11,7 @@ install(FILES "${PROJECT_SOURCE_DIR}/generated/base.h" "${PROJECT_SOURCE_DIR}/ge
 
 # The generator, and the schemas that users' schemas import.
 install(DIRECTORY codegen/npgen DESTINATION "${CMAKE_INSTALL_DATADIR}/netproto"
-  FILES_MATCHING PATTERN "*.py" PATTERN "__pycache__" EXCLUDE)
+  FILES_MATCHING PATTERN "*.py" PATTERN "c_names.txt" PATTERN "__pycache__" EXCLUDE)
 install(FILES schema/base.np DESTINATION "${CMAKE_INSTALL_DATADIR}/netproto")
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_DATADIR
   BASE_DIRECTORY "${CMAKE_INSTALL_FULL_BINDIR}" OUTPUT_VARIABLE data_from_bin)

@@ -109,7 +109,8 @@ endfunction()
 
 # netproto_inputs_digest(<variable> <file>...): as codegen/npgen/freshness.py defines it.
 function(netproto_inputs_digest variable)
-  file(GLOB_RECURSE generator "${NETPROTO_CODEGEN_DIR}/npgen/*.py")
+  file(GLOB_RECURSE generator "${NETPROTO_CODEGEN_DIR}/npgen/*.py"
+    "${NETPROTO_CODEGEN_DIR}/npgen/*.txt")
   set(digests "")
   foreach(file IN LISTS ARGN generator)
     file(SHA256 "${file}" digest)
@@ -215,7 +216,8 @@ endfunction()
 # netproto_generate_one(<schema> <protocol> <folder> <variable>): the rules for one schema; the
 # variable receives its sources. Uses inputs, import_options and ARG_CHECKED_IN of its caller.
 function(netproto_generate_one schema protocol out sources_variable)
-  file(GLOB_RECURSE generator CONFIGURE_DEPENDS "${NETPROTO_CODEGEN_DIR}/npgen/*.py")
+  file(GLOB_RECURSE generator CONFIGURE_DEPENDS "${NETPROTO_CODEGEN_DIR}/npgen/*.py"
+    "${NETPROTO_CODEGEN_DIR}/npgen/*.txt")
   if(ARG_CHECKED_IN)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${generator})
     netproto_inputs_digest(digest ${inputs})
@@ -291,7 +293,8 @@ function(netproto_generate_tests schema protocol sources_variable)
   set(sources "${folder}/${protocol}_test.c" "${folder}/${protocol}_fuzz.c")
   set(${sources_variable} "${sources}" PARENT_SCOPE)
 
-  file(GLOB_RECURSE generator CONFIGURE_DEPENDS "${NETPROTO_CODEGEN_DIR}/npgen/*.py")
+  file(GLOB_RECURSE generator CONFIGURE_DEPENDS "${NETPROTO_CODEGEN_DIR}/npgen/*.py"
+    "${NETPROTO_CODEGEN_DIR}/npgen/*.txt")
   if(ARG_CHECKED_IN)
     netproto_inputs_digest(digest ${inputs})
     set(stale "")

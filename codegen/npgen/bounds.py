@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Union
 
+from .floats import MAX_F32
 from .model import INT_BITS, List, Map, Scalar, Text
 
 Bounded = Union[Scalar, Text, List, Map]
-
-MAX_F32 = (2 - 2**-23) * 2.0**127
 
 
 def narrower(a: Bounded, b: Bounded) -> bool:

@@ -27,6 +27,7 @@ from .model import (
     Type,
 )
 from .recursion import edges_of
+from .spell import number
 from .versions import MAX_TURNING_POINTS, turning_points
 
 
@@ -102,7 +103,7 @@ def _example(protocol: Protocol, type_: Type, version: int) -> Optional[str]:
             return "' '" if not least and (greatest is None or greatest >= 32) else None
         value = max(0, 0 if least is None else least)
         value = value if greatest is None else min(value, greatest)
-        return str(int(value)) if type_.kind in INT_BITS else str(float(value))
+        return number(type_.kind, value)
     if isinstance(type_, Text):
         return "empty" if type_.min == 0 else '"..."'
     if isinstance(type_, (List, Map)):

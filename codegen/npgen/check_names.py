@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Iterable, Iterator
 
+from . import taken
 from .claims import Claim, claims, const_claim
 from .diagnostics import Reporter
-from .model import Protocol, Span
+from .model import Enum, Field, Protocol, Span
 from .names import (
     C_HEADERS,
     C_KEYWORDS,
@@ -15,6 +16,7 @@ from .names import (
     CXX_KEYWORDS,
     C_TYPES,
     FOREIGN_PREFIXES,
+    HANDLER_PREFIX,
     MACROS,
     MAX_NAME,
     TYPE_NAME,
@@ -49,8 +51,10 @@ def check_names(protocol: Protocol, root: Unit, reporter: Reporter) -> None:
         _Names(unit, reporter).run()
     _check_protocol_names(root, reporter)
     _check_reserved(protocol, root, reporter)
-    _check_collisions(protocol, root, reporter)
-    _check_hidden(protocol, reporter)
+    found = [*claims(protocol), *_const_claims(protocol, root)]
+    _check_collisions(found, root, reporter)
+    _check_taken(found, reporter)
+    _check_hidden(protocol, found, reporter)
 
 
 class _Names:
@@ -100,10 +104,14 @@ class _Names:
         if name.text in C_HEADERS:
             text = f"a protocol '{name.text}' would hide the system's <{name.text}.h>; rename it"
             self.reporter.error(name.span, "keyword", text)
-        elif name.text.split("_")[0] in FOREIGN_PREFIXES:
-            prefix = name.text.split("_")[0]
+            return
+        prefix = name.text.split("_")[0]
+        if prefix in FOREIGN_PREFIXES:
             text = f"the prefix '{prefix}_' belongs to a library; rename the protocol"
             self.reporter.error(name.span, "keyword", text)
+        elif prefix == HANDLER_PREFIX:
+            text = "the prefix 'on_' is that of handlers, which would hide types in C++"
+            self.reporter.error(name.span, "keyword", f"{text}; rename the protocol")
 
     def _usable(self, name: Name, what: str) -> None:
         text = snake(name.text)
@@ -240,13 +248,12 @@ def _const_claims(protocol: Protocol, root: Unit) -> Iterator[Claim]:
             yield const_claim(protocol, node.name.text, node.name.span)
 
 
-def _check_collisions(protocol: Protocol, root: Unit, reporter: Reporter) -> None:
+def _check_collisions(found: list[Claim], root: Unit, reporter: Reporter) -> None:
     """Every C name has one owner. The later one in the file is reported, once per pair."""
     owners: dict[str, Claim] = {}
     reported: set[tuple[str, Span, str]] = set()
-    found = [*claims(protocol), *_const_claims(protocol, root)]
     rank = {unit.source.display: i for i, unit in enumerate(root.closure)}
-    found.sort(key=lambda c: (rank.get(c.span.file, 0), c.span.line, c.span.column))
+    found = sorted(found, key=lambda c: (rank.get(c.span.file, 0), c.span.line, c.span.column))
     for claim in found:
         first = owners.setdefault(claim.c_name, claim)
         if first is claim or first.span == claim.span or first.owner == claim.owner:
@@ -267,16 +274,51 @@ def _check_collisions(protocol: Protocol, root: Unit, reporter: Reporter) -> Non
         reporter.error(claim.span, "name-collision", f"{text}; rename one")
 
 
-def _check_hidden(protocol: Protocol, reporter: Reporter) -> None:
+def _check_taken(found: list[Claim], reporter: Reporter) -> None:
+    """A protocol's name and another, put together, may be a name of C's own: ``so`` and ``REUSEADDR``.
+    One such name is reported for each part of the schema."""
+    reported: set[tuple[str, Span]] = set()
+    keywords = C_KEYWORDS | CXX_KEYWORDS
+    for claim in found:
+        name = claim.c_name
+        if name.startswith(f"{HANDLER_PREFIX}_"):
+            continue  # a member, which no other name is beside
+        if name in keywords:
+            what = f"a keyword of {'C' if name in C_KEYWORDS else 'C++'}"
+        elif name in taken.whole():
+            what = "a name of C's headers"
+        else:
+            continue
+        if (claim.owner, claim.span) not in reported:
+            reported.add((claim.owner, claim.span))
+            made = f", {claim.kind} made for it" if claim.kind else ""
+            text = f"{claim.owner} would be '{name}' in C, {what}{made}; rename it or the protocol"
+            reporter.error(claim.span, "keyword", text)
+
+
+def _check_hidden(protocol: Protocol, found: list[Claim], reporter: Reporter) -> None:
     """In C++ a member hides a type of its own name, which others of the struct may need."""
-    types = {
-        f"{decl.origin}_{snake(decl.name)}{word}": decl.name
-        for decl in protocol.types.values()
-        for word in ("", "_list", "_option")
-    }
-    groups = [fields_of(decl) for decl in protocol.types.values()]
-    groups += [message.fields for message in protocol.messages]
-    for field in (field for group in groups for field in group):
-        if field.name in types:
-            text = f"field '{field.name}' would hide the C type of '{types[field.name]}' in C++"
-            reporter.error(field.span, "name-collision", f"{text}; rename one")
+    types = {claim.c_name: claim.owner for claim in found if _is_type(claim)}
+    members = [(f"field '{f.name}'", f.name, f.span) for f in _fields_of(protocol)]
+    for decl in protocol.types.values():
+        if isinstance(decl, Enum):
+            members += [(f"variant '{v.name}'", snake(v.name), v.span)
+                        for v in decl.variants if v.fields]  # fmt: skip
+    for what, name, span in members:
+        if name in types:
+            text = f"{what} would hide the C type of {types[name]} in C++; rename one"
+            reporter.error(span, "name-collision", text)
+
+
+def _is_type(claim: Claim) -> bool:
+    word = claim.c_name.rpartition("_")[2]
+    if claim.c_name.startswith(f"{HANDLER_PREFIX}_"):
+        return False
+    return claim.c_name.islower() and (not claim.kind or word in ("list", "option"))
+
+
+def _fields_of(protocol: Protocol) -> Iterator[Field]:
+    for decl in protocol.types.values():
+        yield from fields_of(decl)
+    for message in protocol.messages:
+        yield from message.fields

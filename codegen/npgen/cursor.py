@@ -138,7 +138,7 @@ class Cursor:
         if kind is None:
             raise self.fail(f"expected {what}, found {self.token}")
         token = self.take()
-        return Expr(kind, token.value, token.span)
+        return Expr(kind, token.value, token.span, token.text)
 
     def expect_string(self, what: str) -> tuple[str, Span]:
         """Take a string, or fail."""

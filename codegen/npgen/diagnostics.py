@@ -25,10 +25,22 @@ MAX_TEXT = 600
 LINE_WINDOW = 160
 """Columns of a source line that are shown; a longer line is cut around the caret."""
 
+_INVISIBLE_RANGES = (
+    (0x0, 0x8), (0xB, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x34F, 0x34F), (0x600, 0x605),
+    (0x61C, 0x61C), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2),
+    (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200F), (0x2028, 0x202E),
+    (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0),
+    (0xFFF0, 0xFFFB), (0x110BD, 0x110BD), (0x110CD, 0x110CD), (0x13430, 0x1343F),
+    (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+)  # fmt: skip
+"""By Unicode 15: the categories Cc (but tab and newline), Cf, Zl and Zp, and all that a font may leave
+out (Default_Ignorable_Code_Point). They stand here, as Python's own tables change with its version."""
+
 INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+    "[" + "".join(f"\\U{first:08X}-\\U{last:08X}" for first, last in _INVISIBLE_RANGES) + "]"
 )
-"""What hides or reorders text: control characters but tab and newline, bidi marks, the BOM."""
+"""What hides in a text, or reorders it: control and format characters, bidi marks, fillers, variation
+selectors, tags, the BOM."""
 
 _UNPRINTABLE = re.compile(f"{INVISIBLE.pattern}|[\t\n]")
 
@@ -65,13 +77,18 @@ class Diagnostic:
         return f"{self.headline}\n{line}\n{lead}^{'~' * (width - 1)}"
 
 
+def visible(text: str) -> str:
+    """A text on one line, with escapes for what hides or reorders it."""
+    return _UNPRINTABLE.sub(lambda m: f"\\u{{{ord(m[0]):X}}}", text)
+
+
 def _printable(text: str) -> str:
     """A text that may quote the schema: on one line, of a length to be read, and doing nothing to
     the terminal."""
     half = MAX_TEXT // 2
     if len(text) > MAX_TEXT:
         text = f"{text[:half]} ... {text[-half:]}"
-    return _UNPRINTABLE.sub(lambda m: f"\\u{{{ord(m[0]):X}}}", text)
+    return visible(text)
 
 
 class TooManyErrors(Exception):

@@ -28,4 +28,5 @@ def _file_digest(path: Path) -> str:
 @lru_cache(maxsize=1)
 def _generator_digests() -> frozenset[str]:
     package = Path(__file__).resolve().parent
-    return frozenset(_file_digest(path) for path in package.rglob("*.py"))
+    paths = (*package.rglob("*.py"), *package.rglob("*.txt"))
+    return frozenset(_file_digest(path) for path in paths)

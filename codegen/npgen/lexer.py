@@ -13,13 +13,12 @@ from enum import Enum
 from typing import Optional, Union
 
 from .diagnostics import Reporter
+from .floats import MAX_DIGITS
 from .model import Span
 from .source import Source
 
 MAX_NUMBER = (1 << 128) - 1
 """The greatest magnitude of a literal: what u128 holds."""
-
-_MAX_DIGITS = 200  # no literal within 128 bits is longer, separators included
 
 
 class Kind(Enum):
@@ -188,7 +187,7 @@ class _Lexer:
         if not _FLOAT_DIGITS.fullmatch(text):
             self.reporter.error(span, "number", f"'{text}': '_' stands only between digits")
             return 0.0
-        value = float(text.replace("_", "")) if len(text) <= _MAX_DIGITS else float("inf")
+        value = float(text.replace("_", "")) if len(text) <= MAX_DIGITS else float("inf")
         if value in (float("inf"), float("-inf")):
             self.reporter.error(span, "number-range", "the number exceeds what f64 holds")
             return 0.0
@@ -203,7 +202,7 @@ class _Lexer:
         kind = Kind.DURATION if suffix in _TIME_MS else Kind.INT
         digits = (hexadecimal or binary or decimal).replace("_", "")
         base = 16 if hexadecimal else 2 if binary else 10
-        value = int(digits, base) if len(digits) <= _MAX_DIGITS else MAX_NUMBER + 1
+        value = int(digits, base) if len(digits) <= MAX_DIGITS else MAX_NUMBER + 1
         value *= _SIZE.get(suffix, 1) * _TIME_MS.get(suffix, 1)
         if value > MAX_NUMBER:
             self.reporter.error(span, "number-range", "the number exceeds 128 bits")

@@ -81,6 +81,8 @@ class _Linter:
             if self.protocol.own(packet) and not packet.doc:
                 text = f"packet '{packet.name}' has no doc comment ('/// ...' before it)"
                 self.warn(packet.span, "doc-missing", text)
+        for span, text in self.unit.rounded:
+            self.warn(span, "float-rounded", text)
         self._unused()
         self._id_order()
         for conversation in self.protocol.conversations:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from . import taken
+
 TYPE_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
 """Structs, enums, messages."""
 
@@ -67,17 +69,20 @@ CXX_KEYWORDS = _words(
 ) - _words("import module")
 """C++20. ``import`` and ``module`` are words of their context only and stay usable."""
 
-MACROS = _words(
-    """
-    errno stdin stdout stderr assert major minor makedev unix linux i386 alloca offsetof setjmp
-    sigsetjmp va_start va_arg va_copy va_end isnan isinf isfinite isnormal signbit fpclassify
-    isgreater isless isunordered math_errhandling noreturn s6_addr s_addr sa_handler sa_sigaction
-    st_atime st_mtime st_ctime h_addr d_fileno si_pid si_uid si_value putc getc be16toh be32toh
-    be64toh htobe16 htobe32 htobe64 le16toh le32toh le64toh htole16 htole32 htole64 bswap_16
-    bswap_32 bswap_64 strdupa strndupa near far interface small environ
-    """
-) - _words("interface small near far environ")
-"""Lower-case macros of C, POSIX, glibc and Linux headers that rewrite a member's name."""
+MACROS = (
+    _words(
+        """
+        assert major minor makedev i386 offsetof setjmp sigsetjmp va_start va_arg va_copy va_end isnan
+        isinf isfinite isnormal signbit fpclassify isgreater isless isunordered putc getc be16toh
+        be32toh be64toh htobe16 htobe32 htobe64 le16toh le32toh le64toh htole16 htole32 htole64
+        bswap_16 bswap_32 bswap_64 strdupa strndupa s_addr
+        """
+    )
+    | taken.members()
+) - C_KEYWORDS - CXX_KEYWORDS
+"""Lower-case macros of C, POSIX, glibc and musl. Those without arguments rewrite a member's name; of
+those with, only the ones that stand in old headers under names of their own are here, since a member
+is never followed by a parenthesis."""
 
 C_TYPES = re.compile(r"u?int(8|16|32|64)_t|size_t|np_[a-z0-9_]+")
 """Types that members of generated structs have: in C++ a member of that name would hide them."""
@@ -103,14 +108,12 @@ def takes_files(one: str, other: str) -> bool:
     return one == other or long in {f"{short}_{suffix}" for suffix in FILE_SUFFIXES}
 
 
-C_HEADERS = _words(
-    """
-    assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
-    stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar
-    wchar wctype unistd fcntl poll sched semaphore pthread dirent netdb endian elf link
-    """
-)
+C_HEADERS = taken.headers()
 """A protocol with such a name would generate a header that hides the system's."""
+
+HANDLER_PREFIX = "on"
+"""The members of a protocol's handlers begin so: ``on_say``. In C++ they would hide types of a
+protocol ``on``."""
 
 FOREIGN_PREFIXES = _words("np std posix pthread sodium crypto ev wolf lz4 zstd json mem str")
 """Prefixes that the runtime and the libraries below it use for their own functions."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from .cursor import Cursor, Failure
+from .diagnostics import visible
 from .lexer import Kind, Token
 from .model import Span
 from .syntax import (
@@ -129,7 +130,8 @@ def _parse_modifier(c: Cursor, word: str, result: Modifiers) -> None:
     else:
         result.deprecated = ""
         if c.at_kind(Kind.STRING):
-            result.deprecated, _ = c.expect_string("a reason")
+            reason, _ = c.expect_string("a reason")
+            result.deprecated = visible(reason)  # people read it, wherever it appears
 
 
 # --------------------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ instead, which no later rule objects to.
 
 from __future__ import annotations
 
+import math
 from typing import Callable, Optional, Union
 
 from .bounds import limits
 from .cursor import did_you_mean
+from .floats import FLOATS
 from .model import (
     INT_BITS,
     Array,
@@ -25,7 +27,7 @@ from .model import (
     Unit as UnitType,
 )
 from .scope import Scope, Unit
-from .spell import char, number as spelled, spell
+from .spell import number as spelled, spell
 from .syntax import (
     ArrayType,
     Constraint,
@@ -46,8 +48,6 @@ MAX_TUPLE = 16
 MAX_TEXT_KEY = 255
 MAX_ARRAY_KEY = 64
 
-FLOATS = ("f32", "f64")
-MAX_F32 = 3.4028234663852886e38
 MAX_CHAR = 0x10FFFF
 
 GENERICS = {"list": 1, "option": 1, "map": 2}
@@ -145,16 +145,12 @@ class TypeResolver:
 
     def _float(self, node: WordType) -> Scalar:
         def value(expr: Expr) -> Optional[float]:
-            number: Optional[float]
-            if expr.kind == "float":
-                assert isinstance(expr.value, float)
-                number = expr.value
-            else:
-                number = self.scope.integer(self.unit, expr, f"a bound of {node.name}")
-            if number is not None and node.name == "f32" and abs(number) > MAX_F32:
-                self.error(expr.span, "range-type", f"{number} exceeds what f32 holds")
+            number = self.scope.real(self.unit, expr, node.name, f"a bound of {node.name}")
+            if number is not None and math.isinf(number):
+                text = f"{expr.text} exceeds what {node.name} holds"
+                self.error(expr.span, "range-type", text)
                 return None
-            return None if number is None else float(number)
+            return None if number is None else number + 0.0  # as a bound, -0 is 0
 
         words = ("max", "min", "range", "finite")
         constraints = _Constraints(self, node, node.name, words)
@@ -399,7 +395,7 @@ class _Constraints:
             hi = value(self.found["max"].args[0])
         if lo is not None and hi is not None and lo > hi:
             place = next(c for w, c in self.found.items() if w in ("range", "min", "nonempty"))
-            shown = [char(int(n)) if self.what == "char" else spelled(n) for n in (lo, hi)]
+            shown = [spelled(self.what, n) for n in (lo, hi)]
             text = f"the lower bound {shown[0]} is above the upper bound {shown[1]}"
             text += "; change them round" if "range" in self.found else ""
             self.resolver.error(place.span, "range-empty", text)

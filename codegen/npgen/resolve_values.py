@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Optional
 
 from .cursor import did_you_mean
 from .diagnostics import Reporter
+from .floats import FLOATS
 from .model import (
     EMPTY,
     INT_BITS,
@@ -19,9 +21,9 @@ from .model import (
     Type,
     Value,
 )
-from .resolve_types import FLOATS, MAX_F32, int_limits
+from .resolve_types import int_limits
 from .scope import Scope, Unit
-from .spell import char, number as spelled
+from .spell import number as spelled
 from .syntax import EnumNode, Expr
 
 
@@ -82,15 +84,17 @@ class ValueResolver:
         number = self._number(expr, type_)
         if number is None:
             return None
+        if math.isinf(number):
+            raise _Refused(f"{expr.text} exceeds what {type_.kind} holds")
         low, high = _limits(type_)
         if (type_.lo is not None and number < type_.lo) or number < low:
             bound = low if type_.lo is None else max(low, type_.lo)
-            least = _shown(bound, type_)
-            raise _Refused(f"{_shown(number, type_)} is below {least}, the least value")
+            least = spelled(type_.kind, bound)
+            raise _Refused(f"{spelled(type_.kind, number)} is below {least}, the least value")
         if (type_.hi is not None and number > type_.hi) or number > high:
             bound = high if type_.hi is None else min(high, type_.hi)
-            greatest = _shown(bound, type_)
-            raise _Refused(f"{_shown(number, type_)} is above {greatest}, the greatest value")
+            greatest = spelled(type_.kind, bound)
+            raise _Refused(f"{spelled(type_.kind, number)} is above {greatest}, the greatest value")
         return number
 
     def _number(self, expr: Expr, type_: Scalar) -> Optional[float]:
@@ -99,12 +103,9 @@ class ValueResolver:
             if expr.kind == "char":
                 return ord(str(expr.value))
             raise _Refused("the default of a char is a character such as 'x'")
-        if type_.kind in FLOATS and expr.kind == "float":
-            return float(expr.value)
-        number = self.scope.integer(self.unit, expr, f"the default of {type_.kind}")
-        if number is None or type_.kind in INT_BITS:
-            return number
-        return float(number)
+        if type_.kind in FLOATS:
+            return self.scope.real(self.unit, expr, type_.kind, f"the default of {type_.kind}")
+        return self.scope.integer(self.unit, expr, f"the default of {type_.kind}")
 
     def _text(self, expr: Expr, type_: Text) -> Value:
         if _word(expr) == "empty":
@@ -147,15 +148,10 @@ def _word(expr: Expr) -> Optional[str]:
     return str(expr.value) if expr.kind == "name" else None
 
 
-def _shown(value: float, type_: Scalar) -> str:
-    return char(int(value)) if type_.kind == "char" else spelled(value)
-
-
 def _limits(type_: Scalar) -> tuple[float, float]:
     if type_.kind in INT_BITS:
         return int_limits(type_.kind)
-    limit = MAX_F32 if type_.kind == "f32" else float("inf")
-    return -limit, limit
+    return -math.inf, math.inf
 
 
 def duration_ms(expr: Expr, reporter: Reporter) -> Optional[int]:

@@ -10,7 +10,7 @@ RULES: dict[str, str] = {
     # Reading and lexing
     "unreadable": "the file cannot be read",
     "file-size": "a schema file is larger than 4 MiB",
-    "encoding": "the text is no clean UTF-8 (invalid bytes, NUL, control or bidi characters)",
+    "encoding": "the text is no clean UTF-8 (invalid bytes, control or invisible characters)",
     "bad-character": "a character that no token starts with",
     "unterminated": "a string or character literal does not end on its line",
     "escape": "an escape sequence that does not exist, or a wrong character literal",
@@ -112,6 +112,7 @@ LINTS: dict[str, str] = {
     "negative-name": "a bool whose name is a negation",
     "unit-missing": "a time whose name does not tell its unit",
     "large-bound": "a text field of a plain message with a bound above 1 MiB",
+    "float-rounded": "a bound or default that its float type does not hold",
     "deprecated-reason": "a deprecation that does not say what to use instead",
 }
 """What each warning of ``npgen lint`` is about."""

@@ -7,12 +7,16 @@ through them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import Iterator, Optional, Union
 
 from .cursor import did_you_mean
 from .diagnostics import Reporter
+from .floats import MAX_DIGITS, digits_of, exact, is_kept, literal, nearest
+from .model import Span
 from .source import Source
 from .syntax import (
     ConstNode,
@@ -37,6 +41,8 @@ class Unit:
     source: Source
     schema: Schema
     imports: tuple[tuple[ImportNode, "Unit"], ...]
+    rounded: list[tuple[Span, str]] = field(default_factory=list)
+    """Where a float is not what is written, and what it is: ``npgen lint`` tells."""
 
     @property
     def name(self) -> str:
@@ -133,6 +139,26 @@ class Scope:
         text = f"{what} is an integer, not {found.get(expr.kind, 'a time')}"
         self.reporter.error(expr.span, "value-kind", text)
         return None
+
+    def real(self, unit: Unit, expr: Expr, kind: str, what: str) -> Optional[float]:
+        """The float that a literal or constant becomes, infinite if it is too great; None (and a
+        report) if it is no number."""
+        if expr.kind == "float":
+            if expr.value == 0 and len(expr.text) > MAX_DIGITS:
+                return 0.0  # the lexer has refused it
+            number, digits = exact(expr.text), digits_of(expr.text)
+        else:
+            whole = self.integer(unit, expr, what)
+            if whole is None:
+                return None
+            number, digits = Fraction(whole), len(str(abs(whole)))
+        value = nearest(kind, number)
+        if math.isinf(value) and expr.value == 0:
+            return 0.0  # the same
+        if math.isfinite(value) and not is_kept(kind, number, digits, value):
+            text = f"{kind} does not hold {expr.text}; it becomes {literal(kind, value)}"
+            unit.rounded.append((expr.span, text))
+        return -abs(value) if expr.text.startswith("-") else value
 
     def _const(self, unit: Unit, name: str, expr: Expr) -> Optional[int]:
         symbol = self.symbols.get(name)

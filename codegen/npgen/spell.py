@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Optional, Union
 
+from .diagnostics import INVISIBLE
+from .floats import FLOATS, literal
 from .model import (
     EMPTY,
     Array,
@@ -59,11 +61,11 @@ def constraints(type_: Type) -> str:
     words: list[str] = []
     if isinstance(type_, Scalar):
         if type_.lo is not None and type_.hi is not None:
-            words.append(f"range {_bound(type_, type_.lo)}..{_bound(type_, type_.hi)}")
+            words.append(f"range {number(type_.kind, type_.lo)}..{number(type_.kind, type_.hi)}")
         elif type_.lo is not None:
-            words.append(f"min {_bound(type_, type_.lo)}")
+            words.append(f"min {number(type_.kind, type_.lo)}")
         elif type_.hi is not None:
-            words.append(f"max {_bound(type_, type_.hi)}")
+            words.append(f"max {number(type_.kind, type_.hi)}")
         if type_.finite:
             words.append("finite")
     elif isinstance(type_, (Text, List, Map)):
@@ -75,15 +77,14 @@ def constraints(type_: Type) -> str:
     return " ".join(words)
 
 
-def _bound(type_: Scalar, value: Union[int, float]) -> str:
-    return char(int(value)) if type_.kind == "char" else number(value)
-
-
-def number(value: Union[int, float]) -> str:
-    """An integer or float literal."""
-    if not isinstance(value, float):
-        return str(value)
-    return re.sub(r"e([+-]?)0+(?=\d)", r"e\1", repr(value))  # the language has no leading zeros
+def number(kind: str, value: Union[int, float]) -> str:
+    """A literal of an integer, float or char."""
+    if kind == "char":
+        return char(int(value))
+    if kind not in FLOATS:
+        return str(int(value))
+    text = literal(kind, float(value))
+    return re.sub(r"e([+-]?)0+(?=\d)", r"e\1", text)  # the language has no leading zeros
 
 
 def char(point: int) -> str:
@@ -101,7 +102,7 @@ def _escaped(c: str, quote: str) -> str:
         return "\\" + c
     if c in ESCAPES:
         return ESCAPES[c]
-    if c == " " or c.isprintable():
+    if c == " " or (c.isprintable() and not INVISIBLE.match(c)):
         return c
     return f"\\x{ord(c):02X}" if ord(c) < 0x80 else f"\\u{{{ord(c):X}}}"
 
@@ -120,9 +121,8 @@ def value(type_: Type, default: Value) -> str:
         return string(default) if default else "empty"
     if isinstance(default, bool):
         return "true" if default else "false"
-    if isinstance(type_, Scalar) and type_.kind == "char":
-        return char(int(default))
-    return number(default)
+    assert isinstance(type_, Scalar)
+    return number(type_.kind, default)
 
 
 def duration(ms: int) -> str:

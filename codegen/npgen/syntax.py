@@ -33,6 +33,8 @@ class Expr:
     kind: str
     value: Union[int, float, str]
     span: Span
+    text: str = ""
+    """As it is written, which tells more than a float can."""
 
 
 # --------------------------------------------------------------------------------------------

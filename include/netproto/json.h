@@ -14,8 +14,9 @@
  * How values look in JSON (docs/json.md has examples):
  *
  *   u8..u32, i8..i32    integer
- *   u64, u128, ...      decimal string; in: also an integer, up to 2^63-1
- *   f32, f64            number, the shortest of at most 9 or 17 digits that reads back the same;
+ *   u64, u128, ...      decimal string; in: also an integer. -0 is no integer
+ *   f32, f64            number, the shortest that reads back the same (9 or 17 digits at most); in:
+ *                       rounded once, to the nearest; -0 keeps its sign.
  *                       "NaN", "Infinity", "-Infinity". The bits of a NaN are not kept
  *   bool                true, false
  *   char, string        string

@@ -137,16 +137,19 @@ static np_err build_integer(np_json_builder *b, np_kind kind, const char *where,
                             const np_json_place *place)
 {
     np_u128 bits = {0, 0};
-    np_err err;
+    np_str text;
 
     if (json_is_integer(tree)) {
-        err = np__json_integer_take(kind, json_integer_value(tree), &bits);
+        text = np__json_number_text(b->text, tree);
     } else if (json_is_string(tree) && np__json_kind_bits(kind) > 32) {
-        err = np__json_integer_read(kind, text_of(tree), &bits);
+        text = text_of(tree);
     } else {
         return mismatch(b, where, expected_integer(kind), tree, place);
     }
+    np_err err = np__json_integer_read(kind, text, &bits);
     if (err != NP_OK) {
+        b->detail =
+            np_str_equal(text, np_str_from("-0")) ? "got -0, which only a float can be" : NULL;
         return refuse(b, err, where, expected_integer(kind), place);
     }
     return put_bits(b, kind, bits, place);
@@ -156,6 +159,8 @@ static np_err build_float(np_json_builder *b, np_kind kind, const char *where, j
                           const np_json_place *place)
 {
     static const char expects[] = "expects a number, \"NaN\", \"Infinity\" or \"-Infinity\"";
+    const char *holds = kind == NP_KIND_F32 ? "expects a number that an f32 can hold"
+                                            : "expects a number that an f64 can hold";
     np_u128 bits = {0, 0};
 
     if (json_is_string(tree)) {
@@ -164,8 +169,8 @@ static np_err build_float(np_json_builder *b, np_kind kind, const char *where, j
         }
     } else if (!json_is_number(tree)) {
         return mismatch(b, where, expects, tree, place);
-    } else if (np__json_float_take(kind, json_number_value(tree), &bits) != NP_OK) {
-        return refuse(b, NP_ERR_RANGE, where, "expects a number that an f32 can hold", place);
+    } else if (np__json_float_read(kind, np__json_number_text(b->text, tree), &bits) != NP_OK) {
+        return refuse(b, NP_ERR_RANGE, where, holds, place);
     }
     return put_bits(b, kind, bits, place);
 }

@@ -189,10 +189,11 @@ static void find_place(np_json_builder *b, const np_message *message, json_t *tr
 }
 
 static np_err build(np_json *json, uint32_t version, np_json_what what, const np_message *message,
-                    json_t *tree, np_json_error *error)
+                    np_str text, json_t *tree, np_json_error *error)
 {
     np_json_builder b = {.out = &json->payload,
                          .protocol = json->protocol,
+                         .text = text,
                          .version = version,
                          .what = what,
                          .error = error};
@@ -224,26 +225,19 @@ static np_err build(np_json *json, uint32_t version, np_json_what what, const np
 static np_err syntax_error(np_str text, const json_error_t *from, np_json_error *error)
 {
     size_t position = from->position > 0 ? (size_t)from->position : 0;
-    char detail[JSON_ERROR_TEXT_LENGTH + 32];
 
     if (json_error_code(from) == json_error_out_of_memory) {
         return plain_error(error, NP_ERR_MEMORY, NULL);
     }
-    snprintf(detail, sizeof detail, "%s%s", from->text,
-             strstr(from->text, "too big integer") != NULL ||
-                     strstr(from->text, "too big negative integer") != NULL
-                 ? " (write it as a string)"
-                 : "");
     np__json_locate(text, position < text.len ? position : text.len, error);
     error->fault = (np_fault){NP_ERR_JSON, NP_GOT_NOTHING, NULL, NULL, 0, 0};
-    np__json_error_say(error, detail);
+    np__json_error_say(error, from->text);
     return NP_ERR_JSON;
 }
 
 static np_err parse(np_json *json, uint32_t version, np_json_what what, const np_message *message,
                     np_str text, np_json_error *error)
 {
-    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
     json_error_t why;
     np_err err = np__json_scan(&json->options, text, error);
 
@@ -252,7 +246,7 @@ static np_err parse(np_json *json, uint32_t version, np_json_what what, const np
         return err;
     }
     np__json_memory_watch();
-    json_t *tree = json_loadb(text.data != NULL ? text.data : "", text.len, flags, &why);
+    json_t *tree = np__json_load(text, &why);
     if (np__json_memory_failed()) {
         json_decref(tree);
         return plain_error(error, NP_ERR_MEMORY, NULL);
@@ -260,7 +254,7 @@ static np_err parse(np_json *json, uint32_t version, np_json_what what, const np
     if (tree == NULL) {
         return syntax_error(text, &why, error);
     }
-    err = build(json, version, what, message, tree, error);
+    err = build(json, version, what, message, text, tree, error);
     json_decref(tree);
     return err;
 }

@@ -4,6 +4,7 @@
  *   print.c    events of the parser -> text
  *   build.c    jansson's tree -> wire bytes
  *   scan.c     what a text would cost, before jansson reads it
+ *   load.c     text -> jansson's tree, whose numbers are places in the text
  *   buffer.c   bytes that grow up to a bound; JSON's strings
  *   number.c   numbers to and from text
  *   base64.c
@@ -60,11 +61,9 @@ unsigned np__json_kind_bits(np_kind kind);
  * two's complement, NP_ERR_RANGE if the kind cannot hold it, NP_ERR_JSON if it is no integer. */
 np_err np__json_integer_read(np_kind kind, np_str text, np_u128 *bits);
 
-/* The same for an integer that jansson has read. */
-np_err np__json_integer_take(np_kind kind, int64_t value, np_u128 *bits);
-
-/* A double as the bits of a float kind; NP_ERR_RANGE if f32 cannot hold it. */
-np_err np__json_float_take(np_kind kind, double value, np_u128 *bits);
+/* Reads a number of JSON as the bits of a float kind: rounded once, to the nearest, ties to even.
+ * NP_ERR_RANGE if that is beyond the greatest one. -0 keeps its sign. */
+np_err np__json_float_read(np_kind kind, np_str text, np_u128 *bits);
 
 /* "NaN", "Infinity" or "-Infinity" as the bits of a float kind. */
 bool np__json_float_named(np_kind kind, np_str text, np_u128 *bits);
@@ -76,6 +75,17 @@ np_err np__json_scan(const np_json_options *options, np_str text, np_json_error 
 /* From here on, in this thread: whether jansson asks for memory in vain. */
 void np__json_memory_watch(void);
 bool np__json_memory_failed(void);
+
+/* The end of the string whose opening quote is at `at`: its closing quote, or the text's end. */
+size_t np__json_string_end(np_str text, size_t at);
+
+/* Reads a text into jansson's tree. Each number in it stands for its place in the text instead of
+ * its value (np__json_number_text): jansson keeps neither the sign of -0 nor more than a double or
+ * 64 bits have. NULL with *why if it is no JSON, or memory runs out. */
+json_t *np__json_load(np_str text, json_error_t *why);
+
+/* The text of a number of such a tree. */
+np_str np__json_number_text(np_str text, const json_t *number);
 
 /* Where in a text a byte is. */
 void np__json_locate(np_str text, size_t position, np_json_error *error);
@@ -146,6 +156,7 @@ void np__json_printer_path(const np_json_printer *printer, char *text, size_t ca
 typedef struct np_json_builder {
     np_json_buffer *out;
     const np_protocol *protocol;
+    np_str text; /* what the tree was read from */
     uint32_t version;
     np_json_what what;
     const np_message *message; /* set once it is known */

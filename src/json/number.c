@@ -1,7 +1,7 @@
 /* number.c - numbers to and from text.
  *
- * The C library's printf and strtod write and read the locale's decimal point, so both ways go
- * through one pair of functions that know JSON's.
+ * The C library's printf and strtod write and read the locale's decimal point: one function makes
+ * JSON of what printf wrote, and strtod gets numbers without a point.
  */
 #include "json_private.h"
 
@@ -142,13 +142,6 @@ np_err np__json_integer_read(np_kind kind, np_str text, np_u128 *bits)
     return fits ? fit(kind, value, negative, bits) : NP_ERR_RANGE;
 }
 
-np_err np__json_integer_take(np_kind kind, int64_t value, np_u128 *bits)
-{
-    np_u128 magnitude = {value < 0 ? ~(uint64_t)value + 1 : (uint64_t)value, 0};
-
-    return fit(kind, magnitude, value < 0, bits);
-}
-
 /* Floats --------------------------------------------------------------------------------------- */
 
 static double value_of(np_kind kind, np_u128 bits)
@@ -159,19 +152,71 @@ static double value_of(np_kind kind, np_u128 bits)
     return kind == NP_KIND_F32 ? (double)np_get_f32(bytes) : np_get_f64(bytes);
 }
 
-np_err np__json_float_take(np_kind kind, double value, np_u128 *bits)
+/* No point between two doubles has more digits (767); of what follows it counts only whether it is
+ * all zero. */
+#define DIGITS_MAX 800
+
+/* A JSON number as digits without a point and a power of ten: -0.25e1 is -25e-1. It means the same
+ * in every locale and has a bounded length. */
+static void without_point(np_str text, char out[DIGITS_MAX + 32])
 {
+    static const int64_t far = (int64_t)1 << 50; /* beyond what any text's length makes up for */
+    int64_t power = 0, exponent = 0;
+    bool point = false, rest = false, below = false;
+    size_t at = 0, count = 0;
+    char *digits = out;
+
+    if (text.len > 0 && text.data[0] == '-') {
+        *digits++ = '-';
+        at++;
+    }
+    for (; at < text.len && text.data[at] != 'e' && text.data[at] != 'E'; at++) {
+        char c = text.data[at];
+        if (c == '.') {
+            point = true;
+            continue;
+        }
+        bool kept = count < DIGITS_MAX && (count > 0 || c != '0');
+        if (kept) {
+            digits[count++] = c;
+        } else if (count > 0) {
+            rest = rest || c != '0';
+        }
+        power += (kept || count == 0 ? 0 : 1) - (point ? 1 : 0);
+    }
+    for (at++; at < text.len; at++) {
+        char c = text.data[at];
+        below = below || c == '-';
+        if (c >= '0' && c <= '9' && exponent < far) {
+            exponent = 10 * exponent + (c - '0');
+        }
+    }
+    if (rest) { /* so much that a tie is none */
+        digits[count++] = '1';
+        power--;
+    }
+    power += below ? -exponent : exponent;
+    power = count == 0 ? 0 : power > 99999 ? 99999 : power < -99999 ? -99999 : power;
+    snprintf(digits + count, 16, "%se%d", count == 0 ? "0" : "", (int)power);
+}
+
+np_err np__json_float_read(np_kind kind, np_str text, np_u128 *bits)
+{
+    char plain[DIGITS_MAX + 32];
     uint8_t bytes[8] = {0};
 
+    without_point(text, plain);
     if (kind == NP_KIND_F64) {
+        double value = strtod(plain, NULL);
         np_put_f64(bytes, value);
-    } else if (fabs(value) > (double)FLT_MAX) {
-        return NP_ERR_RANGE;
-    } else {
-        np_put_f32(bytes, (float)value);
+        *bits = (np_u128){np_get_u64(bytes), 0};
+        return isinf(value) ? NP_ERR_RANGE : NP_OK;
     }
+    /* Not by way of a double, which would round twice. */
+    float value = strtof(plain, NULL);
+    np_put_f32(bytes, value);
     *bits = (np_u128){np_get_u64(bytes), 0};
-    return NP_OK;
+    return isinf(value) ? NP_ERR_RANGE : NP_OK;
 }
 
 bool np__json_float_named(np_kind kind, np_str text, np_u128 *bits)
@@ -195,16 +240,8 @@ bool np__json_float_named(np_kind kind, np_str text, np_u128 *bits)
     return false;
 }
 
-/* Whether text, which printf has just written, reads back as these bits. */
-static bool reads_back(np_kind kind, const char *text, np_u128 bits)
-{
-    np_u128 again = {0, 0};
-
-    return np__json_float_take(kind, strtod(text, NULL), &again) == NP_OK && again.lo == bits.lo;
-}
-
-/* Turns what printf wrote into JSON: the locale's decimal point into a dot, and "1" into "1.0", so
- * that it reads back as a float and "-0" keeps its sign. */
+/* Turns what printf wrote into JSON: the locale's decimal point into a dot, and "1" and "1." into
+ * "1.0", so that a reader of JSON takes it for a float. */
 static void to_json(char *text)
 {
     char *from = text, *to = text;
@@ -222,27 +259,71 @@ static void to_json(char *text)
     *to = '\0';
     if (whole) {
         memcpy(to, ".0", 3);
+    } else if (to[-1] == '.') {
+        memcpy(to, "0", 2);
+    }
+}
+
+/* Whether a number of JSON reads back as these bits. */
+static bool reads_back(np_kind kind, const char *text, np_u128 bits)
+{
+    np_u128 again = {0, 0};
+
+    return np__json_float_read(kind, np_str_from(text), &again) == NP_OK && again.lo == bits.lo;
+}
+
+/* The next number of so many digits away from zero, if its last digit can rise by itself. (If it
+ * cannot, fewer digits give that number.) */
+static bool print_beyond(double value, int digits, char text[NP__JSON_NUMBER_MAX])
+{
+    snprintf(text, NP__JSON_NUMBER_MAX - 3, "%#.*g", digits, value);
+    char *end = strchr(text, 'e');
+    end = end != NULL ? end : text + strlen(text);
+    while (end[-1] < '0' || end[-1] > '9') { /* the point of "12." */
+        end--;
+    }
+    if (end[-1] == '9') {
+        return false;
+    }
+    end[-1]++;
+    to_json(text);
+    return true;
+}
+
+/* The number of the fewest digits that reads back, and of those the nearest. */
+static void print_shortest(np_kind kind, np_u128 bits, char text[NP__JSON_NUMBER_MAX])
+{
+    double value = value_of(kind, bits);
+    bool narrow = kind == NP_KIND_F32;
+    bool subnormal = fabs(value) < (narrow ? (double)FLT_MIN : DBL_MIN);
+    /* Below a power of two the numbers stand closer than above it, so that where the nearest text
+     * is too low, the one beyond it may do. */
+    bool uneven = (bits.lo & (narrow ? ((uint64_t)1 << 23) - 1 : ((uint64_t)1 << 52) - 1)) == 0;
+
+    /* So many digits are always kept, and zeros at the end are not printed. */
+    for (int digits = subnormal ? 1 : narrow ? FLT_DIG : DBL_DIG;; digits++) {
+        snprintf(text, NP__JSON_NUMBER_MAX - 3, "%.*g", digits, value);
+        to_json(text);
+        if (digits == 17 || reads_back(kind, text, bits)) {
+            return;
+        }
+        if (uneven && print_beyond(value, digits, text) && reads_back(kind, text, bits)) {
+            return;
+        }
     }
 }
 
 static void print_float(np_kind kind, np_u128 bits, char text[NP__JSON_NUMBER_MAX])
 {
     double value = value_of(kind, bits);
-    int digits = kind == NP_KIND_F32 ? 6 : 15; /* so many are always kept (FLT_DIG, DBL_DIG) */
 
     if (isnan(value)) {
         strcpy(text, "\"NaN\"");
-        return;
-    }
-    if (isinf(value)) {
+    } else if (isinf(value)) {
         strcpy(text, value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
-        return;
+    } else {
+        print_shortest(kind, bits, text);
     }
-    do {
-        snprintf(text, NP__JSON_NUMBER_MAX - 3, "%.*g", digits, value);
-        digits++;
-    } while (digits <= 17 && !reads_back(kind, text, bits));
-    to_json(text);
 }
 
 void np__json_number_print(np_kind kind, np_u128 bits, char text[NP__JSON_NUMBER_MAX])

@@ -34,8 +34,7 @@ static np_err refuse(np_json_error *error, np_str text, size_t position, np_err 
     return err;
 }
 
-/* The end of the string whose opening quote is at `at`: its closing quote, or the text's end. */
-static size_t string_end(np_str text, size_t at)
+size_t np__json_string_end(np_str text, size_t at)
 {
     for (at++; at < text.len && text.data[at] != '"'; at++) {
         at += text.data[at] == '\\' ? 1 : 0;
@@ -58,7 +57,7 @@ np_err np__json_scan(const np_json_options *options, np_str text, np_json_error 
     for (size_t at = 0; at < text.len; at++) {
         switch (text.data[at]) {
         case '"':
-            at = string_end(text, at);
+            at = np__json_string_end(text, at);
             break;
         case '[':
         case '{':

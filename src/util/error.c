@@ -102,6 +102,9 @@ static void np_fault_got(const np_fault *fault, char *text, size_t cap)
     case NP_GOT_FLOAT:
         memcpy(&number, &fault->got, sizeof number);
         snprintf(text, cap, "%.9g", number);
+        for (char *p = text; *p != '\0'; p++) { /* a locale may have another decimal point */
+            *p = (char)(strchr("+-0123456789einfa", *p) != NULL ? *p : '.');
+        }
         break;
     case NP_GOT_NOTHING:
         break;

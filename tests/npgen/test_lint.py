@@ -30,6 +30,7 @@ CASES = {
     "negative-name": "/// D.\nmessage M = 1 { not_ready: bool; disable_cache: bool; }",
     "unit-missing": "/// D.\nmessage M = 1 { timeout: u32; retry_delay: u64; }",
     "large-bound": "/// D.\nmessage M = 1 { a: bytes max 2MiB; }",
+    "float-rounded": "/// D.\nmessage M = 1 { a: f32 max 16777217; }",
     "deprecated-reason": "/// D.\nmessage M = 1 { a: u8 deprecated; }",
 }
 

@@ -16,7 +16,7 @@ from npgen.load import load_result
 from npgen.model import Protocol
 from npgen.selftest.layout import lines_of
 from npgen.selftest.program import emit_test
-from npgen.selftest.typical import round_f32, step_f32
+from npgen.selftest.typical import step_f32
 
 SCHEMA = """
 protocol small version 3;
@@ -114,11 +114,8 @@ class Command(unittest.TestCase):
 
 
 class Numbers(unittest.TestCase):
-    def test_rounding_to_f32(self) -> None:
+    def test_the_next_f32(self) -> None:
         inf = float("inf")
-        self.assertEqual(round_f32(0.5, inf), 0.5)
-        self.assertGreater(round_f32(0.1, inf), 0.1 - 1e-12)
-        self.assertLess(round_f32(0.1, -inf), 0.1)
         self.assertEqual(step_f32(1.0, inf), 1.0 + 2.0**-23)
         self.assertEqual(step_f32(-1.0, inf), -1.0 + 2.0**-24)
         self.assertEqual(step_f32(0.0, -inf), -(2.0**-149))

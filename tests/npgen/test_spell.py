@@ -47,7 +47,8 @@ class Spell(unittest.TestCase):
                          ["0 bytes", "1 byte", "1 000 bytes", "1 KiB", "1 MiB", "1 234 567 bytes"])
         self.assertEqual([duration(n) for n in (1, 1500, 2000, 60_000, 7_200_000)],
                          ["1ms", "1500ms", "2s", "1m", "2h"])
-        self.assertEqual([number(n) for n in (1, 1.0, 1e-07, 1e22)], ["1", "1.0", "1e-7", "1e+22"])
+        self.assertEqual([number("f64", n) for n in (1, 1.0, 1e-07, 1e22)], ["1.0", "1.0", "1e-7", "1e+22"])
+        self.assertEqual([number("u8", 1), number("char", 0x78)], ["1", "'x'"])
         self.assertEqual(string("é\u200e"), '"é\\u{200E}"')
 
 

@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include <locale.h>
+
 #include <cmocka.h>
 
 #include <netproto/error.h>
@@ -85,6 +87,27 @@ static void test_fault_lines(void **state)
     assert_int_equal(np_fault_set(NULL, NP_ERR_BOOL, "x", NULL, 0, 0), NP_ERR_BOOL);
 }
 
+/* A locale whose decimal point is a comma changes nothing. */
+static void test_fault_lines_have_points(void **state)
+{
+    char text[64];
+    np_fault fault;
+    double value = 1.5;
+    uint64_t bits = 0;
+    (void)state;
+
+    if (setlocale(LC_NUMERIC, "de_DE.UTF-8") == NULL && setlocale(LC_NUMERIC, "de_DE") == NULL &&
+        setlocale(LC_NUMERIC, "fr_FR.UTF-8") == NULL) {
+        skip();
+    }
+    memcpy(&bits, &value, sizeof bits);
+    np_fault_set(&fault, NP_ERR_RANGE, "map.Pin.x", "range 0..1", 4, bits);
+    fault.got_kind = NP_GOT_FLOAT;
+    np_fault_format(&fault, text, sizeof text);
+    setlocale(LC_NUMERIC, "C");
+    assert_string_equal(text, "map.Pin.x: 1.5 is not in range 0..1 at byte 4");
+}
+
 static void test_fault_lines_are_cut(void **state)
 {
     char text[10];
@@ -102,6 +125,7 @@ int main(void)
         cmocka_unit_test(test_every_error_has_its_row),
         cmocka_unit_test(test_numbers_that_are_no_errors),
         cmocka_unit_test(test_fault_lines),
+        cmocka_unit_test(test_fault_lines_have_points),
         cmocka_unit_test(test_fault_lines_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

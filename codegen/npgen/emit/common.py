@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..floats import literal
 from ..model import (
     Array,
     Enum,
@@ -104,8 +105,7 @@ def macro_literal(value: int) -> str:
 
 
 def float_literal(kind: str, value: float) -> str:
-    text = repr(float(value))
-    return text + ("f" if kind == "f32" else "")
+    return literal(kind, value) + ("f" if kind == "f32" else "")
 
 
 def out_of_range(t: Scalar, expr: str) -> str | None:

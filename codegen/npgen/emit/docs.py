@@ -29,7 +29,7 @@ from ..model import (
 )
 from ..recursion import fields_of
 from ..sizes import decl_max_len, decl_min_len, max_len, message_max_len, message_min_len, min_len
-from ..spell import bare, char, constraints, duration, number, size, spell, value
+from ..spell import bare, constraints, duration, number, size, spell, value
 from .banner import banner
 from .docs_conversation import conversation_section
 from .docs_example import example
@@ -60,9 +60,9 @@ def emit_docs(p: Protocol) -> str:
 
 
 def _banner(p: Protocol) -> str:
-    """The banner as a comment, which nothing in it can end."""
+    """The banner as a comment, which nothing in it can end (emit/banner.py sees to paths)."""
     text = banner(p, f"{p.name}.md - the {p.name} protocol.", "", "", "").strip()
-    inner = "\n".join(line.strip() for line in text.replace("--", "- -").split("\n"))
+    inner = "\n".join(line.strip() for line in text.split("\n"))
     return f"<!--\n{inner}\n-->\n"
 
 
@@ -264,7 +264,8 @@ def bounds(t: Type) -> str:
 
 
 def _bound(t: Scalar, bound: float) -> str:
-    return code(char(int(bound))) if t.kind == "char" else number(bound)
+    text = number(t.kind, bound)
+    return code(text) if t.kind == "char" else text
 
 
 def _deprecated(reason: Optional[str]) -> str:

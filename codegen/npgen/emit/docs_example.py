@@ -12,6 +12,7 @@ from itertools import chain, islice
 from typing import Iterator
 
 from ..bounds import limits
+from ..floats import FLOATS, literal
 from ..model import (
     INT_BITS,
     Array,
@@ -187,6 +188,8 @@ def nearest_to_zero(t: Scalar) -> float:
 def _shown(t: Scalar, number: float) -> str:
     if t.kind == "bool":
         return "true" if number else "false"
+    if t.kind in FLOATS:
+        return literal(t.kind, number)
     return f"U+{int(number):04X}" if t.kind == "char" else str(number)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Iterator, Union
 
 from ..bounds import narrower
+from ..floats import FLOATS, literal
 from ..model import (
     INT_BITS,
     Array,
@@ -168,7 +169,7 @@ def rule_of(t: Type) -> str | None:
     words: list[str] = []
     if isinstance(t, Scalar):
         if t.lo is not None or t.hi is not None:
-            words.append(f"range {_bound(t.lo)}..{_bound(t.hi)}")
+            words.append(f"range {_bound(t, t.lo)}..{_bound(t, t.hi)}")
         if t.finite:
             words.append("finite")
     elif isinstance(t, (Text, List, Map)):
@@ -180,8 +181,10 @@ def rule_of(t: Type) -> str | None:
     return " ".join(words) or None
 
 
-def _bound(value: int | float | None) -> str:
-    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+def _bound(t: Scalar, value: int | float | None) -> str:
+    if value is None:
+        return ""
+    return literal(t.kind, value) if t.kind in FLOATS else str(value)
 
 
 def raw_width(t: Type) -> int | None:

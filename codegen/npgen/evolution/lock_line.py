@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 
+from ..floats import MAX_DIGITS, exact, nearest
 from ..model import Span
 
 _TOKEN = re.compile(
@@ -115,9 +117,15 @@ class Line:
         self.end()
         return number
 
-    def real(self) -> float:
-        """Take a number of any kind."""
-        return float(self._take("number", "a number"))
+    def real(self, kind: str) -> float:
+        """Take a number that a float kind holds."""
+        text = self._take("number", "a number")
+        if len(text) > MAX_DIGITS:
+            raise self.malformed("the number is too long")
+        value = nearest(kind, exact(text))
+        if math.isinf(value):
+            raise self.malformed(f"{text} exceeds what {kind} holds")
+        return -abs(value) if text.startswith("-") else value
 
     def _unescaped(self, text: str) -> str:
         def meaning(match: "re.Match[str]") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Union
 
+from ..floats import FLOATS
 from ..model import (
     EMPTY,
     INT_BITS,
@@ -25,8 +26,6 @@ from .lock_line import Line
 
 MAX_NESTING = 64
 """Levels of a type: twice what the language has."""
-
-FLOATS = ("f32", "f64")
 
 
 def read_type(line: Line, level: int = 0) -> Type:
@@ -102,7 +101,7 @@ def _scalar(line: Line, type_: Scalar) -> Scalar:
 def _bound(line: Line, type_: Scalar) -> Union[int, float]:
     if type_.kind == "char":
         return line.char()
-    return line.real() if type_.kind in FLOATS else line.integer()
+    return line.real(type_.kind) if type_.kind in FLOATS else line.integer()
 
 
 def read_value(line: Line, type_: Type) -> Value:

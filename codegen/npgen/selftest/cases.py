@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Iterator, Optional, Union
 
+from ..bounds import limits
 from ..emit.common import INT_MAX, INT_MIN, key_where
 from ..emit.shapes import Place, place_of, rule_of
 from ..model import (
@@ -25,7 +26,7 @@ from ..model import (
     Text,
     Type,
 )
-from .typical import Maker, bounds, nearest, step_f32
+from .typical import Maker, nearest, step_f32
 from .values import (
     Chars,
     Choice,
@@ -275,7 +276,7 @@ def _numbers(t: Scalar, where: str) -> Iterator[Case]:
     elif t.kind in ("f32", "f64"):
         yield from _floats(t, where)
     else:
-        low, high = (int(x) for x in bounds(t))
+        low, high = (int(x) for x in limits(t))
         yield Case("lowest", Number(t, low))
         yield Case("highest", Number(t, high))
         refusal = Refusal("NP_ERR_RANGE", where, rule_of(t))
@@ -293,7 +294,7 @@ def _numbers(t: Scalar, where: str) -> Iterator[Case]:
 
 def _floats(t: Scalar, where: str) -> Iterator[Case]:
     yield Case("zero", Number(t, nearest(t, 0.0)))
-    low, high = bounds(t)
+    low, high = limits(t)
     outside = Refusal("NP_ERR_RANGE", where, rule_of(t))
     for bound, end, names in (
         (low if t.lo is not None else None, -math.inf, ("lowest", "too_low")),
@@ -301,9 +302,7 @@ def _floats(t: Scalar, where: str) -> Iterator[Case]:
     ):
         if bound is not None:
             yield Case(names[0], Number(t, bound))
-            beyond = bound
-            for _ in range(2):  # the bound itself may be no f32, and round either way
-                beyond = step_f32(beyond, end) if t.kind == "f32" else math.nextafter(beyond, end)
+            beyond = step_f32(bound, end) if t.kind == "f32" else math.nextafter(bound, end)
             yield Case(names[1], Number(t, beyond), outside)
     if t.finite or t.lo is not None or t.hi is not None:
         error = outside if t.lo is not None or t.hi is not None else replace(outside, error="NP_ERR_FINITE")

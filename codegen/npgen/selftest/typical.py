@@ -263,28 +263,10 @@ def _alike(t: List | Array, item: Value, count: int) -> Items:
 
 def nearest(t: Scalar, wish: float) -> float:
     """The number of a type that is the nearest to the one wished for."""
-    low, high = bounds(t)
+    low, high = limits(t)
     if t.kind not in ("f32", "f64"):
         return max(int(low), min(int(high), int(wish)))
     return max(low, min(high, wish))
-
-
-def bounds(t: Scalar) -> tuple[float, float]:
-    """The least and greatest number, which for f32 is one that an f32 can be."""
-    low, high = limits(t)
-    if t.kind == "f32":
-        return round_f32(low, math.inf), round_f32(high, -math.inf)
-    return low, high
-
-
-def round_f32(number: float, towards: float) -> float:
-    """The number as an f32, rounded in a direction."""
-    if math.isinf(number):
-        return number
-    narrow: float = struct.unpack("<f", struct.pack("<f", number))[0]
-    if (narrow < number) == (towards > number) and narrow != number:
-        narrow = step_f32(narrow, towards)
-    return narrow
 
 
 def step_f32(number: float, towards: float) -> float:
