@@ -173,12 +173,17 @@ static inline np_err np_meter_whole(const np_meter *m, size_t begin, size_t max,
     return NP_OK;
 }
 
-/* A float as np_fault.got carries it. */
-static inline uint64_t np_float_bits(double value)
+/* A float as np_fault.got carries it: as the bits of a double. */
+static inline uint64_t np_f64_bits(const double *value)
 {
     uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
+    memcpy(&bits, value, sizeof bits);
     return bits;
+}
+
+static inline uint64_t np_float_bits(double value)
+{
+    return np_f64_bits(&value);
 }
 
 /* Whether a code point is a Unicode scalar value. */
@@ -257,6 +262,7 @@ typedef struct np_reader {
     uint32_t version;     /* of the protocol, as agreed with the peer */
     uint32_t depth;       /* levels of recursion entered */
     np_fault *fault;      /* or NULL */
+    bool scratch;         /* what is read is checked and not kept: see np_read_clear */
 } np_reader;
 
 static inline size_t np_left(const np_reader *r)
@@ -279,6 +285,18 @@ static inline np_err np_read_fail(const np_reader *r, np_err err, const char *wh
 static inline np_err np_read_short(const np_reader *r, const char *where)
 {
     return np__read_short(*r, where);
+}
+
+/* Clears what no field stands for: an absent option's value, the variants that were not chosen.
+ *
+ * Items of a list are read where it is checked and where it is measured, to be thrown away. Whoever
+ * sends a long list of such items, each of few bytes, must not make us clear a large struct for
+ * each of them. */
+static inline void np_read_clear(const np_reader *r, void *value, size_t size)
+{
+    if (size <= 64 || !r->scratch) {
+        memset(value, 0, size);
+    }
 }
 
 /* A run of fields of fixed size is checked for presence at once; where it is cut, this table
@@ -410,7 +428,7 @@ static inline np_reader np_reader_start(const uint8_t *data, size_t len, uint32_
                                         np_fault *fault)
 {
     const uint8_t *start = data != NULL ? data : (const uint8_t *)"";
-    np_reader r = {start, start + len, start, version, 0, fault};
+    np_reader r = {start, start + len, start, version, 0, fault, false};
     return r;
 }
 

@@ -119,8 +119,8 @@ typedef enum np_message_kind {
 typedef struct np_codec {
     np_err (*measure)(np_meter *m, const void *value);
     uint8_t *(*put)(uint8_t *p, const void *value, uint32_t version);
-    np_err (*read)(np_reader *r, void *value);
-    size_t c_size; /* sizeof the C struct */
+    np_err (*read)(np_reader *r, void *value); /* writes every member; see schema/README.md */
+    size_t c_size;                             /* sizeof the C struct */
 } np_codec;
 
 /* One message or request. */

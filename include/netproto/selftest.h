@@ -8,6 +8,8 @@
  *   - X_encoded_len tells the number of bytes that X_encode writes, and they are the bytes
  * expected; one byte less of room is refused;
  *   - X_decode accepts them, what it makes of them encodes to the same bytes, and so does X_copy;
+ *   - whatever was in a struct before, both leave the same in all its members: in those of absent
+ *     options and of variants that were not chosen, too, and in the items of its lists;
  *   - the incremental parser agrees, in one piece, byte by byte, and cut in two;
  *   - each beginning of the bytes is refused as cut short there, and a byte behind them as
  * trailing;
@@ -36,6 +38,51 @@ extern "C" {
 
 typedef struct np_selftest np_selftest;
 
+typedef struct np_selftest_items np_selftest_items;
+
+/* A member of a C struct. A table of them ends with NP_SELFTEST_END. */
+typedef struct np_selftest_member np_selftest_member;
+struct np_selftest_member {
+    const char *name; /* NULL ends a table */
+    size_t offset;
+    size_t size;                       /* bytes of one */
+    size_t count;                      /* 1, or the items of an array */
+    const np_selftest_member *members; /* what each is made of; NULL: of all its bytes */
+    const np_selftest_items *items;    /* each is a list whose items these are, or NULL */
+    bool chosen;                       /* a variant, which is there where the tag is this: */
+    uint32_t tag;
+};
+
+/* The items that a list's X_next gives out. */
+struct np_selftest_items {
+    size_t size;
+    const np_selftest_member *members; /* as above */
+    const np_selftest_items *items;
+    bool (*next)(const void *list, np_iter *it, void *item);
+};
+
+#define NP_SELFTEST_END                                                                            \
+    {                                                                                              \
+        NULL, 0, 0, 0, NULL, NULL, false, 0                                                        \
+    }
+#define NP_SELFTEST_MEMBER(X, M, COUNT, MEMBERS, ITEMS)                                            \
+    {                                                                                              \
+#M, offsetof(X, M), sizeof(((X *)0)->M) / (COUNT), COUNT, MEMBERS, ITEMS, false, 0         \
+    }
+#define NP_SELFTEST_VARIANT(X, M, MEMBERS, TAG)                                                    \
+    {                                                                                              \
+#M, offsetof(X, M), sizeof(((X *)0)->M), 1, MEMBERS, NULL, true, (uint32_t)(TAG)           \
+    }
+
+/* Define X__items, of the list X; where recursion needs it, it is declared ahead. */
+#define NP_SELFTEST_ITEMS_AHEAD(X) static const np_selftest_items X##__items;
+#define NP_SELFTEST_ITEMS(X, ITEM, MEMBERS, ITEMS)                                                 \
+    static bool X##__next(const void *list, np_iter *it, void *item)                               \
+    {                                                                                              \
+        return X##_next((const X *)list, it, (ITEM *)item);                                        \
+    }                                                                                              \
+    static const np_selftest_items X##__items = {sizeof(ITEM), MEMBERS, ITEMS, X##__next};
+
 /* The typed functions of a message or struct, without their types. */
 typedef struct np_selftest_codec {
     const char *name; /* of the C struct */
@@ -45,9 +92,10 @@ typedef struct np_selftest_codec {
                      np_fault *fault);
     np_err (*decode)(void *out, uint32_t version, const uint8_t *data, size_t len, np_fault *fault);
     np_err (*copy)(void *out, const void *value, np_arena *arena);
+    const np_selftest_member *members;
 } np_selftest_codec;
 
-/* Defines X__selftest. */
+/* Defines X__selftest; X__members is a table of X's members. */
 #define NP_SELFTEST_CODEC(X)                                                                       \
     static np_err X##__encoded_len(const void *value, uint32_t version, size_t *len,               \
                                    np_fault *fault)                                                \
@@ -68,8 +116,8 @@ typedef struct np_selftest_codec {
     {                                                                                              \
         return X##_copy((X *)out, (const X *)value, arena);                                        \
     }                                                                                              \
-    static const np_selftest_codec X##__selftest = {#X,          sizeof(X),   X##__encoded_len,    \
-                                                    X##__encode, X##__decode, X##__copy};
+    static const np_selftest_codec X##__selftest = {                                               \
+        #X, sizeof(X), X##__encoded_len, X##__encode, X##__decode, X##__copy, X##__members};
 
 /* The functions of a packet, without their types. */
 typedef struct np_selftest_packet_codec {

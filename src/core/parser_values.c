@@ -60,7 +60,7 @@ static bool check_float(np_parser *parser, np_u128 bits)
 {
     const np_type *type = parser->type;
     double value = float_of(type, bits);
-    uint64_t got = np_float_bits(value);
+    uint64_t got = type->kind == NP_KIND_F32 ? np_float_bits(value) : bits.lo;
 
     if (type->range != NULL && !(value >= type->range->lo.f && value <= type->range->hi.f)) {
         return np__parser_refuse(parser, NP_ERR_RANGE, type->rule, parser->begin, NP_GOT_FLOAT,

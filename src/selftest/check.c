@@ -1,4 +1,5 @@
 /* check.c - what must hold for the examples of messages, replies and structs. */
+#include "selftest/same.h"
 #include "selftest/selftest_private.h"
 
 #include <inttypes.h>
@@ -131,6 +132,7 @@ static void check_copy(np_selftest *t, const void *value, const encoding *p)
                             again.len);
         }
         free(again.data);
+        np__same_copied(t, value);
     }
     free(copy);
     np_arena_fini(&arena);
@@ -166,6 +168,7 @@ static void check_decode(np_selftest *t, void *out, const encoding *p)
                             again.len);
         }
         free(again.data);
+        np__same_decoded(t, p->data, p->len);
     }
     free(data);
 }

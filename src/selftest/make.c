@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "selftest/wide.h"
+
 /* Values made before a type is given up. */
 #define MOST_TRIES 1000
 
@@ -115,10 +117,15 @@ static void put_integer(maker *m, const np_type *type, np_u128 value)
 }
 
 /* lo + something, up to hi: the ends more often than what lies between. */
-static np__make_u128 pick_between(np__make_rng *rng, np__make_u128 lo, np__make_u128 hi)
+static np_u128 pick_between(np__make_rng *rng, np_u128 lo, np_u128 hi)
 {
-    np__make_u128 span = hi - lo;
-    np__make_u128 any = (np__make_u128)np__make_random(rng) << 64 | np__make_random(rng);
+    static const np_u128 one = {1, 0};
+    np_u128 span = np__wide_subtract(hi, lo);
+    bool only_one = span.lo == 0 && span.hi == 0;
+    np_u128 any;
+
+    any.hi = np__make_random(rng);
+    any.lo = np__make_random(rng);
 
     switch (np__make_below(rng, 6)) {
     case 0:
@@ -126,28 +133,27 @@ static np__make_u128 pick_between(np__make_rng *rng, np__make_u128 lo, np__make_
     case 1:
         return hi;
     case 2:
-        return span > 0 ? lo + 1 : lo;
+        return only_one ? lo : np__wide_add(lo, one);
     case 3:
-        return span > 0 ? hi - 1 : hi;
+        return only_one ? hi : np__wide_subtract(hi, one);
     default:
-        any >>= np__make_below(rng, 128);
-        return span == ~(np__make_u128)0 ? any : lo + any % (span + 1);
+        any = np__wide_shift_right(any, np__make_below(rng, 128));
+        if (np_u128_compare(span, np__wide_most) == 0) {
+            return any;
+        }
+        return np__wide_add(lo, np__wide_modulo(any, np__wide_add(span, one)));
     }
 }
 
 static void make_integer(maker *m, const np_type *type)
 {
-    np__make_u128 value;
+    static const np_u128 least = {0, 0};
+    const np_range *range = type->range;
 
-    if (type->range != NULL) {
-        /* Two's complement: a signed range from lo to hi is one as unsigned numbers modulo 2^128.
-         */
-        value = pick_between(m->rng, np__make_wide(type->range->lo.u),
-                             np__make_wide(type->range->hi.u));
-    } else {
-        value = pick_between(m->rng, 0, ~(np__make_u128)0);
-    }
-    put_integer(m, type, np__make_narrow(value));
+    /* Two's complement: a signed range from lo to hi is one as unsigned numbers modulo 2^128. */
+    put_integer(m, type,
+                range != NULL ? pick_between(m->rng, range->lo.u, range->hi.u)
+                              : pick_between(m->rng, least, np__wide_most));
 }
 
 static void make_float(maker *m, const np_type *type)
@@ -157,6 +163,12 @@ static void make_float(maker *m, const np_type *type)
     uint8_t bytes[8];
     double value;
 
+    if (type->range == NULL && !type->finite && np__make_below(m->rng, 8) == 0) {
+        /* A NaN that signals, and what it says, as bits: it may not survive being a number. */
+        np_put_u64(bytes, narrow ? 0xFFA12345u : 0xFFF4123456789ABCu);
+        put_bytes(m->out, bytes, narrow ? 4 : 8);
+        return;
+    }
     do {
         np_put_u64(bytes, np__make_random(m->rng));
         value = narrow ? (double)np_get_f32(bytes) : np_get_f64(bytes);
@@ -172,7 +184,7 @@ static void make_float(maker *m, const np_type *type)
         if (narrow && value == value) { /* NaN keeps the bits it came with */
             np_put_f32(bytes, (float)value);
             value = (double)np_get_f32(bytes);
-        } else if (!narrow) {
+        } else if (value == value) {
             np_put_f64(bytes, value);
         }
     } while (!np__make_float_allowed(type, value));
@@ -202,8 +214,7 @@ static void make_char(maker *m, const np_type *type)
 
     if (type->range != NULL) {
         do {
-            c = (np_char)pick_between(m->rng, np__make_wide(type->range->lo.u),
-                                      np__make_wide(type->range->hi.u));
+            c = (np_char)pick_between(m->rng, type->range->lo.u, type->range->hi.u).lo;
         } while (!np_char_valid(c));
     }
     put_bytes(m->out, bytes, (size_t)(np_put_char(bytes, c) - bytes));

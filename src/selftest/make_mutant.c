@@ -1,5 +1,6 @@
 /* make_mutant.c - payloads that are nearly valid. */
 #include "selftest/make_private.h"
+#include "selftest/wide.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -188,17 +189,28 @@ static void mutate_float(np__make_payload *p, const np__make_mark *mark, np__mak
     }
 }
 
+/* The highest bit of so many bytes. */
+static np_u128 top_bit(size_t width)
+{
+    uint8_t bytes[16] = {0};
+
+    bytes[width - 1] = 0x80;
+    return np_get_u128(bytes);
+}
+
 static void mutate_integer(np__make_payload *p, const np__make_mark *mark, np__make_rng *rng)
 {
     const np_range *range = mark->type->range;
-    np__make_u128 lo = range != NULL ? np__make_wide(range->lo.u) : 0;
-    np__make_u128 hi = range != NULL ? np__make_wide(range->hi.u) : ~(np__make_u128)0;
-    np__make_u128 top = (np__make_u128)1 << (8 * np__make_width(mark->type->kind) - 1);
-    np__make_u128 telling[] = {lo, lo - 1, hi, hi + 1, 0, top, top - 1, ~(np__make_u128)0};
+    static const np_u128 zero = {0, 0}, one = {1, 0};
+    np_u128 lo = range != NULL ? range->lo.u : zero;
+    np_u128 hi = range != NULL ? range->hi.u : np__wide_most;
+    np_u128 top = top_bit(np__make_width(mark->type->kind));
+    np_u128 telling[] = {
+        lo,  np__wide_subtract(lo, one),  hi,           np__wide_add(hi, one), zero,
+        top, np__wide_subtract(top, one), np__wide_most};
     uint8_t bytes[16];
 
-    np_put_u128(bytes,
-                np__make_narrow(telling[np__make_below(rng, sizeof telling / sizeof *telling)]));
+    np_put_u128(bytes, telling[np__make_below(rng, sizeof telling / sizeof *telling)]);
     memcpy(p->data + mark->at, bytes, np__make_width(mark->type->kind));
 }
 

@@ -4,11 +4,6 @@
 
 #include "selftest/make.h"
 
-__extension__ typedef unsigned __int128 np__make_u128;
-
-np__make_u128 np__make_wide(np_u128 value);
-np_u128 np__make_narrow(np__make_u128 value);
-
 /* Appends bytes that the caller fills in. */
 uint8_t *np__make_grow(np__make_payload *payload, size_t len);
 

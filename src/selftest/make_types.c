@@ -4,16 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
-
-np__make_u128 np__make_wide(np_u128 value)
-{
-    return (np__make_u128)value.hi << 64 | value.lo;
-}
-
-np_u128 np__make_narrow(np__make_u128 value)
-{
-    return (np_u128){(uint64_t)value, (uint64_t)(value >> 64)};
-}
+#include <string.h>
 
 size_t np__make_width(np_kind kind)
 {
@@ -120,17 +111,15 @@ bool np__make_reaches(const np_type *type, const np_type *target)
 }
 
 /* A key as a number that orders as the key does: signed ones are moved up by half the range. */
-static np__make_u128 key_number(const np_type *type, const uint8_t *data, size_t len)
+static np_u128 key_number(const np_type *type, const uint8_t *data, size_t len)
 {
-    np__make_u128 value = 0;
+    uint8_t bytes[16] = {0};
 
-    for (size_t i = len; i > 0; i--) {
-        value = value << 8 | data[i - 1];
-    }
+    memcpy(bytes, data, len);
     if (type->kind >= NP_KIND_I8 && type->kind <= NP_KIND_I128) {
-        value ^= (np__make_u128)1 << (8 * len - 1);
+        bytes[len - 1] ^= 0x80;
     }
-    return value;
+    return np_get_u128(bytes);
 }
 
 int np__make_key_compare(const np_type *type, const uint8_t *a, size_t a_len, const uint8_t *b,
@@ -148,6 +137,5 @@ int np__make_key_compare(const np_type *type, const uint8_t *a, size_t a_len, co
         }
         return (a_len > b_len) - (a_len < b_len);
     }
-    np__make_u128 x = key_number(type, a, a_len), y = key_number(type, b, b_len);
-    return (x > y) - (x < y);
+    return np_u128_compare(key_number(type, a, a_len), key_number(type, b, b_len));
 }

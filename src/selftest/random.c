@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "selftest/make.h"
+#include "selftest/same.h"
 
 /* A tenth of the payloads are long; the rest are short, where more ways to cut them fit in. */
 static size_t pick_budget(np__make_rng *rng)
@@ -28,6 +29,9 @@ static void check(np_selftest *t, const np__make_payload *payload, bool valid, u
     } else if (valid && err != NP_OK) {
         np__selftest_fail(t, "--seed %" PRIu64 ": a valid payload is refused: %s", seed,
                           np_err_name(err));
+    } else if (err == NP_OK &&
+               np_get_u32(data) == t->message->id) { /* a mutant may be of another */
+        np__same_decoded(t, payload->data, payload->len);
     }
     np__twin_log_free(&trouble);
     free(data);

@@ -293,6 +293,11 @@ static uint64_t next_random(uint64_t *state)
     return *state * 2685821657736338717u;
 }
 
+static size_t random_below(uint64_t *state, size_t n)
+{
+    return (size_t)(next_random(state) % n);
+}
+
 static void check_splits(twin *t, np__twin_effort effort)
 {
     size_t *every = calloc(t->len + 1, sizeof *every);
@@ -317,7 +322,7 @@ static void check_splits(twin *t, np__twin_effort effort)
     }
     uint64_t state = effort.seed | 1;
     for (size_t n = 0; n < effort.random_pairs; n++) {
-        size_t a = next_random(&state) % (t->len + 1), b = next_random(&state) % (t->len + 1);
+        size_t a = random_below(&state, t->len + 1), b = random_below(&state, t->len + 1);
         check_cuts(t, a < b ? (size_t[]){a, b} : (size_t[]){b, a}, 2);
     }
 }

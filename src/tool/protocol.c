@@ -65,7 +65,13 @@ static const np_protocol *load(const char *path)
                       path);
         return NULL;
     }
-    if (*abi != NP_GEN_ABI) {
+    if (*abi != NP_PLUGIN_ABI && *abi % 1000 == NP_GEN_ABI) {
+        tool_complain("%s was compiled with other enums than this program: -fshort-enums goes for "
+                      "both or for none",
+                      path);
+        return NULL;
+    }
+    if (*abi != NP_PLUGIN_ABI) {
         tool_complain("%s was generated for ABI %" PRIu32 ", this is ABI %d: regenerate it", path,
                       *abi, NP_GEN_ABI);
         return NULL;

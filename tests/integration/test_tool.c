@@ -237,6 +237,9 @@ static void test_stages(void **state)
                  "the fields are missing: call x Echo '{...}'");
     expect_words(RUN("encode", "-p", "/nonexistent.so", "X", "{}"), 13, "cannot load");
     expect_words(RUN("encode", "-p", "libm.so.6", "X", "{}"), 13, "cannot load");
+    char other[512];
+    snprintf(other, sizeof other, "%.*s_short.so", (int)strlen(tool_plugin) - 3, tool_plugin);
+    expect_words(RUN("encode", "-p", other, "Join", "{\"name\":\"ann\"}"), 13, "-fshort-enums");
     expect_words(RUN("encode", "-p", "schema/base.np", "X", "{}"), 13, "(... PLUGIN) builds");
     expect_words(RUN("bench", "--plaintext", "-d", "0", "tcp://127.0.0.1:1"), 2,
                  "--depth takes a number");

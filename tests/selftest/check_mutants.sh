@@ -111,6 +111,14 @@ mutant odd odd.c '/^uint8_t \*odd_odd_head_put/,/^}/s/p\[9\] = 0x05/p[9] = 0x06/
     'odd_odd_head, typical: put: byte 9 is 0x06 instead of 0x05'
 mutant odd odd.c '/^np_err odd_odd_head_read/,/^}/s/any_bits != 0xFF/any_bits == 0x11/' \
     'read: odd.odd_head.any must be refused with NP_ERR_CONST'
+# A variant that is cut to the byte that C's enum may have, an option that keeps what was there.
+mutant odd odd.c '/^static np_err odd_data_read/,/^}/s/switch (index)/switch (index \& 0xFF)/' \
+    'with a variant but for one bit above in odd.Data'
+mutant chat chat.c 's/v->at.value = 0;/(void)0;/' \
+    'decoding leaves in the member at.value what was there before' \
+    'copying leaves in the member at.value what was there before'
+mutant odd odd.c '/^static np_err odd_data_read/,/^}/s/np_read_clear(r, v, sizeof \*v);//' \
+    'decoding leaves in the member'
 # Maps: keys that may descend.
 mutant odd odd.c 's/NP_ERR_ORDER/NP_ERR_RANGE/' 'key.descends.*must be refused with NP_ERR_ORDER'
 

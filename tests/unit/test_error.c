@@ -28,6 +28,9 @@ static void test_numbers_that_are_no_errors(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if ((int)(np_err)numbers[i] != numbers[i]) {
+            continue; /* enums are short, and this number is another error there, or none */
+        }
         assert_string_equal(np_err_name((np_err)numbers[i]), "NP_ERR_?");
         assert_string_equal(np_err_text((np_err)numbers[i]), "unknown error");
         assert_int_equal(np_err_class_of((np_err)numbers[i]), NP_CLASS_USAGE);

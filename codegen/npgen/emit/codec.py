@@ -11,7 +11,7 @@ from .banner import banner
 from .code import Code, quote
 from .common import Context, is_plain_enum, lazy_target
 from .header import codec_heads
-from .layout import Block, Fields, Items, Record, called, records
+from .layout import Block, Fields, Items, Record, called, has_walk, records
 from .deprecation import silence
 from .measure import Measure
 from .put import Put
@@ -111,6 +111,9 @@ def _plain_enum(context: Context, c: Code, e: Enum) -> None:
 
 def _record(context: Context, c: Code, record: Record, held: set[str]) -> None:
     c.section(record.where)
+    if isinstance(record, Items) and has_walk(context.p, record):
+        c.call(f"static bool {record.name}_walk", _walk_args(record))
+        c()
     Measure(context, c).record(record)
     Put(context, c).record(record)
     read = Read(context, c)
@@ -118,7 +121,7 @@ def _record(context: Context, c: Code, record: Record, held: set[str]) -> None:
         read.item(record)
     read.record(record)
     if isinstance(record, Items):
-        _next(c, record, read.item_function(record))
+        _next(c, record, read.item_function(record), has_walk(context.p, record))
     decl = context.p.types.get(record.owner or "")
     if decl is not None and context.recursive(decl.name) and record.name == place_of(decl).path:
         assert decl.max_len is not None and decl.depth is not None
@@ -129,15 +132,31 @@ def _record(context: Context, c: Code, record: Record, held: set[str]) -> None:
         Read(context, c).whole(record.name, record.where, decl.max_len)
 
 
-def _next(c: Code, record: Items, reader: str) -> None:
-    args = [f"const {record.name} *list", "np_iter *it", f"{record.item_name} *item"]
-    with c.function(f"bool {record.name}_next", args):
+def _next_args(record: Items) -> list[str]:
+    return [f"const {record.name} *list", "np_iter *it", f"{record.item_name} *item"]
+
+
+def _walk_args(record: Items) -> list[str]:
+    return [*_next_args(record), "bool scratch"]
+
+
+def _next(c: Code, record: Items, reader: str, walk: bool) -> None:
+    """X_next, for users; X_walk, for measuring and writing, does not clear what they do not look at,
+    where there is something to clear."""
+    head, args = f"bool {record.name}_next", _next_args(record)
+    if walk:
+        with c.function(head, args):
+            c(f"return {record.name}_walk(list, it, item, false);")
+        head, args = f"static bool {record.name}_walk", _walk_args(record)
+    with c.function(head, args):
         with c.block("if (it->index >= list->count) {"):
             c("return false;")
         with c.block("if (list->items != NULL) {"):
             c("*item = list->items[it->index++];")
             c("return true;")
         c("np_reader r = np_wire_reader(&list->wire, it);")
+        if walk:
+            c("r.scratch = scratch;")
         with c.block(f"if ({reader}(&r, item) != NP_OK) {{"):
             c("return false;")
         c("it->offset = (size_t)(r.p - r.start);")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from ..floats import literal
 from ..model import (
@@ -16,11 +17,12 @@ from ..model import (
     Ref,
     Scalar,
     Text,
+    Tuple,
     Type,
 )
 from ..names import upper
 from .code import quote
-from .shapes import Place, components, place_of, ref_name, scalar_width
+from .shapes import Place, components, is_leaf, place_of, ref_name, scalar_width
 
 
 def loop_variable(depth: int) -> str:
@@ -67,6 +69,35 @@ def is_plain_enum(p: Protocol, t: Type) -> bool:
     return isinstance(decl, Enum) and decl.plain
 
 
+def is_struct(p: Protocol, t: Type) -> bool:
+    """Whether a type is named and a struct in C: the schema's structs, enums that carry data."""
+    return isinstance(t, Ref) and not is_plain_enum(p, t)
+
+
+def is_cleared(p: Protocol, t: Type) -> bool:
+    """Whether reading a value clears memory besides: it holds, by value, an enum that carries data or
+    an option of more than a plain value."""
+    seen: set[str] = set()
+    waiting = [t]
+    while waiting:
+        t = waiting.pop()
+        if isinstance(t, Option):
+            if not is_leaf(t.item) and lazy_target(t) is None:
+                return True
+        elif isinstance(t, Array):
+            waiting.append(t.item)
+        elif isinstance(t, Tuple):
+            waiting += t.items
+        elif isinstance(t, Ref) and t.name not in seen:
+            seen.add(t.name)
+            decl = p.types[t.name]
+            if not isinstance(decl, Enum):
+                waiting += [f.type for f in decl.fields]
+            elif not decl.plain:
+                return True
+    return False
+
+
 INT_MIN = {f"i{b}": -(2 ** (b - 1)) for b in (8, 16, 32, 64, 128)} | {
     f"u{b}": 0 for b in (8, 16, 32, 64, 128)
 }
@@ -105,7 +136,13 @@ def macro_literal(value: int) -> str:
 
 
 def float_literal(kind: str, value: float) -> str:
-    return literal(kind, value) + ("f" if kind == "f32" else "")
+    """A constant that is the same number in whatever precision the compiler reckons: for the x87,
+    `0.1` is nearer to a tenth than a double can be. In decimal where that is exact."""
+    text = literal(kind, value)
+    if Fraction(text) != Fraction(value):
+        digits, _, exponent = float(value).hex().partition("p")
+        text = f"{digits.rstrip('0')}p{exponent}"
+    return text + ("f" if kind == "f32" else "")
 
 
 def out_of_range(t: Scalar, expr: str) -> str | None:
@@ -147,7 +184,8 @@ def got_of(t: Scalar, expr: str) -> tuple[str, str]:
     if t.kind in ("u128", "i128"):
         return "NP_GOT_NOTHING", "0"
     if t.kind in ("f32", "f64"):
-        return "NP_GOT_FLOAT", f"np_float_bits({expr})"
+        bits = f"np_float_bits({expr})" if t.kind == "f32" else f"np_f64_bits(&{expr})"
+        return "NP_GOT_FLOAT", bits
     if t.kind.startswith("i"):
         return "NP_GOT_SIGNED", f"(uint64_t)(int64_t){expr}"
     return "NP_GOT_UNSIGNED", expr
@@ -171,7 +209,7 @@ def key_where(p: Protocol, t: Type, at: Place) -> str:
 
 
 def default_value(p: Protocol, t: Type, value: object, c_name: str) -> str:
-    """The initializer expression of a default, assignable to a member."""
+    """The expression of a default, assignable to a member; structs are not assigned."""
     if isinstance(t, Scalar):
         return scalar_literal(t, value)
     if isinstance(t, Text):
@@ -180,13 +218,14 @@ def default_value(p: Protocol, t: Type, value: object, c_name: str) -> str:
         cast = "" if t.kind == "string" else "(const uint8_t *)"
         return f"({c_name}){{{cast}{quote(data.decode('utf-8'))}, {len(data)}}}"
     if isinstance(t, Ref) and isinstance(value, EnumValue):
-        decl = p.types[t.name]
-        variant = f"{upper(decl.origin)}_{upper(decl.name)}_{upper(value.variant)}"
-        return variant if is_plain_enum(p, t) else f"({c_name}){{.tag = {variant}}}"
-    if isinstance(t, Option) and value is not None:
-        inner = default_value(p, t.item, value, "")
-        return f"({c_name}){{true, {inner}}}"
+        return default_variant(p, t, value)
     return f"({c_name}){{0}}"
+
+
+def default_variant(p: Protocol, t: Ref, value: EnumValue) -> str:
+    """The constant of a variant that is a default."""
+    decl = p.types[t.name]
+    return f"{upper(decl.origin)}_{upper(decl.name)}_{upper(value.variant)}"
 
 
 def scalar_literal(t: Scalar, value: object) -> str:

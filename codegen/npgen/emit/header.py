@@ -165,7 +165,9 @@ X_encoded_len  checks a value against the schema and tells its exact size in byt
 X_encode       checks and writes it into buf; *len is set on success. NP_ERR_SPACE if cap is too
                small, NP_ERR_NEWER if a variant did not exist at that version, or the error of the
                refused field. Nothing is written unless all of it is.
-X_decode       checks and reads; strings, bytes and lists point into data. Errors are of class
+X_decode       checks and reads; strings, bytes and lists point into data. Every member is written:
+               the value of an option that is not there and the variants that were not chosen are
+               zero, what an older peer does not send is its default. Errors are of class
                NP_CLASS_PROTO. *out is undefined after an error.
 X_copy         copies a value with all it points to into an arena, where it lives on.
 

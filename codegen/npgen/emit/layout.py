@@ -34,6 +34,7 @@ from ..model import (
     Variant,
 )
 from ..names import member
+from .common import is_cleared
 from .shapes import Place, c_type, own_messages, own_types, place_of
 
 
@@ -188,6 +189,19 @@ class _Nameless:
         if isinstance(item, Ref) and not isinstance(t, Map) and name != at.path:
             at = place_of(self._p.types[item.name])
         return Items(name, at.where, t, item_name, at, self._owner)
+
+
+def has_walk(p: Protocol, record: Items) -> bool:
+    """Whether a list is walked by X_walk, as X_next clears memory for each item."""
+    t = record.type
+    return is_cleared(p, t.value if isinstance(t, Map) else t.item)
+
+
+def walk(p: Protocol, record: Items) -> str:
+    """The call that takes the next item for measuring or writing it."""
+    if has_walk(p, record):
+        return f"{record.name}_walk(v, &it, &item, true)"
+    return f"{record.name}_next(v, &it, &item)"
 
 
 def _by_value_order(p: Protocol, found: dict[str, Record]) -> Iterator[Record]:

@@ -16,7 +16,7 @@ from .common import (
     out_of_range,
     zero,
 )
-from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, by_version
+from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, by_version, walk
 from .shapes import SCALAR_C, Place, c_type, is_leaf, leaf_word, raw_width, rule_of, scalar_width
 
 
@@ -142,7 +142,7 @@ class Measure:
         if isinstance(t, Map):
             c(f"{record.item_name} last = {{0}};")
         c()
-        with c.block(f"while ({record.name}_next(v, &it, &item)) {{"):
+        with c.block(f"while ({walk(self._p, record)}) {{"):
             if isinstance(t, Map):
                 order = key_order(self._p, t.key, "last.key", "item.key")
                 where = key_where(self._p, t.key, record.at.key())

@@ -6,7 +6,7 @@ from ..model import Array, List, Map, Option, Ref, Scalar, Text, Type, Unit
 from ..names import member, upper
 from .code import Code
 from .common import Context, is_plain_enum, lazy_target, loop_variable, zero
-from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, by_version
+from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, by_version, walk
 from .shapes import Place, c_type, is_leaf, is_versioned, leaf_word, scalar_width
 
 
@@ -84,7 +84,7 @@ class Put:
         c("np_iter it = {0};")
         first = "{0}" if isinstance(t, Map) else zero(self._p, t.item)
         c(f"{record.item_name} item = {first};")
-        with c.block(f"while ({record.name}_next(v, &it, &item)) {{"):
+        with c.block(f"while ({walk(self._p, record)}) {{"):
             if isinstance(t, Map):
                 c(f"p = {record.item_name}_put(p, &item, version);")
             else:
@@ -95,7 +95,9 @@ class Put:
 
     def value(self, t: Type, at: Place, expr: str) -> None:
         c, p = self._c, self._p
-        if isinstance(t, (Scalar, Text)):
+        if isinstance(t, Scalar) and t.kind in ("f32", "f64"):
+            c(f"p = np_store_{t.kind}(p, &{expr});")
+        elif isinstance(t, (Scalar, Text)):
             c(f"p = np_put_{leaf_word(t)}(p, {expr});")
         elif isinstance(t, Unit):
             pass

@@ -1,5 +1,8 @@
 """X_read: checks and reads one value from contiguous bytes.
 
+It says what is in every member of the struct: what no field stands for, such as an absent option's
+value, is cleared. Of items that are only checked and not kept (``r->scratch``) nobody looks there.
+
 Fields of fixed size that need no check are read in runs: one test for the presence of all of them
 and of the prefix (a length, a tag) behind them, then plain loads. The order of the checks is still
 the order of the wire, since nothing within a run can fail but for missing input.
@@ -9,14 +12,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..model import Array, List, Map, Option, Ref, Scalar, Text, Type, Unit
+from ..model import (
+    Array,
+    EnumValue,
+    List,
+    Map,
+    Option,
+    Ref,
+    Scalar,
+    Text,
+    Tuple,
+    Type,
+    Unit,
+)
 from ..names import member, upper
 from .code import Code, quote, rule_literal
 from .common import (
     Context,
     default_value,
+    default_variant,
     got_of,
+    is_cleared,
     is_plain_enum,
+    is_struct,
     key_order,
     key_where,
     lazy_target,
@@ -138,9 +156,12 @@ class Read:
             self._items(record)
         elif isinstance(record, Maybe):
             # Fields may share it, so its tag is read by those who know which field it is.
-            with c.block("if (v->has) {"):
+            with c.block("if (v->has) {", "} else {"):
                 self.value(record.value.type, record.value.at, "v->value")
                 self._flush()
+            with c.indented():
+                c("np_read_clear(r, &v->value, sizeof v->value);")
+            c("}")
         else:
             self.value(record.items.type, record.items.at, "v->items")
             self._flush()
@@ -165,8 +186,14 @@ class Read:
         self._flush()
 
     def _default(self, m: Member) -> None:
-        if isinstance(m.type, Array):
-            self._c(f"memset(v->{m.name}, 0, sizeof v->{m.name});")
+        name = f"v->{m.name}"
+        if isinstance(m.type, (Array, Option, Tuple, Unit)) or is_struct(self._p, m.type):
+            # An assignment may leave what is between members, or in the rest of a union.
+            address = name if isinstance(m.type, Array) else f"&{name}"
+            self._c(f"memset({address}, 0, sizeof {name});")
+            if isinstance(m.default, EnumValue):
+                assert isinstance(m.type, Ref)
+                self._c(f"{name}.tag = {default_variant(self._p, m.type, m.default)};")
             return
         value = default_value(self._p, m.type, m.default, c_type(self._p, m.type, m.at))
         self._c(f"v->{m.name} = {value};")
@@ -176,15 +203,17 @@ class Read:
         at_of = {v.name: at for v, at in record.variants}
         self._present(4, record.where)
         c("const uint8_t *tag = r->p;")
-        c(f"v->tag = ({record.name}_tag)np_get_u32(tag);")
+        c("uint32_t index = np_get_u32(tag); /* C's enum may be shorter */")
         c("r->p += 4;")
-        with c.block("switch (v->tag) {"):
+        c("np_read_clear(r, v, sizeof *v);")
+        with c.block("switch (index) {"):
             for v in record.enum.variants:
                 c(f"case {upper(record.name)}_{upper(v.name)}:")
                 with c.indented():
                     if v.since > 1:
                         with c.block(f"if (np_unlikely(r->version < {v.since})) {{"):
                             self._fail_tag(record.where)
+                    c(f"v->tag = {upper(record.name)}_{upper(v.name)};")
                     if v.name in at_of:
                         c(f"return {at_of[v.name].path}_read(r, &v->{member(v.name)});")
                     else:
@@ -196,7 +225,7 @@ class Read:
     def _fail_tag(self, where: str) -> None:
         self._c.call(
             "return np_read_fail",
-            ["r", "NP_ERR_VARIANT", quote(where), "NULL", "tag", "NP_GOT_UNSIGNED", "np_get_u32(tag)"],
+            ["r", "NP_ERR_VARIANT", quote(where), "NULL", "tag", "NP_GOT_UNSIGNED", "index"],
         )
 
     def _items(self, record: Items) -> None:
@@ -207,12 +236,19 @@ class Read:
         c(f"{record.item_name} item = {first};")
         if isinstance(t, Map):
             c(f"{record.item_name} last = {{0}};")
+        scratch = is_cleared(self._p, t.value if isinstance(t, Map) else t.item)
+        if scratch:
+            c("bool outer = r->scratch;")
         c()
+        if scratch:
+            c("r->scratch = true;")
         with c.block("for (size_t n = 0; n < v->count; n++) {"):
             if isinstance(t, Map):
                 self._entry(record, t)
             else:
                 c.check(self.item_function(record), ["r", "&item"])
+        if scratch:
+            c("r->scratch = outer;")
         c("v->items = NULL;")
         c("v->wire = np_read_wire(r, from);")
 
@@ -289,7 +325,7 @@ class Read:
         t, c = step.type, self._c
         at = f"r->p + {offset}" if offset else "r->p"
         if isinstance(t, Scalar):
-            c(f"{step.expr} = np_get_{t.kind}({at});")
+            c(load(t, step.expr, at))
             return
         assert isinstance(t, Array)
         if isinstance(t.item, Scalar) and t.item.kind in ("u8", "i8"):
@@ -297,6 +333,7 @@ class Read:
             return
         width = raw_width(t.item) or 0
         if width == 0:
+            c(f"memset({step.expr}, 0, sizeof {step.expr});")
             return
         i = loop_variable(self._loops)
         self._loops += 1
@@ -308,7 +345,7 @@ class Read:
 
     def _load_item(self, t: Type, expr: str, base: str) -> None:
         if isinstance(t, Scalar):
-            self._c(f"{expr} = np_get_{t.kind}({base});")
+            self._c(load(t, expr, base))
             return
         assert isinstance(t, Array)
         width = raw_width(t.item) or 0
@@ -360,7 +397,7 @@ class Read:
                     args = ["r", "NP_ERR_RANGE", quote(where), rule_literal(rule), "begin"]
                     c.call("return np_read_fail", [*args, "NP_GOT_UNSIGNED", expr])
             return
-        c(f"{expr} = np_get_{t.kind}(r->p);")
+        c(load(t, expr, "r->p"))
         got, value = got_of(t, expr)
         for error, condition in (
             ("NP_ERR_RANGE", out_of_range(t, expr)),
@@ -393,10 +430,14 @@ class Read:
         elif is_leaf(t.item):
             c.check("np_read_option", ["r", f"&{expr}.has", quote(at.where)])
             if isinstance(t.item, Unit):
+                c(f"{expr}.value.nothing = 0;")
                 return
-            with c.block(f"if ({expr}.has) {{"):
+            with c.block(f"if ({expr}.has) {{", "} else {"):
                 self.value(t.item, at.some(), f"{expr}.value")
                 self._flush()
+            with c.indented():
+                c(f"{expr}.value = {_nothing(t.item)};")
+            c("}")
         else:
             c.check("np_read_option", ["r", f"&{expr}.has", quote(at.where)])
             c.check(f"{name}_read", ["r", f"&{expr}"])
@@ -442,6 +483,21 @@ def _missing(t: Type, at: Place) -> Place:
     while isinstance(t, Array) and not is_raw_bytes(t):
         t, at = t.item, at.item()
     return at
+
+
+def load(t: Scalar, expr: str, at: str) -> str:
+    """The statement that reads a scalar. Floats are moved as their bits: the x87's registers would
+    make a signalling NaN quiet."""
+    if t.kind in ("f32", "f64"):
+        return f"np_load_{t.kind}(&{expr}, {at});"
+    return f"{expr} = np_get_{t.kind}({at});"
+
+
+def _nothing(t: Type) -> str:
+    """What an absent option of a plain value holds."""
+    if isinstance(t, Scalar) and t.kind not in ("u128", "i128"):
+        return "false" if t.kind == "bool" else "0"
+    return f"({_item_type(t)}){{0}}"
 
 
 def _item_type(t: Type) -> str:

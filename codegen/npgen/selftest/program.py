@@ -15,6 +15,7 @@ from ..names import member, snake, upper
 from .cases import Case, Cases, newer
 from .layout import lines_of
 from .literal import NO_MEMBERS, Literals
+from .members import Members
 from .packets import write_packet
 from .values import Choice, Items, Maybe, Parts, Record, Value
 from .wire import encode
@@ -62,6 +63,7 @@ class _Writer:
         self._c = c
         self._cases = Cases(p)
         self._literals = Literals(p)
+        self._tables = Members(p, c)
         self._codecs: set[str] = set()  # whose table stands already
 
     # -- what there is --------------------------------------------------------------------------
@@ -121,6 +123,7 @@ class _Writer:
         c.section(at.where if not test.endswith("__reply") else f"{at.where}, a reply")
         if at.path not in self._codecs:
             self._codecs.add(at.path)
+            self._tables.of_fields(at.path, record.fields, at)
             c(f"NP_SELFTEST_CODEC({at.path})")
             c()
         id_bytes = message_id.to_bytes(4, "little") if message_id is not None else b""

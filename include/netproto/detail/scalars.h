@@ -86,37 +86,37 @@ static inline uint8_t *np_put_i128(uint8_t *p, np_i128 value)
     return np_put_i64(np_put_u64(p, value.lo), value.hi);
 }
 
-/* Floats travel as their bits, so that NaN payloads survive. */
+/* Floats travel as their bits, so that those of a NaN survive. Codecs move them from memory to
+ * memory by np_load_T and np_store_T: a float that is handed over as a number (np_get_T, np_put_T,
+ * np_list_T_at) passes through a register of the x87 on 32-bit x86, which makes a signalling NaN
+ * quiet. */
 
-static inline float np_get_f32(const uint8_t *p)
-{
-    uint32_t bits = np_get_u32(p);
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
+#define NP_DEFINE_FLOAT_(name, type, bits)                                                         \
+    static inline void np_load_##name(type *out, const uint8_t *p)                                 \
+    {                                                                                              \
+        uint##bits##_t value = np_get_u##bits(p);                                                  \
+        memcpy(out, &value, sizeof value);                                                         \
+    }                                                                                              \
+    static inline uint8_t *np_store_##name(uint8_t *p, const type *from)                           \
+    {                                                                                              \
+        uint##bits##_t value;                                                                      \
+        memcpy(&value, from, sizeof value);                                                        \
+        return np_put_u##bits(p, value);                                                           \
+    }                                                                                              \
+    static inline type np_get_##name(const uint8_t *p)                                             \
+    {                                                                                              \
+        type value;                                                                                \
+        np_load_##name(&value, p);                                                                 \
+        return value;                                                                              \
+    }                                                                                              \
+    static inline uint8_t *np_put_##name(uint8_t *p, type value)                                   \
+    {                                                                                              \
+        return np_store_##name(p, &value);                                                         \
+    }
 
-static inline uint8_t *np_put_f32(uint8_t *p, float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return np_put_u32(p, bits);
-}
-
-static inline double np_get_f64(const uint8_t *p)
-{
-    uint64_t bits = np_get_u64(p);
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static inline uint8_t *np_put_f64(uint8_t *p, double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return np_put_u64(p, bits);
-}
+NP_DEFINE_FLOAT_(f32, float, 32)
+NP_DEFINE_FLOAT_(f64, double, 64)
+#undef NP_DEFINE_FLOAT_
 
 /* A bool that has been checked to be 0 or 1. */
 static inline bool np_get_bool(const uint8_t *p)
@@ -129,7 +129,8 @@ static inline uint8_t *np_put_bool(uint8_t *p, bool value)
     return np_put_u8(p, value ? 1 : 0);
 }
 
-/* np_option_T: `value` counts only where `has` is true. np_list_T: see the top of types.h.
+/* np_option_T: `value` counts only where `has` is true; decoding makes it zero elsewhere.
+ * np_list_T: see the top of types.h.
  *
  * `name` is only ever pasted, never handed to another macro: <stdbool.h> makes `bool` a macro, and
  * it would arrive there as _Bool. */
