@@ -11,5 +11,5 @@ frozen ``model``, ``check`` judges it, and everything in ``emit`` only prints wh
 GENERATOR_VERSION = "0.1.0"
 """Version of the generator; part of every banner."""
 
-GEN_ABI = 3
+GEN_ABI = 4
 """The contract between generated code and the runtime headers (NP_GEN_ABI)."""

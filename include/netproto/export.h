@@ -23,6 +23,6 @@
 
 /* The contract between generated code and these headers. Generated code refuses to compile
  * against another number: regenerate it then. */
-#define NP_GEN_ABI 3
+#define NP_GEN_ABI 4
 
 #endif

@@ -39,14 +39,15 @@ np_err np__session_converse_ask(const np_session *s, const np_message *message, 
     const np_conversation *conversation = s->options->conversation;
     size_t position = position_of(s, message);
     bool by_server = (s->role == NP_SESSION_SERVER) != incoming;
+    int token = np_conversation_token(position, NP_CONVERSATION_SAID, by_server);
 
     *place = s->conversation_place;
-    if (conversation->step(place, np_conversation_token(position, by_server)) ||
-        position >= s->options->protocol->message_count) {
+    if (conversation->step(place, token) || position >= s->options->protocol->message_count) {
         return NP_OK;
     }
     return np_fault_set(fault, NP_ERR_UNEXPECTED, message->name,
-                        np__session_converse_state(s)->refusal[by_server], 0, message->id);
+                        np_conversation_place_at(conversation, *place)->refusal[by_server], 0,
+                        message->id);
 }
 
 void np__session_converse_enter(np_session *s, int place)
