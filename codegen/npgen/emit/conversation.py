@@ -14,7 +14,7 @@ from typing import Iterator
 from ..machine import SIDES
 from ..model import Conversation, Protocol, Side
 from ..names import snake
-from ..places import Kind, Letter, Place, Places, places_of
+from ..places import Kind, Letter, Place, places_of
 from .banner import banner
 from .code import Code, doc_comment, quote
 from .ragel import PRAGMAS
@@ -30,7 +30,7 @@ def emit_conversations(p: Protocol) -> str:
     c()
     c.lines(PRAGMAS.split("\n"))
     c()
-    starts = [_Machine(p, c, conversation).emit() for conversation in p.conversations]
+    starts = [_Writer(p, c, conversation).emit() for conversation in p.conversations]
     with c.block(f"const np_conversation {p.name}_conversations[] = {{", "};"):
         for conversation, start in zip(p.conversations, starts):
             _row(p, c, conversation, start)
@@ -49,25 +49,66 @@ def _row(p: Protocol, c: Code, conversation: Conversation, start: int) -> None:
         c(f".places = {name}_places,")
 
 
-class _Machine:
+class ConversationMachine:
+    """The machine of a conversation: its places by number, its letters by token."""
+
+    def __init__(self, p: Protocol, conversation: Conversation) -> None:
+        own = [m.name for m in own_messages(p)]
+        base = [m.name for m in p.messages if not p.own(m)]
+        self.places = places_of(p, conversation)
+        self.start = self.places.start
+        self.positions = {name: i for i, name in enumerate(own + base)}
+        self.token_count = 2 * len(Kind) * len(self.positions)
+        self._states = {s.name: i for i, s in enumerate(conversation.states)}
+        mentioned = self.places.machine.mentioned()
+        self.said = own + [m for m in base if m in mentioned]
+        self.reached = sorted(self.places.reached(), key=self._order)
+        self._numbers = {place: i for i, place in enumerate(self.reached)}
+        self.moves = {place: self._moves_of(place) for place in self.reached}
+
+    def _order(self, place: Place) -> tuple[int, int, int]:
+        waiting = (place.client, place.server)
+        first, second = (-1 if m is None else self.positions[m] for m in waiting)
+        return (self._states[place.state], first, second)
+
+    def number(self, place: Place) -> int:
+        """The position in the table of places."""
+        return self._numbers[place]
+
+    def token(self, letter: Letter) -> int:
+        """As np_conversation_token makes it."""
+        kind = list(Kind).index(letter.kind)
+        by_server = 1 if letter.speaker is Side.SERVER else 0
+        return 2 * (len(Kind) * self.positions[letter.message] + kind) + by_server
+
+    def _moves_of(self, place: Place) -> dict[Place, list[Letter]]:
+        """Every letter that may be said in a place, by where it leads."""
+        moves: dict[Place, list[Letter]] = {}
+        for letter in self._letters(place):
+            target = self.places.step(place, letter)
+            if target is not None:
+                moves.setdefault(target, []).append(letter)
+        return moves
+
+    def _letters(self, place: Place) -> Iterator[Letter]:
+        for side in SIDES:
+            for message in self.said:
+                letter = Letter(Kind.SAID, side, message)
+                move = self.places.rule(place, letter)
+                if move is not None and move[1] is not None:
+                    yield letter
+            waiting = place.waiting(side)
+            if waiting is not None:
+                yield from (Letter(kind, side, waiting) for kind in (Kind.ANSWERED, Kind.REFUSED))
+
+
+class _Writer:
     def __init__(self, p: Protocol, c: Code, conversation: Conversation) -> None:
         self._c = c
         self._conversation = conversation
         self._name = f"{p.name}_{conversation.name}"
-        self._own = [m.name for m in own_messages(p)]
-        base = [m.name for m in p.messages if not p.own(m)]
-        self._position = {name: i for i, name in enumerate(self._own + base)}
         self._numbers = {s.name: i for i, s in enumerate(conversation.states)}
-        self._places = places_of(p, conversation)
-        self._reached = sorted(self._places.reached(), key=self._order)
-        mentioned = self._places.machine.mentioned()
-        self._said = self._own + [m for m in base if m in mentioned]
-        self._moves = {place: self._moves_of(place) for place in self._reached}
-
-    def _order(self, place: Place) -> tuple[int, int, int]:
-        waiting = (place.client, place.server)
-        first, second = (-1 if m is None else self._position[m] for m in waiting)
-        return (self._numbers[place.state], first, second)
+        self._m = ConversationMachine(p, conversation)
 
     def emit(self) -> int:
         """Writes the tables and the machine; the place in which it starts."""
@@ -80,16 +121,16 @@ class _Machine:
                 c(f"{{.name = {quote(s.name)}, .within_ms = {within}, .final = {final}}},")
         c()
         with c.block(f"static const np_conversation_place {name}_places[] = {{", "};"):
-            for place in self._reached:
+            for place in self._m.reached:
                 self._place_row(place)
         c()
         self._machine()
         self._step()
-        return self._reached.index(self._places.start)
+        return self._m.number(self._m.start)
 
     def _place_row(self, place: Place) -> None:
         c = self._c
-        waiting = [0 if m is None else self._position[m] + 1 for m in place[1:]]
+        waiting = [0 if m is None else self._m.positions[m] + 1 for m in place[1:]]
         with c.block("{", "},"):
             c(f".state = {self._numbers[place.state]},")
             if any(waiting):
@@ -100,18 +141,18 @@ class _Machine:
 
     def _machine(self) -> None:
         c = self._c
-        start = self._places.start
-        ordered = sorted(self._reached, key=lambda place: place != start)
-        moves = self._moves
+        start = self._m.start
+        ordered = sorted(self._m.reached, key=lambda place: place != start)
+        moves = self._m.moves
         letters = {letter for found in moves.values() for of in found.values() for letter in of}
         with c.block("%%{", "}%%"):
             c(f"machine {self._name};")
             c("alphtype int;")
             c()
-            for letter in sorted(letters, key=self._token):
-                c(f"{self._word(letter)} = {self._token(letter)};")
+            for letter in sorted(letters, key=self._m.token):
+                c(f"{self._word(letter)} = {self._m.token(letter)};")
             c()
-            for i, place in enumerate(self._reached):
+            for i, place in enumerate(self._m.reached):
                 c(f"action in_{self._label(place)} {{ place_number = {i}; }}")
             c()
             with c.block("main := (", ");"):
@@ -133,32 +174,12 @@ class _Machine:
                 self._c(("| " if i else "") + line)
         self._c(f") >~in_{self._label(place)}" + ("" if last else ","))
 
-    def _moves_of(self, place: Place) -> dict[Place, list[Letter]]:
-        """Every letter that may be said in a place, by where it leads."""
-        moves: dict[Place, list[Letter]] = {}
-        for letter in self._letters(place):
-            target = self._places.step(place, letter)
-            if target is not None:
-                moves.setdefault(target, []).append(letter)
-        return moves
-
-    def _letters(self, place: Place) -> Iterator[Letter]:
-        for side in SIDES:
-            for message in self._said:
-                letter = Letter(Kind.SAID, side, message)
-                move = self._places.rule(place, letter)
-                if move is not None and move[1] is not None:
-                    yield letter
-            waiting = place.waiting(side)
-            if waiting is not None:
-                yield from (Letter(kind, side, waiting) for kind in (Kind.ANSWERED, Kind.REFUSED))
-
     def _refusal(self, place: Place, side: Side) -> str:
         """What to say about a message of a side's that may not come in a place, bounded."""
-        said = [letter for of in self._moves[place].values() for letter in of]
+        said = [letter for of in self._m.moves[place].values() for letter in of]
         wanted = {x.message for x in said if x.kind is Kind.SAID and x.side is side}
-        rules = self._places.machine.states[place.state].rules
-        order = [m for rule in rules for m in rule.messages] + self._said
+        rules = self._m.places.machine.states[place.state].rules
+        order = [m for rule in rules for m in rule.messages] + self._m.said
         names = [m for m in dict.fromkeys(order) if m in wanted]
         waiting = place.waiting(side)
         where = f"from the {side.value} in state {place.state}"
@@ -173,12 +194,7 @@ class _Machine:
         return place.state + "".join(f"__{who}_{snake(m)}" for who, m in waiting if m is not None)
 
     def _entry(self, place: Place) -> str:
-        return "start" if place == self._places.start else f"at_{self._label(place)}"
-
-    def _token(self, letter: Letter) -> int:
-        kind = list(Kind).index(letter.kind)
-        by_server = 1 if letter.speaker is Side.SERVER else 0
-        return 2 * (len(Kind) * self._position[letter.message] + kind) + by_server
+        return "start" if place == self._m.start else f"at_{self._label(place)}"
 
     def _word(self, letter: Letter) -> str:
         what = "" if letter.kind is Kind.SAID else f"{letter.kind.value}__"
