@@ -6,7 +6,7 @@ about sizes need a protocol whose types have sizes.
 
 from __future__ import annotations
 
-from .check_conversation import check_conversation
+from .check_conversation import check_conversation, check_moves
 from .check_evolution import check_evolution
 from .check_messages import check_message_sizes, check_messages
 from .check_names import check_names
@@ -27,6 +27,9 @@ def check(protocol: Protocol, unit: Unit, reporter: Reporter) -> None:
     nodes = [n for n in unit.schema.declarations if isinstance(n, ConversationNode)]
     for node, conversation in zip(nodes, protocol.conversations):
         check_conversation(conversation, node.complete, reporter)
+    if not reporter.failed:  # a machine with a hole in it would cause errors of its own
+        for conversation in protocol.conversations:
+            check_moves(protocol, conversation, reporter)
     if any(d.rule in _NO_SIZES for d in reporter.diagnostics):
         return
     if check_nesting(protocol, reporter):

@@ -79,7 +79,7 @@ def claims(p: Protocol) -> Iterator[Claim]:
     for conversation in p.conversations:
         path = f"{p.name}_{conversation.name}"
         owner = f"conversation '{conversation.name}'"
-        yield from _all(path, ("", "states", "step"), owner, conversation.span)
+        yield from _all(path, ("", "states", "places", "step"), owner, conversation.span)
         for state in conversation.states:
             yield Claim(upper(f"{path}_{state.name}"), f"state '{state.name}'", state.span)
 

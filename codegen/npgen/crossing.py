@@ -1,76 +1,89 @@
 """Messages that cross: both sides speak at once, and no longer agree on where they are.
 
-In a state in which both may speak, the client may say X and the server Y before either hears the
-other. The client's machine then takes X and Y, the server's Y and X. All is well if both orders are
-legal and lead to the same state. If that holds for each pair in each state, then it holds for
-whatever both have under way, by laying the pairs side by side; and where it does not, the two sides
-need only be in that state. So the condition is exact.
+Where both may speak, the client may say X and the server Y before either hears the other. The
+client's machine then takes X and Y, the server's Y and X. All is well if both orders are legal and
+lead to the same place. If that holds for each pair in each place, then it holds for whatever both
+have under way, by laying the pairs side by side; and where it does not, the two sides need only be
+in that place. So the condition is exact. The answers to requests that move are letters like others
+(places.py).
 """
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, Optional
+from typing import Iterator, Optional
 
-from .machine import Machine
-from .model import Conversation, Protocol, Side, Span
-
-PARTING = "Disconnect"
-"""Base's message that ends a connection; its sender does not judge what comes after it."""
+from .model import Span
+from .places import Kind, Letter, Place, Places
 
 
-def crossings(protocol: Protocol, conversation: Conversation) -> Iterator[tuple[Span, str]]:
-    """Where and how messages may cross; one example for each pair of rules in each state."""
-    own = [m.name for m in protocol.messages if protocol.own(m)]
-    parting = {m.name for m in protocol.messages if m.origin == "base" and m.name == PARTING}
-    machine = Machine(conversation, own)
-    letters = machine.alike(parting)
-    for state in machine.states:
-        yield from _state(machine, state, letters)
-
-
-def _state(machine: Machine, state: str, letters: Iterable[str]) -> Iterator[tuple[Span, str]]:
-    client, server = (
-        [(m, move) for m in letters if (move := machine.move(state, side, m)) is not None]
-        for side in (Side.CLIENT, Side.SERVER)
-    )
-    told: set[tuple[Optional[Span], Optional[Span]]] = set()
-    for x, (at_client, client_rule) in client:
-        for y, (at_server, server_rule) in server:
-            rules = (
-                client_rule.span if client_rule is not None else None,
-                server_rule.span if server_rule is not None else None,
-            )
-            if rules in told:
+def crossings(places: Places) -> Iterator[tuple[Span, str]]:
+    """Where and how letters may cross; one example for each pair of rules in each state."""
+    told: set[tuple[object, ...]] = set()
+    for place in places.reached():
+        for x, y in places.crossing(place):
+            rules = [_rule(places, place, letter) for letter in (x, y)]
+            key = (place.state, x.kind, y.kind, *rules)
+            if key in told:
                 continue
-            ends = (
-                machine.move(at_client, Side.SERVER, y),
-                machine.move(at_server, Side.CLIENT, x),
-            )
-            if ends[0] is not None and ends[1] is not None and ends[0][0] == ends[1][0]:
-                continue
-            told.add(rules)
-            place = rules[0] or rules[1] or machine.states[state].span
-            words = (
-                f"the client {_outcome(ends[0], y, at_client)}",
-                f"the server {_outcome(ends[1], x, at_server)}",
-            )
-            text = f"in state '{state}' the client's '{x}' and the server's '{y}' may cross;"
-            text += f" then {words[0]}, and {words[1]}"
-            if ends[0] is None:
-                hint = _take(machine, at_client, y, "server")
-            elif ends[1] is None:
-                hint = _take(machine, at_server, x, "client")
-            else:
-                hint = "let both orders lead to one state"
-            yield place, f"{text}: {hint}, or let only one side speak in '{state}'"
+            told.add(key)
+            span = rules[0] or rules[1] or places.machine.states[place.state].span
+            yield span, _text(places, place, x, y)
 
 
-def _outcome(end: Optional[tuple[str, object]], message: str, at: str) -> str:
-    return f"refuses '{message}' in '{at}'" if end is None else f"is in '{end[0]}'"
+def _rule(places: Places, place: Place, letter: Letter) -> Optional[Span]:
+    move = places.rule(place, letter)
+    return move[1].span if move is not None and move[1] is not None else None
 
 
-def _take(machine: Machine, state: str, message: str, side: str) -> str:
-    if machine.states[state].final:
-        hint = f"go to '{state}' by a state that still takes '{message}' from the {side}"
+def _text(places: Places, place: Place, x: Letter, y: Letter) -> str:
+    at_client, at_server = places.step(place, x), places.step(place, y)
+    assert at_client is not None and at_server is not None
+    ends = places.step(at_client, y), places.step(at_server, x)
+    text = f"in {_words(place)} {_named(x)} and {_named(y)} may cross; then the client"
+    text += f" {_outcome(ends[0], y, at_client)}, and the server {_outcome(ends[1], x, at_server)}"
+    if ends[0] is None:
+        hint = _take(places, at_client, y)
+    elif ends[1] is None:
+        hint = _take(places, at_server, x)
+    else:
+        hint = "let both orders lead to one state"
+    speak = "speak" if Kind.SAID in (x.kind, y.kind) else "ask"
+    return f"{text}: {hint}, or let only one side {speak} in '{place.state}'"
+
+
+def _named(letter: Letter) -> str:
+    whose = f"the {letter.speaker.value}'s"
+    if letter.kind is Kind.SAID:
+        return f"{whose} '{letter.message}'"
+    word = "answer to" if letter.kind is Kind.ANSWERED else "refusal of"
+    return f"{whose} {word} '{letter.message}'"
+
+
+def _words(place: Place) -> str:
+    waiting = [f"'{m}'" for m in (place.client, place.server) if m is not None]
+    are = "are" if len(waiting) > 1 else "is"
+    until = f" until {' and '.join(waiting)} {are} answered" if waiting else ""
+    return f"state '{place.state}'{until}"
+
+
+def _outcome(end: Optional[Place], letter: Letter, at: Place) -> str:
+    where = f"'{at.state}'"
+    waiting = at.waiting(letter.side)
+    if letter.kind is Kind.SAID and waiting is not None:
+        where += f" until '{waiting}' is answered"
+    if end is None:
+        return f"refuses '{letter.message}' in {where}"
+    waits = [f"'{m}'" for m in (end.client, end.server) if m is not None]
+    return f"is in '{end.state}'" + (f" and waits for {' and '.join(waits)}" if waits else "")
+
+
+def _take(places: Places, at: Place, letter: Letter) -> str:
+    side = letter.side.value
+    waiting = at.waiting(letter.side)
+    if waiting is not None and places.machine.move(at.state, letter.side, letter.message):
+        hint = f"let '{letter.message}' lead to one state whether it comes before or after the"
+        return f"{hint} answer to '{waiting}'"
+    if places.machine.states[at.state].final:
+        hint = f"go to '{at.state}' by a state that still takes '{letter.message}' from the {side}"
         return f"{hint} until that side answers"
-    return f"let state '{state}' still take '{message}' from the {side}"
+    return f"let state '{at.state}' still take '{letter.message}' from the {side}"

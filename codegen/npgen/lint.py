@@ -12,6 +12,7 @@ from typing import Iterator, Union
 
 from .crossing import crossings
 from .diagnostics import Reporter, TooManyErrors
+from .machine import SIDES
 from .model import (
     INT_BITS,
     Array,
@@ -31,8 +32,10 @@ from .model import (
     Type,
 )
 from .names import snake
+from .places import Places, places_of
 from .recursion import edges_of
 from .scope import Unit
+from .spell import duration
 from .syntax import ConstNode, Expr
 
 LARGE_BOUND = 1 << 20
@@ -87,8 +90,7 @@ class _Linter:
         self._id_order()
         for conversation in self.protocol.conversations:
             self._stuck(conversation)
-            for span, text in crossings(self.protocol, conversation):
-                self.warn(span, "messages-cross", text)
+            self._places(conversation)
         self.unmentioned()
 
     # -- declarations -------------------------------------------------------------------------
@@ -179,6 +181,34 @@ class _Linter:
             if not state.final and not state.rules:
                 text = f"nothing can be said in state '{state.name}'; write 'final {state.name};'"
                 self.warn(state.span, "state-stuck", text)
+
+    def _places(self, conversation: Conversation) -> None:
+        places = places_of(self.protocol, conversation)
+        for side in SIDES:
+            if places.machine.moving(side):  # then what crosses is an error
+                self._waiting(places)
+                return
+        for span, text in crossings(places):
+            self.warn(span, "messages-cross", text)
+
+    def _waiting(self, places: Places) -> None:
+        """States in which an answer is waited for, whatever it takes."""
+        timeouts = {m.name: m.timeout_ms for m in self.messages}
+        waits: dict[str, dict[str, None]] = {}
+        for place in places.reached():
+            for request in (place.client, place.server):
+                if request is not None:
+                    waits.setdefault(place.state, {})[request] = None
+        for state in places.machine.states.values():
+            for request in sorted(waits.get(state.name, {})):
+                timeout = timeouts[request]
+                if state.final or (state.within_ms or 0) >= (timeout or 1):
+                    continue
+                least = duration(timeout) if timeout is not None else "30s"
+                text = f"in state '{state.name}' '{request}' may wait for its answer"
+                text += " for ever" if state.within_ms is None else " longer than 'within' allows"
+                text += f"; write 'within {least};' or more"
+                self.warn(state.span, "waits-without-end", text)
 
     def unmentioned(self) -> None:
         """Messages that no conversation mentions, although there is one."""

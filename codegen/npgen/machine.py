@@ -1,13 +1,18 @@
-"""A conversation as the machine it is: wildcards and ``either`` spelled out."""
+"""A conversation as the machine it is: wildcards and ``either`` spelled out.
+
+A request that leads somewhere in any state is a *moving* one of its side's: it moves nothing when
+it is said, but when it is answered or refused (places.py).
+"""
 
 from __future__ import annotations
 
-from typing import Iterable, Optional
+from typing import Iterable, Iterator, Optional
 
-from .model import Conversation, Rule, Side
+from .model import Conversation, Rule, Side, State
 
 Move = tuple[str, Optional[Rule]]
-"""Where a message leads, and by which rule (None: it is legal everywhere)."""
+"""Where a message, or the answer to a request, leads, and by which rule (None: it is legal
+everywhere)."""
 
 SIDES = (Side.CLIENT, Side.SERVER)
 
@@ -27,6 +32,45 @@ class Machine:
                         self._wildcards[state.name, side] = rule
                     for message in rule.messages:
                         self._named.setdefault((state.name, side, message), rule)
+        self._moving = {side: self._moving_of(conversation, side) for side in SIDES}
+
+    def _moving_of(self, conversation: Conversation, side: Side) -> frozenset[str]:
+        """Of all versions of the schema: a request that moves at one of them moves at each."""
+        named: dict[str, set[str]] = {}
+        found: set[str] = set()
+        for (name, who, message), rule in self._named.items():
+            if who is side:
+                named.setdefault(name, set()).add(message)
+                if _leads_away(rule, name) and message in conversation.requests:
+                    found.add(message)
+        for (name, who), rule in self._wildcards.items():
+            if who is side and _leads_away(rule, name) and len(found) < len(conversation.requests):
+                found |= conversation.requests - named.get(name, set())
+        return frozenset(found)
+
+    def moves(self, side: Side, message: str) -> bool:
+        """Whether it is a moving request of that side's."""
+        return message in self._moving[side]
+
+    def moving(self, side: Side) -> list[str]:
+        """All moving requests of a side's that exist at this version."""
+        return sorted(self._moving[side] & self.own)
+
+    def legal(self, state: str) -> int:
+        """How many of the protocol's own messages both sides may say in a state, counted together."""
+        named = {(side, m) for side in SIDES for r in self.states[state].rules for m in r.messages
+                 if (state, side, m) in self._named and m in self.own}  # fmt: skip
+        count = len(named)
+        for side in SIDES:
+            if (state, side) in self._wildcards:
+                count += len(self.own) - sum(1 for who, _ in named if who is side)
+        return count
+
+    def refused(self, state: str, side: Side, message: str) -> str:
+        """Where a refusal leads that is said in a state."""
+        move = self.move(state, side, message)
+        rule = move[1] if move is not None else None
+        return state if rule is None else rule.refused or state
 
     def move(self, state: str, side: Side, message: str) -> Optional[Move]:
         """Where a message leads; None if it is illegal there."""
@@ -54,3 +98,21 @@ class Machine:
     def letters(self) -> list[str]:
         """All messages that may lead anywhere: the protocol's own, and imported ones named."""
         return sorted(self.own | self.mentioned())
+
+
+def _leads_away(rule: Rule, state: str) -> bool:
+    return any(to not in (None, state) for to in (rule.target, rule.refused))
+
+
+def arrows(machine: Machine, state: State, rule: Rule) -> Iterator[tuple[str, str]]:
+    """What a rule draws for people: where it leads, and by what."""
+    target, refused = rule.target or state.name, rule.refused or state.name
+    sides = SIDES if rule.side is Side.EITHER else (rule.side,)
+    for message in rule.messages or ("any other",):
+        moves = any(machine.moves(side, message) for side in sides)
+        if not moves or target == state.name:
+            yield target, message
+        else:
+            yield target, f"{message} answered"
+        if moves and refused != state.name:
+            yield refused, f"{message} refused"

@@ -310,16 +310,18 @@ class Side(PyEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """``client Join, Leave -> open;``: these messages from this side lead to ``target``.
+    """``client Join, Leave -> open else shut;``: these messages from this side lead to ``target``.
 
     ``messages`` is empty for the wildcard ``*``: every message no other rule of the state names.
-    ``target`` is None for "stay".
+    ``target`` is None for "stay". A request leads there when it is answered, and to ``refused``
+    (None: it stays) when it is refused.
     """
 
     side: Side
     messages: tuple[str, ...]
     target: Optional[str]
     span: Span
+    refused: Optional[str] = None
 
     @property
     def wildcard(self) -> bool:
@@ -340,13 +342,17 @@ class State:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Who may say what, and when. Requests name only the request: its reply is always legal."""
+    """Who may say what, and when. Rules name only the request: its answer is always legal.
+
+    ``requests`` are the requests of the protocol's own, whose moves wait for the answer.
+    """
 
     name: str
     start: str
     states: tuple[State, ...]
     doc: tuple[str, ...]
     span: Span
+    requests: frozenset[str] = frozenset()
 
 
 # --------------------------------------------------------------------------------------------

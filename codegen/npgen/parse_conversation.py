@@ -75,7 +75,7 @@ def _parse_state(c: Cursor, final: bool, doc: Doc) -> tuple[StateNode, bool]:
 
 
 def _parse_rule(c: Cursor) -> RuleNode:
-    """``side messages [-> state];``."""
+    """``side messages [-> state [else state]];``."""
     side = c.take()
     messages: list[Name] = []
     if not c.accept("*"):
@@ -83,6 +83,9 @@ def _parse_rule(c: Cursor) -> RuleNode:
         while c.accept(","):
             messages.append(c.expect_name("a message"))
     target: Optional[Name] = c.expect_name("a state after '->'") if c.accept("->") else None
+    refused: Optional[Name] = None
+    if target is not None and c.accept("else"):
+        refused = c.expect_name("the state after a refusal")
     span = join(side.span, c.previous.span)
     c.end_statement("the rule")
-    return RuleNode(side.text, tuple(messages), target, span)
+    return RuleNode(side.text, tuple(messages), target, span, refused)

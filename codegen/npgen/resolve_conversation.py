@@ -9,7 +9,7 @@ from .model import Conversation, Rule, Side, State
 from .parse_conversation import ANY_STATE
 from .resolve_values import duration_ms
 from .scope import Scope, Unit
-from .syntax import ConversationNode, Name, RuleNode, StateNode
+from .syntax import ConversationNode, MessageNode, Name, RuleNode, StateNode
 
 
 def resolve_conversation(node: ConversationNode, scope: Scope, unit: Unit) -> Conversation:
@@ -44,7 +44,11 @@ class _ConversationResolver:
         start = self._start()
         states = tuple(self._state(state, everywhere) for state in self.states.values())
         name = self.node.name
-        return Conversation(name.text, start, states, self.node.doc, name.span)
+        declared = self.unit.schema.declarations
+        requests = frozenset(
+            d.name.text for d in declared if isinstance(d, MessageNode) and d.reply is not None
+        )
+        return Conversation(name.text, start, states, self.node.doc, name.span, requests)
 
     def _start(self) -> str:
         starts = self.node.starts
@@ -89,7 +93,23 @@ class _ConversationResolver:
         messages = tuple(name.text for name in node.messages if self._known(name))
         if node.messages and not messages:  # not to be taken for the wildcard
             messages = tuple(name.text for name in node.messages)
-        return Rule(Side(node.side), messages, self._target(node.target), node.span)
+        target, refused = self._target(node.target), self._target(node.refused)
+        if node.refused is not None:
+            self._only_requests(node)
+        return Rule(Side(node.side), messages, target, node.span, refused)
+
+    def _only_requests(self, node: RuleNode) -> None:
+        """Nobody answers a message, so it cannot be refused; nor can what ``*`` stands for."""
+        if not node.messages:
+            text = "'*' stands for messages too, which nobody refuses; name the requests"
+            self.reporter.error(node.span, "else-message", text)
+        for name in node.messages:
+            found = self.scope.find_message(self.unit, name.text)
+            own = any(found is d for d in self.unit.schema.declarations)
+            if found is not None and (found.reply is None or not own):
+                what = "a message, which nobody refuses" if found.reply is None else "imported"
+                text = f"'{name.text}' is {what}; 'else' follows requests of this protocol"
+                self.reporter.error(name.span, "else-message", text)
 
     def _known(self, name: Name) -> bool:
         if self.scope.find_message(self.unit, name.text) is not None:

@@ -95,6 +95,9 @@ RULES: dict[str, str] = {
     "state-unreachable": "no path from the start leads to a state",
     "message-unknown": "a rule names something that is no message",
     "rule-ambiguous": "two rules of a state are about the same message from the same side",
+    "else-message": "'else' in a rule that is not about requests of the protocol alone",
+    "request-crosses": "letters that may cross and part the sides, where requests move",
+    "place-count": "a conversation with more than 4096 places, or 262144 messages said in them",
     "final-has-rules": "a final state with rules or a time limit",
     "within": "a second time limit, or one for all states",
 }
@@ -107,6 +110,7 @@ LINTS: dict[str, str] = {
     "unmentioned": "a message that no conversation mentions",
     "state-stuck": "a state in which nothing may be said and that is not final",
     "messages-cross": "two messages that may be sent at once and part the sides' states",
+    "waits-without-end": "a state in which a moving request may wait without 'within'",
     "id-order": "messages that do not stand in the order of their ids",
     "redundant-name": "a field or variant that repeats its owner's name",
     "negative-name": "a bool whose name is a negation",
@@ -167,6 +171,7 @@ BREAKS: dict[str, str] = {
     "rule-removed": "a message is no more legal in a state",
     "rule-added": "a released message is legal in a state where it was not",
     "rule-target": "a message leads to another state",
+    "request-moves": "a request moves the conversation when it is answered, or no more",
     "within-changed": "a state's time limit is another",
 }
 """What ``npgen breaking`` reports: changes that the other side, or a program, would notice."""

@@ -176,12 +176,13 @@ class PacketNode:
 
 @dataclass(frozen=True)
 class RuleNode:
-    """``messages`` is empty for the wildcard, ``target`` None for staying."""
+    """``messages`` is empty for the wildcard; ``target`` and ``refused`` are None for staying."""
 
     side: str
     messages: tuple[Name, ...]
     target: Optional[Name]
     span: Span
+    refused: Optional[Name] = None
 
 
 @dataclass(frozen=True)

@@ -345,21 +345,46 @@ static void on_input(struct ev_loop *ev, ev_io *watcher, int events)
 
 /* The connection ----------------------------------------------------------------------------- */
 
+static void leave(talker *t)
+{
+    t->status = 1;
+    t->quit = true;
+    np_client_close(t->client);
+}
+
+/* We are in, or not: nothing else may be said before. */
+static void on_joined(np_conn *conn, np_err err, const chat_joined *answer, void *user,
+                      const np_fault *fault)
+{
+    talker *t = user;
+    const np_call_failure *failure = np_conn_call_failure(conn);
+    char text[1600];
+
+    (void)fault;
+    if (err == NP_OK) {
+        show("* connected, version %u, %u in the room", (unsigned)np_conn_version(conn),
+             (unsigned)answer->people);
+        ev_io_start(t->ev, &t->input);
+    } else if (failure != NULL) {
+        show("* not let in: %s", shown(failure->text, text, sizeof text));
+        leave(t);
+    } else if (err == NP_ERR_DEADLINE) {
+        show("* not let in: the server does not answer");
+        leave(t);
+    } /* else the connection has ended, and on_close tells why */
+}
+
 static void on_open(np_conn *conn, void *user)
 {
     talker *t = user;
     chat_join join = {.name = np_str_from(t->name), .room = np_str_from(t->room)};
     np_fault fault = {.err = NP_OK};
-    np_err err = chat_join_send(conn, &join, &fault);
+    np_err err = chat_join_call(conn, &join, on_joined, t, &fault);
 
     if (err != NP_OK) {
         show_not_sent(err, &fault);
-        t->status = 1;
-        np_client_close(t->client);
-        return;
+        leave(t);
     }
-    show("* connected, version %u", (unsigned)np_conn_version(conn));
-    ev_io_start(t->ev, &t->input);
 }
 
 static void on_writable(np_conn *conn, void *user)

@@ -114,16 +114,28 @@ static np_err tell_newcomer(const server *s, const member *newcomer)
 
 /* Messages --------------------------------------------------------------------------------- */
 
-/* The conversation in chat.np says that Join comes first and once, so the handlers below always
- * find their member. */
-static np_err on_join(np_conn *conn, const chat_join *msg, void *user)
+static uint32_t count_people(const server *s, const char *room)
+{
+    uint32_t count = 0;
+
+    for (const member *m = s->members; m != NULL; m = m->next) {
+        count += strcmp(m->room, room) == 0;
+    }
+    return count;
+}
+
+/* The conversation in chat.np says that nothing else comes before a Join that was answered, and no
+ * Join after it, so the handlers below always find their member. Who is refused is not let in by
+ * it, and may ask again. */
+static np_err on_join(np_conn *conn, np_call call, const chat_join *msg, void *user)
 {
     server *s = user;
     member *m = NULL;
+    chat_joined joined = {.people = 0};
+    np_err err = NP_OK;
 
     if (find_member(s, msg->name) != NULL) {
-        np_conn_close(conn, BASE_REASON_REFUSED, "somebody has that name");
-        return NP_OK;
+        return np_call_fail(call, BASE_REASON_REFUSED, 409, np_str_from("somebody has that name"));
     }
     m = calloc(1, sizeof *m);
     if (m == NULL) {
@@ -137,6 +149,11 @@ static np_err on_join(np_conn *conn, const chat_join *msg, void *user)
     m->next = s->members;
     s->members = m;
     np_conn_set_user(conn, m);
+    joined.people = count_people(s, m->room);
+    err = chat_join_reply(call, &joined, NULL); /* opens the conversation: before any news */
+    if (err != NP_OK) {
+        return err; /* the connection ends, and on_close takes the member out */
+    }
     log_member(s, NP_LOG_INFO, "chat.joined", m, NP_OK);
     tell_presence(s, m);
     return tell_newcomer(s, m);
@@ -148,9 +165,6 @@ static np_err on_say(np_conn *conn, const chat_say *msg, void *user)
     member *m = np_conn_user(conn);
     chat_say say = *msg;
 
-    if (m == NULL) {
-        return NP_OK; /* refused as on_join says, and about to go */
-    }
     m->says++;
     say.name = np_str_from(m->name);
     say.at = (np_option_u64){true, np_loop_now(s->loop).wall_ms};
@@ -163,10 +177,8 @@ static np_err on_blob(np_conn *conn, const chat_blob *msg, void *user)
     member *m = np_conn_user(conn);
     chat_blob blob = *msg;
 
-    if (m != NULL) {
-        blob.name = np_str_from(m->name);
-        tell_room(user, m, m, CHAT_BLOB_MESSAGE, &blob);
-    }
+    blob.name = np_str_from(m->name);
+    tell_room(user, m, m, CHAT_BLOB_MESSAGE, &blob);
     return NP_OK;
 }
 
@@ -174,10 +186,8 @@ static np_err on_news(np_conn *conn, const chat_news *msg, void *user)
 {
     member *m = np_conn_user(conn);
 
-    if (m != NULL) {
-        m->presence = msg->presence;
-        tell_presence(user, m);
-    }
+    m->presence = msg->presence;
+    tell_presence(user, m);
     return NP_OK;
 }
 

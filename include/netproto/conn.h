@@ -79,7 +79,9 @@ typedef struct np_conn_options {
     uint32_t version_min; /* [0: what the schema says] versions of the protocol spoken */
     uint32_t version_max;
     const np_conversation *conversation; /* [NULL: the schema's first, if it has one] */
-    bool any_order; /* [false] messages in any order, whatever conversation the schema states */
+    bool any_order; /* [false] messages in any order, whatever conversation the schema states. For
+                     * both sides or neither: a peer that keeps the conversation ends a connection
+                     * that does not, and one that cancels a request which moves it */
     bool poison; /* [false] for tests: what a message, an answer or a piece of a body points to is
                   * filled with 0xA5 when its handler returns, so that a view kept too long shows;
                   * under AddressSanitizer reading it is reported. Costs a copy of each */
@@ -122,9 +124,11 @@ typedef struct np_conn_handlers {
      * that end before on_open are reported by a client's on_failed or a daemon's log. */
     void (*on_close)(np_conn *conn, const np_failure *failure, void *user);
     /* After a send returned NP_ERR_FULL: the queue is half empty again. Or after a body's write
-     * took less than all: there is room for more. */
+     * took less than all: there is room for more. Or after NP_ERR_UNEXPECTED while a request of
+     * ours waited that moves the conversation: its answer has come. */
     void (*on_writable)(np_conn *conn, void *user);
-    /* The peer has canceled a request that was not answered yet. np_call_user tells what belongs to
+    /* The peer has canceled a request that was not answered yet; none that moves the conversation
+     * is ever canceled. np_call_user tells what belongs to
      * it; stop the work, and np_call_drop it when that has ended. A peer may cancel 100 requests a
      * second, and one for each answer that it gets; beyond that its connection ends. */
     void (*on_cancel)(np_conn *conn, np_call call, void *user);
@@ -159,7 +163,9 @@ typedef struct np_peer {
  *                      or not open yet: send from on_open on
  *   NP_ERR_CLOSED      closing or closed: on_close tells why. A client may connect again; what a
  *                      daemon's peer did not get is lost
- *   NP_ERR_UNEXPECTED  the conversation does not allow it now; the fault lists what it does
+ *   NP_ERR_UNEXPECTED  the conversation does not allow it now; the fault lists what it does, and
+ *                      names the request whose answer is to come first: send again after
+ *                      on_writable then
  *   NP_ERR_NEWER       the peer's version lacks the message, or a value: do without
  *   the encoder's      the value breaks the schema: field and rule
  *   NP_ERR_ARG         not of this connection's protocols, or a request
@@ -201,7 +207,8 @@ typedef struct np_call_failure {
 } np_call_failure;
 
 /* Runs exactly once per successful np_conn_call: with the answer, or with an error: NP_ERR_FAILED,
- * _BUSY or _REFUSED (the peer answered with a failure; see np_conn_call_failure), NP_ERR_DEADLINE,
+ * _BUSY or _REFUSED (the peer answered with a failure; see np_conn_call_failure), NP_ERR_DEADLINE
+ * (where the answer moves the conversation, it still does when it comes, and nobody is told),
  * NP_ERR_CANCELED, NP_ERR_CLOSED or the cause of the connection's end. payload (from the u32 id
  * on) is borrowed until it returns; NULL with an error. fault is never NULL: it is all zero but
  * for err. */

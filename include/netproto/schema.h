@@ -144,15 +144,26 @@ typedef struct np_conversation_state {
     const char *name;
     uint32_t within_ms; /* how long it may last; 0: for ever */
     bool final;         /* nothing of the protocol's own may be said any more */
-    /* What to say about a message that may not come from the client [0] or the server [1]: "from
-     * the client in state greet; allowed: Join". At most NP_CONVERSATION_REFUSAL_MAX bytes. */
-    const char *refusal[2];
 } np_conversation_state;
+
+/* Where a conversation can be: in a state, while requests that lead to others wait for their
+ * answers. Entering or ending the waiting alone stays in the state, and its time goes on. */
+typedef struct np_conversation_place {
+    uint32_t state; /* position in `states` */
+    /* The request of the client's [0] and of the server's [1] that waits, as its position in the
+     * protocol's messages, + 1; 0: none does. */
+    uint32_t waiting[2];
+    /* What to say about a message that may not come from the client [0] or the server [1]: "from
+     * the client in state greet; allowed: Join", and where its own request waits, "from the client
+     * in state greet until Join is answered; allowed: nothing". At most NP_CONVERSATION_REFUSAL_MAX
+     * bytes. */
+    const char *refusal[2];
+} np_conversation_place;
 
 #define NP_CONVERSATION_REFUSAL_MAX 140
 
 /* Who may say what, and when: a machine over tokens. A place in it is one int, whose upper part is
- * the position of the schema's state in `states`. */
+ * a position in `places`. */
 #define NP_CONVERSATION_SHIFT 16
 #define NP_CONVERSATION_MASK 0xFFFF
 
@@ -163,19 +174,35 @@ typedef struct np_conversation {
     bool (*step)(int *place, int token);
     const np_conversation_state *states;
     size_t state_count;
+    const np_conversation_place *places;
 } np_conversation;
 
-/* The token of a message: `position` in its protocol's messages, those of the base protocol counted
- * on behind the protocol's own. */
-static inline int np_conversation_token(size_t position, bool by_server)
+/* What becomes of a message. Only a request that leads to another state anywhere has the last two,
+ * and those are said by the side that answers. */
+typedef enum np_conversation_letter {
+    NP_CONVERSATION_SAID,
+    NP_CONVERSATION_ANSWERED,
+    NP_CONVERSATION_REFUSED
+} np_conversation_letter;
+
+/* The token of a letter: `position` is that of the message in its protocol's, those of the base
+ * protocol counted on behind the protocol's own; by_server tells who says the letter. */
+static inline int np_conversation_token(size_t position, np_conversation_letter letter,
+                                        bool by_server)
 {
-    return (int)(2 * position) + (by_server ? 1 : 0);
+    return 2 * (3 * (int)position + (int)letter) + (by_server ? 1 : 0);
+}
+
+static inline const np_conversation_place *
+np_conversation_place_at(const np_conversation *conversation, int place)
+{
+    return &conversation->places[place >> NP_CONVERSATION_SHIFT];
 }
 
 static inline const np_conversation_state *
 np_conversation_state_at(const np_conversation *conversation, int place)
 {
-    return &conversation->states[place >> NP_CONVERSATION_SHIFT];
+    return &conversation->states[np_conversation_place_at(conversation, place)->state];
 }
 
 typedef struct np_parser np_parser;

@@ -17,6 +17,8 @@
  * that is no UTF-8, ...) both decoders refuse it, for that reason, naming that field and that byte;
  *   - values beyond a bound do not encode, for the right reason.
  *
+ * A conversation is walked: every message, and every answer that moves it, in every place.
+ *
  * Besides, payloads of every message are made up and broken at random, as many as --rounds says:
  * both decoders must agree about them, and what is accepted must encode to itself. The same is what
  * a fuzz target checks.
@@ -207,6 +209,23 @@ NP_API void np_selftest_packet_good(np_selftest *t, const char *name, const void
 /* Bytes that break a rule. */
 NP_API void np_selftest_packet_bad(np_selftest *t, const char *name, const uint8_t *data,
                                    np_err err, const char *where, const char *rule);
+
+/* One move of a conversation: positions in its table of places, and np_conversation_token's. */
+typedef struct np_selftest_move {
+    uint32_t from, token, to;
+} np_selftest_move;
+
+/* All moves of a conversation, by the schema; each place is reached before it is left. */
+typedef struct np_selftest_conversation {
+    size_t conversation; /* of the protocol's */
+    uint32_t start;
+    const np_selftest_move *moves;
+    size_t move_count;
+    uint32_t token_count; /* tokens are below it */
+} np_selftest_conversation;
+
+/* Tries every token in every place: it moves as listed, or is refused and moves nothing. */
+NP_API void np_selftest_converse(np_selftest *t, const np_selftest_conversation *walk);
 
 /* What a fuzz target does with an input: its first byte is the version (0 and what is above the
  * newest are taken modulo their number), with bit 7 set for the answer to a request; the rest is a

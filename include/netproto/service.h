@@ -126,8 +126,9 @@ NP_API NP_MUST_CHECK np_err np_call_reply(np_call call, const void *answer, np_f
 NP_API NP_MUST_CHECK np_err np_call_fail(np_call call, uint32_t reason, uint32_t code, np_str text);
 
 /* Lets go of a call without an answer: of one that the peer has canceled, or one that is to stay
- * without (its caller's deadline ends it then; np_call_fail is kinder). Does nothing to a stale
- * one. */
+ * without (its caller's deadline ends it then; np_call_fail is kinder). One whose answer moves the
+ * conversation is refused, reason "internal", since the other side waits for it. Does nothing to a
+ * stale one. */
 NP_API void np_call_drop(np_call call);
 
 /* Whether a reply could still be sent. */

@@ -175,6 +175,13 @@ void np_calls_remove(np_calls **calls, np_account *account, np_call_entry *entry
     }
 }
 
+void np_calls_give_up(np_call_entry *entry)
+{
+    entry->state = NP_CALL_GIVEN_UP;
+    entry->deadline_ms = NP_TIME_NEVER;
+    entry->user = NULL;
+}
+
 void np_calls_forget(np_calls **calls, np_account *account, uint64_t now_ms)
 {
     uint32_t i = 0;
@@ -190,12 +197,12 @@ void np_calls_forget(np_calls **calls, np_account *account, uint64_t now_ms)
     }
 }
 
-bool np_calls_take_refused(np_calls **calls, np_account *account, uint32_t *stream)
+bool np_calls_take_refused(np_calls **calls, np_account *account, np_call_entry *out)
 {
     for (uint32_t i = 0; *calls != NULL && i < (*calls)->slot_count; i++) {
         np_call_entry *entry = &(*calls)->slots[i];
         if (entry->stream != 0 && entry->state == NP_CALL_REFUSED) {
-            *stream = entry->stream;
+            *out = *entry;
             np_calls_remove(calls, account, entry);
             return true;
         }
@@ -210,12 +217,16 @@ bool np_calls_expire(np_calls **calls, np_account *account, uint32_t parity, uin
 
     for (uint32_t i = 0; *calls != NULL && i < (*calls)->slot_count; i++) {
         np_call_entry *entry = &(*calls)->slots[i];
-        if (entry->stream == 0) {
+        if (entry->stream == 0 || entry->state == NP_CALL_GIVEN_UP) {
             continue;
         }
         if ((entry->stream & 1) == parity && entry->deadline_ms <= now_ms) {
             *out = *entry;
-            np_calls_remove(calls, account, entry);
+            if (entry->moves) {
+                np_calls_give_up(entry);
+            } else {
+                np_calls_remove(calls, account, entry);
+            }
             return true;
         }
         earliest = np_time_earlier(earliest, entry->deadline_ms);

@@ -34,7 +34,9 @@ typedef struct np_call_key {
 typedef enum np_call_state {
     NP_CALL_WAITS,
     NP_CALL_CANCELED, /* the peer's: it has given it up, and whoever works on it has not */
-    NP_CALL_REFUSED   /* the peer's: nobody works on it, and the refusal waits for room */
+    NP_CALL_REFUSED,  /* the peer's: nobody works on it, and the refusal waits for room */
+    NP_CALL_GIVEN_UP  /* ours, and it moves the conversation: its caller has been told, and the
+                       * answer is waited for all the same */
 } np_call_state;
 
 typedef struct np_call_entry {
@@ -44,6 +46,7 @@ typedef struct np_call_entry {
     uint64_t deadline_ms; /* NP_TIME_NEVER for the peer's requests that wait */
     void *user;
     uint8_t state; /* np_call_state */
+    bool moves;    /* its answer moves the conversation; see converse.h */
 } np_call_entry;
 
 /* Lies at the beginning of the block. A session has a pointer to one; NULL: nothing waits. */
@@ -68,7 +71,8 @@ static inline uint64_t np_calls_deadline(const np_calls *calls)
     return calls != NULL ? calls->deadline_ms : NP_TIME_NEVER;
 }
 
-/* The entry that waits on a stream, or NULL. Good until the next add, cancel or remove. */
+/* The entry that waits on a stream, given up or not, or NULL. Good until the next add, cancel or
+ * remove. */
 np_call_entry *np_calls_find(np_calls *calls, uint32_t stream);
 
 /* The entry of a key, waiting or canceled, or NULL. As good as the other's. */
@@ -90,14 +94,17 @@ void np_calls_cancel(np_calls *calls, np_call_entry *entry, uint64_t deadline_ms
 /* Takes an entry out. */
 void np_calls_remove(np_calls **calls, np_account *account, np_call_entry *entry);
 
+/* Ours, which moves the conversation: nobody wants to hear of its answer any more. */
+void np_calls_give_up(np_call_entry *entry);
+
 /* Takes out all canceled ones whose deadline is not after now_ms. */
 void np_calls_forget(np_calls **calls, np_account *account, uint64_t now_ms);
 
-/* Takes out one that is refused and tells its stream; false if there is none. */
-bool np_calls_take_refused(np_calls **calls, np_account *account, uint32_t *stream);
+/* Takes out one that is refused; false if there is none. */
+bool np_calls_take_refused(np_calls **calls, np_account *account, np_call_entry *out);
 
-/* Takes out one entry of the given parity whose deadline is not after now_ms; false if there is
- * none, and then np_calls_deadline is exact. */
+/* Takes out one entry of the given parity whose deadline is not after now_ms, or where it moves the
+ * conversation, gives it up; false if there is none, and then np_calls_deadline is exact. */
 bool np_calls_expire(np_calls **calls, np_account *account, uint32_t parity, uint64_t now_ms,
                      np_call_entry *out);
 

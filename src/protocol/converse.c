@@ -33,20 +33,51 @@ static size_t position_of(const np_session *s, const np_message *message)
     return protocol->message_count + (size_t)(message - base_protocol.messages);
 }
 
-np_err np__session_converse_ask(const np_session *s, const np_message *message, bool incoming,
-                                int *place, np_fault *fault)
+static bool said_by_server(const np_session *s, bool incoming)
+{
+    return (s->role == NP_SESSION_SERVER) != incoming;
+}
+
+np_err np__session_converse_ask(np_session *s, const np_message *message, bool incoming, int *place,
+                                np_fault *fault)
 {
     const np_conversation *conversation = s->options->conversation;
+    const np_conversation_place *before =
+        np_conversation_place_at(conversation, s->conversation_place);
     size_t position = position_of(s, message);
-    bool by_server = (s->role == NP_SESSION_SERVER) != incoming;
+    bool by_server = said_by_server(s, incoming);
+    int token = np_conversation_token(position, NP_CONVERSATION_SAID, by_server);
 
     *place = s->conversation_place;
-    if (conversation->step(place, np_conversation_token(position, by_server)) ||
-        position >= s->options->protocol->message_count) {
+    if (conversation->step(place, token) || position >= s->options->protocol->message_count) {
         return NP_OK;
     }
-    return np_fault_set(fault, NP_ERR_UNEXPECTED, message->name,
-                        np__session_converse_state(s)->refusal[by_server], 0, message->id);
+    s->answer_wanted = s->answer_wanted || (!incoming && before->waiting[by_server] != 0);
+    return np_fault_set(fault, NP_ERR_UNEXPECTED, message->name, before->refusal[by_server], 0,
+                        message->id);
+}
+
+bool np__session_converse_waits(const np_session *s, const np_message *message, bool incoming)
+{
+    const np_conversation *conversation = s->options->conversation;
+
+    return conversation != NULL &&
+           np_conversation_place_at(conversation, s->conversation_place)
+                   ->waiting[said_by_server(s, incoming)] == position_of(s, message) + 1;
+}
+
+void np__session_converse_answer(np_session *s, const np_message *message, bool incoming,
+                                 np_conversation_letter letter)
+{
+    bool by_server = said_by_server(s, incoming);
+    int place = s->conversation_place;
+
+    if (s->options->conversation->step(
+            &place, np_conversation_token(position_of(s, message), letter, by_server))) {
+        np__session_converse_enter(s, place);
+    }
+    s->answer_came = s->answer_came || (incoming && s->answer_wanted);
+    s->answer_wanted = s->answer_wanted && !incoming;
 }
 
 void np__session_converse_enter(np_session *s, int place)

@@ -178,7 +178,9 @@ typedef enum np_session_event_kind {
                                   * already. */
     NP_SESSION_EVENT_WRITABLE,   /* a send was refused with NP_ERR_FULL and the queue is half empty
                                   * again; or a body's write took less than all, and its part of the
-                                  * queue is half empty again */
+                                  * queue is half empty again; or a send was refused with
+                                  * NP_ERR_UNEXPECTED while a request of ours waited whose answer
+                                  * moves the conversation, and that has come */
     NP_SESSION_EVENT_CLOSED /* the last event: err (NP_OK: orderly), stage, by_peer, reason, fault,
                              * text, disagreement, offers. Every request of ours has had its event
                              * before. */
@@ -272,10 +274,12 @@ struct np_session {
             bool throttled : 1;       /* np_session_throttle */
             bool refusals : 1;        /* requests of the peer's wait to be refused */
             bool resting : 1;         /* held or paused: frame_deadline is what is left of it */
+            bool answer_came : 1;     /* that a send was refused for */
         };
         uint16_t detours;
     };
 
+    bool answer_wanted : 1;  /* a send met NP_ERR_UNEXPECTED while a request of ours waited */
     bool secured : 1;        /* input comes in records, or will */
     bool in_carry : 1;       /* the window lies in carry */
     bool whole_more : 1;     /* another frame follows the current one */
@@ -422,7 +426,8 @@ void np_session_tick(np_session *s, np_time now);
  *   NP_ERR_STATE       not open yet
  *   NP_ERR_CLOSED      closing or closed; for a reply: canceled, answered, dropped, or never asked;
  *                      *fault tells which
- *   NP_ERR_UNEXPECTED  the conversation does not allow it now
+ *   NP_ERR_UNEXPECTED  the conversation does not allow it now; where that is so until a request of
+ *                      ours is answered, *fault names it, and WRITABLE comes with the answer
  *   NP_ERR_NEWER       the message came after the version agreed on
  *   NP_ERR_ARG         a request given to np_session_send, a message to np_session_request, a
  *                      message of another protocol
@@ -454,8 +459,9 @@ NP_HIDDEN NP_MUST_CHECK np_err np_session_request_encoded(np_session *s, const n
                                                           uint64_t deadline_ms, void *user,
                                                           uint32_t *stream, np_fault *fault);
 
-/* Gives a call up: no event will come, and the peer is told if there is room to. Does nothing if
- * there is no such call. */
+/* Gives a call up: no event will come, and the peer is told if there is room to; but where the
+ * answer moves the conversation it is waited for in silence. Does nothing if there is no such
+ * call. */
 NP_HIDDEN void np_session_cancel(np_session *s, uint32_t stream);
 
 /* Answers a request of the peer's; `answer` is the C struct of its reply. NP_ERR_FULL and the
@@ -474,8 +480,9 @@ NP_HIDDEN NP_MUST_CHECK np_err np_session_reply_encoded(np_session *s, np_call_k
 NP_MUST_CHECK np_err np_session_refuse(np_session *s, np_call_key call, uint32_t reason,
                                        uint32_t code, np_str text);
 
-/* Lets go of a request, waiting or canceled: it gets no answer, and does not count any more. Does
- * nothing if it is not known any more. */
+/* Lets go of a request, waiting or canceled: it gets no answer, and does not count any more; but
+ * one that moves the conversation is refused, reason "internal". Does nothing if it is not known
+ * any more. */
 void np_session_drop(np_session *s, np_call_key call);
 
 /* Whether a request of the peer's still waits for its answer. */

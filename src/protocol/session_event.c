@@ -409,11 +409,17 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
         return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, &fault);
     }
     np__session_converse_move(s, place);
+    entry.moves = np__session_converse_waits(s, message, true);
     if (np_calls_count(s->calls, stream & 1) >= s->options->serve_max ||
         np_calls_reserve(&s->calls, &s->account) != NP_OK) {
         err = np__session_emit_failure(s, stream, BASE_REASON_BUSY, 0, none, true);
-        return err == NP_OK ? NP_STEP_AGAIN
-                            : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+        if (err != NP_OK) {
+            return np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+        }
+        if (entry.moves) {
+            np__session_converse_answer(s, message, false, NP_CONVERSATION_REFUSED);
+        }
+        return NP_STEP_AGAIN;
     }
     if (np__session_refuses(s)) {
         np__session_refuse_later(s, &entry);
@@ -423,6 +429,26 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
     entry.serial = (uint32_t)event->serial;
     np_calls_add(s->calls, &entry);
     return np__session_deliver(s, NP_SESSION_EVENT_REQUEST, message, stream, payload, len, event);
+}
+
+/* A request of ours is answered. Whether anybody is to be told: a conversation that moves does so
+ * also where its caller has given up. */
+static bool np_session_heard(np_session *s, np_call_entry *entry, np_conversation_letter letter,
+                             np_session_event *event)
+{
+    np_call_entry heard = *entry;
+
+    np_calls_remove(&s->calls, &s->account, entry);
+    np_cancels_give(&s->cancels_sent, s->now_ms);
+    if (heard.moves) {
+        np__session_converse_answer(s, heard.message, true, letter);
+    }
+    if (heard.state == NP_CALL_GIVEN_UP) {
+        return false;
+    }
+    event->message = heard.message;
+    event->user = heard.user;
+    return true;
 }
 
 static np__session_step np_session_take_response(np_session *s, uint32_t stream,
@@ -443,9 +469,9 @@ static np__session_step np_session_take_response(np_session *s, uint32_t stream,
                            np_get_u32(payload));
         return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
     }
-    event->user = entry->user;
-    np_calls_remove(&s->calls, &s->account, entry);
-    np_cancels_give(&s->cancels_sent, s->now_ms);
+    if (!np_session_heard(s, entry, NP_CONVERSATION_ANSWERED, event)) {
+        return NP_STEP_AGAIN;
+    }
     return np__session_deliver(s, NP_SESSION_EVENT_RESPONSE, message, stream, payload, len, event);
 }
 
@@ -461,14 +487,12 @@ static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
     if (err != NP_OK) {
         return np_session_failed(s, err, NP_SESSION_STAGE_DECODE, &fault);
     }
-    if (entry == NULL) {
+    if (entry == NULL || !np_session_heard(s, entry, NP_CONVERSATION_REFUSED, event)) {
         return NP_STEP_AGAIN;
     }
     event->kind = NP_SESSION_EVENT_FAILURE;
     event->stream = stream;
-    event->message = entry->message;
-    event->id = entry->message->id;
-    event->user = entry->user;
+    event->id = event->message->id;
     event->err = np__session_reason_err(failure.reason);
     if (event->err == NP_ERR_VERSION) {
         event->err = NP_ERR_FAILED; /* of a request, that is no more than another failure */
@@ -476,8 +500,6 @@ static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
     event->reason = failure.reason;
     event->code = failure.code;
     event->text = failure.text;
-    np_calls_remove(&s->calls, &s->account, entry);
-    np_cancels_give(&s->cancels_sent, s->now_ms);
     return NP_STEP_EVENT;
 }
 
@@ -497,12 +519,18 @@ static np__session_step np_session_take_cancel(np_session *s, uint32_t stream,
                                   NP_FRAMING_HEADER_LEN + 4, NP_FRAMING_CANCEL);
         return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
     }
-    if (entry != NULL && entry->state == NP_CALL_REFUSED) {
-        np_calls_remove(&s->calls, &s->account, entry);
-        entry = NULL;
-    }
     if (entry == NULL) {
         return NP_STEP_AGAIN; /* answered meanwhile */
+    }
+    if (entry->moves) {
+        np_err err = np_fault_set(&fault, NP_ERR_STREAM, "base.stream_header.kind",
+                                  "no cancel where the answer moves the conversation",
+                                  NP_FRAMING_HEADER_LEN + 4, NP_FRAMING_CANCEL);
+        return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
+    }
+    if (entry->state == NP_CALL_REFUSED) {
+        np_calls_remove(&s->calls, &s->account, entry);
+        return NP_STEP_AGAIN;
     }
     event->kind = NP_SESSION_EVENT_CANCEL;
     event->stream = stream;

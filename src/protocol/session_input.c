@@ -494,13 +494,16 @@ static bool np_session_event_due(np_session *s, np_session_event *event)
     }
     if (s->calls_due) {
         if (np_session_event_failure(s, s->now_ms, NP_ERR_DEADLINE, event)) {
-            np__session_emit_cancel(s, event->stream);
+            if (np_calls_find(s->calls, event->stream) == NULL) { /* else it is waited for still */
+                np__session_emit_cancel(s, event->stream);
+            }
             return true;
         }
         s->calls_due = false;
     }
     if (np__session_writable(s)) {
         s->writable_wanted = s->writable_wanted && np__session_congested(s);
+        s->answer_came = false;
         s->body_wanted = s->body_wanted && s->out.queued > np__session_body_bound(s) / 2;
         event->kind = NP_SESSION_EVENT_WRITABLE;
         return true;

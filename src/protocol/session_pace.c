@@ -126,17 +126,19 @@ bool np__session_refusals_due(const np_session *s)
 void np__session_emit_refusals(np_session *s)
 {
     np_str none = {NULL, 0};
-    uint32_t stream = 0;
+    np_call_entry refused;
 
     while (np__session_refusals_due(s)) {
         np_err err = NP_OK;
-        if (!np_calls_take_refused(&s->calls, &s->account, &stream)) {
+        if (!np_calls_take_refused(&s->calls, &s->account, &refused)) {
             s->refusals = false;
             return;
         }
-        err = np__session_emit_failure(s, stream, BASE_REASON_BUSY, 0, none, true);
+        err = np__session_emit_failure(s, refused.stream, BASE_REASON_BUSY, 0, none, true);
         if (err != NP_OK) {
             np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+        } else if (refused.moves) {
+            np__session_converse_answer(s, refused.message, false, NP_CONVERSATION_REFUSED);
         }
     }
 }

@@ -168,7 +168,7 @@ static inline bool np__session_writable(const np_session *s)
 {
     return s->phase == NP_PHASE_OPEN && !np__session_is_asked(s) &&
            ((s->writable_wanted && !np__session_congested(s)) ||
-            (s->body_wanted && s->out.queued <= np__session_body_bound(s) / 2));
+            (s->body_wanted && s->out.queued <= np__session_body_bound(s) / 2) || s->answer_came);
 }
 
 /* Whether the peer has to go on with its bodies: not while it is we who do not read. */

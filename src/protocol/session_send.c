@@ -243,8 +243,9 @@ static np_err np_session_request_any(np_session *s, const np_message *message,
     entry->stream = out->stream;
     entry->serial = (uint32_t)np_session_next_serial(s);
     entry->message = message;
-    np_calls_add(s->calls, entry);
     np__session_converse_move(s, place);
+    entry->moves = np__session_converse_waits(s, message, false);
+    np_calls_add(s->calls, entry);
     s->opened = opened;
     if (stream != NULL) {
         *stream = out->stream;
@@ -279,6 +280,10 @@ void np_session_cancel(np_session *s, uint32_t stream)
     if (entry == NULL) {
         return;
     }
+    if (entry->moves) {
+        np_calls_give_up(entry);
+        return;
+    }
     np_calls_remove(&s->calls, &s->account, entry);
     if (s->phase == NP_PHASE_OPEN) {
         np__session_emit_cancel(s, stream);
@@ -304,12 +309,37 @@ bool np_session_serving(const np_session *s, np_call_key call)
     return entry != NULL && entry->state == NP_CALL_WAITS;
 }
 
+/* It is answered. */
+static void np_session_answered(np_session *s, np_call_entry *entry, np_conversation_letter letter)
+{
+    const np_message *message = entry->message;
+    bool moves = entry->moves;
+
+    np_calls_remove(&s->calls, &s->account, entry);
+    np_cancels_give(&s->cancels_taken, s->now_ms);
+    if (moves) {
+        np__session_converse_answer(s, message, false, letter);
+    }
+}
+
 void np_session_drop(np_session *s, np_call_key call)
 {
     np_call_entry *entry = np_session_served(s, call);
+    np_str none = {NULL, 0};
+    np_err err = NP_OK;
 
-    if (entry != NULL) {
+    if (entry == NULL) {
+        return;
+    }
+    if (!entry->moves) {
         np_calls_remove(&s->calls, &s->account, entry);
+        return;
+    }
+    err = np__session_emit_failure(s, entry->stream, BASE_REASON_INTERNAL, 0, none, true);
+    if (err == NP_OK) {
+        np_session_answered(s, entry, NP_CONVERSATION_REFUSED);
+    } else {
+        np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL); /* the peer would wait in vain */
     }
 }
 
@@ -350,13 +380,6 @@ static np_err np_session_answering(np_session *s, np_call_key call, np_call_entr
                        why, 0);
 }
 
-/* It is answered. */
-static void np_session_answered(np_session *s, np_call_entry *entry)
-{
-    np_calls_remove(&s->calls, &s->account, entry);
-    np_cancels_give(&s->cancels_taken, s->now_ms);
-}
-
 static np_err np_session_reply_any(np_session *s, np_call_key call, const void *answer,
                                    np__session_outgoing *out, np_fault *fault)
 {
@@ -378,7 +401,7 @@ static np_err np_session_reply_any(np_session *s, np_call_key call, const void *
     out->version = s->version;
     err = np__session_emit(s, out, fault);
     if (err == NP_OK) {
-        np_session_answered(s, entry);
+        np_session_answered(s, entry, NP_CONVERSATION_ANSWERED);
     }
     return err;
 }
@@ -408,7 +431,7 @@ np_err np_session_refuse(np_session *s, np_call_key call, uint32_t reason, uint3
     text.len = np__session_cut(text.data, text.len, NP_SESSION_TEXT_MAX);
     err = np__session_emit_failure(s, entry->stream, reason, code, text, false);
     if (err == NP_OK) {
-        np_session_answered(s, entry);
+        np_session_answered(s, entry, NP_CONVERSATION_REFUSED);
     }
     return err;
 }

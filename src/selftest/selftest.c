@@ -108,6 +108,7 @@ void np__selftest_begin(np_selftest *t, const np_selftest_codec *codec, const np
     t->message = message;
     t->reply = reply;
     t->packet = NULL;
+    t->conversation = NULL;
     t->example = NULL;
     t->spot_count = 0;
 }
@@ -148,9 +149,10 @@ uint32_t np__selftest_first_version(const np_selftest *t)
 
 void np__selftest_fail(np_selftest *t, const char *format, ...)
 {
-    const char *name = t->packet != NULL    ? t->packet->name
-                       : t->message != NULL ? t->message->name
-                                            : t->codec->name;
+    const char *name = t->conversation != NULL ? t->conversation->name
+                       : t->packet != NULL     ? t->packet->name
+                       : t->message != NULL    ? t->message->name
+                                               : t->codec->name;
     va_list args;
 
     t->failures++;
@@ -160,7 +162,7 @@ void np__selftest_fail(np_selftest *t, const char *format, ...)
     t->shown++;
     fprintf(stderr, "FAILED: %s%s, %s", name, t->reply ? " (reply)" : "",
             t->example != NULL ? t->example : "made up");
-    if (t->packet == NULL) {
+    if (t->packet == NULL && t->conversation == NULL) {
         fprintf(stderr, ", version %" PRIu32, t->version);
     }
     fprintf(stderr, ": ");

@@ -32,6 +32,7 @@ struct np_selftest {
     const np_message *message; /* NULL for a struct */
     bool reply;
     const np_selftest_packet_codec *packet;
+    const np_conversation *conversation;
     const char *example; /* its name, for people */
     uint32_t version;
 

@@ -316,7 +316,7 @@ const tool_command tool_call = {
         "  netproto call --peer \"$(cat server.pub)\" tcp://host:7000 Ping '{\"token\":1}'\n"
         "  netproto call unix:///run/x.sock '{\"Ping\":{\"token\":1}}'\n"
         "  netproto call --compress tcp://localhost:7000 Echo - < texts.ndjson\n\n"
-        "With examples/chat, whose conversation begins with Join:\n\n"
+        "With examples/chat, whose conversation begins with an answered Join:\n\n"
         "  printf '%s\\n' '{\"Join\":{\"name\":\"ann\",\"room\":\"garden\"}}' \\\n"
         "                '{\"Find\":{\"name\":\"ann\"}}' |\n"
         "      netproto --protocol ./chat.so call tcp://127.0.0.1:7000 -\n",

@@ -97,11 +97,14 @@ static void compare(const char *name, const uint8_t *bytes, size_t len)
 
 /* The daemon ------------------------------------------------------------------------------- */
 
-static np_err on_join(np_conn *conn, const chat_join *msg, void *user)
+static np_err on_join(np_conn *conn, np_call call, const chat_join *msg, void *user)
 {
+    chat_joined joined = {.people = 1};
+
     (void)conn;
     (void)user;
-    return np_str_equal(msg->name, np_str_from("ann")) ? NP_OK : NP_ERR_ARG;
+    return np_str_equal(msg->name, np_str_from("ann")) ? chat_join_reply(call, &joined, NULL)
+                                                       : NP_ERR_ARG;
 }
 
 static np_err on_say(np_conn *conn, const chat_say *msg, void *user)
@@ -325,6 +328,7 @@ static void greet(const world *w)
     send_example(w, "hello");
     expect(w, "welcome");
     send_example(w, "join");
+    expect(w, "joined");
 }
 
 static void test_messages(void **state)
@@ -350,7 +354,7 @@ static void test_requests(void **state)
     greet(w);
     send_example(w, "find");
     expect(w, "found");
-    find.bytes[10] = 3;                  /* the next stream, */
+    find.bytes[10] = 5;                  /* the next stream, */
     find.bytes[find.len - 1] = (int)'x'; /* and nobody's name */
     send_bytes(w, find.bytes, find.len);
     expect(w, "not-found");
@@ -398,6 +402,7 @@ static void test_compressed(void **state)
     assert_int_equal(frame[COMPRESSION_AT], NP_COMPRESSION_LZ4);
     assert_int_equal(welcome.bytes[COMPRESSION_AT], NP_COMPRESSION_NONE);
     send_example(w, "join");
+    expect(w, "joined");
     send_example(w, "say-lz4");
     expect(w, "say-lz4");
 }

@@ -91,7 +91,7 @@ start() { # name, address, options
 }
 start ann "unix://$work/chat.sock"
 exec 3>"$work/ann.in"
-expect ann.out "* connected, version 2"
+expect ann.out "* connected, version 2, 1 in the room"
 start bob "$tcp"
 exec 4>"$work/bob.in"
 expect ann.out "* bob is here"
@@ -132,7 +132,7 @@ expect old.out "* ann sends zeros, 3145728 bytes"
 if sleep 1 | "$programs/client" "$tcp" ann garden >"$work/again.out" 2>&1; then
     fail "a name was given twice"
 fi
-expect again.out "somebody has that name"
+expect again.out "* not let in: somebody has that name"
 echo "/find old" | "$programs/client" "unix://$work/chat.sock" eve cellar >"$work/eve.out" 2>&1 ||
     fail "a client whose input ends"
 expect eve.out "* found old in garden"

@@ -91,7 +91,8 @@ static np_conversation joined_already(void)
 {
     np_conversation conversation = talk_protocol.conversations[0];
 
-    assert_true(conversation.step(&conversation.start, np_conversation_token(0, false)));
+    assert_true(conversation.step(&conversation.start,
+                                  np_conversation_token(0, NP_CONVERSATION_SAID, false)));
     return conversation;
 }
 

@@ -54,6 +54,12 @@ def states(before: str, after: str, *expected: tuple[str, Hurts]) -> Case:
     return talk(wrap.format(before), wrap.format(after), *expected)
 
 
+def asks(before: str, after: str, *expected: tuple[str, Hurts]) -> Case:
+    """A change of what a request does in a conversation."""
+    declared = "struct R {} request Q = 3 {} -> R; conversation c { start s; "
+    return talk(f"{declared}{before} }}", f"{declared}{after} }}", *expected)
+
+
 SIMPLE = "message M = 1 { a: u8; }"
 
 CASES: dict[str, list[Case]] = {
@@ -292,6 +298,21 @@ CASES: dict[str, list[Case]] = {
     "rule-target": [
         states("state s { client A -> t; } state t { client B -> s; }",
                "state s { client A -> t; } state t { client B; }", ("rule-target", BOTH)),
+        asks("state s { client Q -> t; } state t { client A -> s; }",
+             "state s { client Q -> t else t; } state t { client A -> s; }", ("rule-target", BOTH)),
+        asks("state s { client Q -> t else t; } state t { client A -> s; }",
+             "state s { client Q -> s else t; } state t { client A -> s; }", ("rule-target", BOTH)),
+    ],
+    "request-moves": [
+        asks("state s { client Q; }", "state s { client Q -> t; } final t;",
+             ("request-moves", BOTH), ("rule-target", BOTH)),
+        asks("state s { client Q -> s else t; } state t { client A -> s; }",
+             "state s { client Q; client A -> t; } state t { client A -> s; }",
+             ("request-moves", BOTH), ("rule-added", OLD)),
+        # Also where it moves only in a state that the release did not have.
+        asks("state s { client Q; }",
+             "state s { client Q; client B -> t; } state t { client Q -> s; }",
+             ("request-moves", BOTH), ("rule-added", OLD)),
     ],
     "within-changed": [
         states("state s { client A; within 5s; }", "state s { client A; within 4s; }",
@@ -405,6 +426,22 @@ class Breaking(unittest.TestCase):
         for what, (before, after) in FINE.items():
             with self.subTest(what):
                 self.assertEqual(found(before, after), [])
+
+    def test_texts_about_requests_that_move(self) -> None:
+        (first, *_) = CASES["request-moves"]
+        old, new = protocol_of(first.before), protocol_of(first.after, "protocol demo version 4;\n")
+        texts = [b.text for b in compare(old, new)]
+        self.assertEqual(texts[0], "the client's 'Q' moves the conversation when it is answered or"
+                                   " refused now, and did not as released")  # fmt: skip
+        new = protocol_of(first.after)
+        texts = [b.text for b in compare(new, old)]
+        self.assertEqual(texts[0], "the client's 'Q' moves the conversation no more by its answer,"
+                                   " as it did when released")  # fmt: skip
+        (_, refused, _) = CASES["rule-target"]
+        old, new = protocol_of(refused.before), protocol_of(refused.after)
+        (found_,) = compare(old, new)
+        self.assertEqual(found_.text, "in state 's' a refusal of 'Q' leads the client to 't', and to"
+                                      " 's' as released")  # fmt: skip
 
     def test_protocol(self) -> None:
         old = protocol_of(SIMPLE, "protocol demo version 3;\n")

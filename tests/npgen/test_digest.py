@@ -115,7 +115,7 @@ ADDED = (
      "calm = 0; angry = 1 { why: string max 9; level: u8; }; odd = 7 { a: Alone; } since 3;"),
     ("message Join", "message Whisper = 270 since 3 { a: Alone; }\nmessage Join"),
     ("either Say, Find, Tint;", "either Say, Find, Tint; client Whisper -> apart;"),
-    ("final done;", "state apart { client * -> open; within 3s; }\n    final done;"),
+    ("final done;", "state apart { client Find; client * -> open; within 3s; }\n    final done;"),
     ("version 2;", "version 3;"),
 )  # fmt: skip
 """Everything that a version 3 may add, step by step."""
@@ -194,6 +194,32 @@ class Digest(unittest.TestCase):
         less = digests(protocol_of(text % ("client B; server A, B, C;", "client * -> s;")))
         self.assertEqual(less[0], one[0])
         self.assertNotEqual(less[1], one[1])
+
+    def test_a_request_that_moves_is_told_at_every_version(self) -> None:
+        text = "struct R {} request Login = 1 {} -> R; message A = 2 since 2 {} %s\n"
+        text += "conversation talk { start s; state s { client Login%s; client A -> t; }"
+        text += " state t { client Login%s; } %s }"
+        still = protocol_of(text % ("", "", "", ""))
+        self.assertIn("        client Login -> s\n", meaning(still, 1))
+        moving = protocol_of(text % ("", " -> t else s", "", ""))
+        self.assertIn("        client Login answered -> t refused -> s\n", meaning(moving, 1))
+        # In a state of version 2 only: at version 1 it stays where it is, but its side waits.
+        later = protocol_of(text % ("", "", " -> s", ""))
+        self.assertIn("        client Login answered -> s refused -> s\n", meaning(later, 1))
+        self.assertNotIn("state t", meaning(later, 1))
+        # Where only a refusal leads to belongs to it.
+        refused = protocol_of(text % ("", " -> s else u", "", "final u;"))
+        self.assertIn("    final u\n", meaning(refused, 1))
+        found = [digests(p)[0] for p in (still, moving, later, refused)]
+        self.assertEqual(len({*found}), 4)
+
+    def test_the_digest_of_before_stays_where_nothing_waits(self) -> None:
+        """Recorded with the npgen before requests waited for their answers."""
+        text = "struct R {} request Find = 1 {} -> R; message A = 2 {}\n"
+        text += "conversation talk { start s; state s { client Find; either A -> t; }"
+        text += " state t { server Find -> t; client *; } }"
+        known = "0bedb87138347a92c7fad5e9e20d873a1250ec211238a8f2c88a2410d87e175a"
+        self.assertEqual(digests(protocol_of(text, "protocol demo version 1;\n")), [known])
 
     def test_many_versions(self) -> None:
         """Each has a digest of its own, and it does not take for ever."""

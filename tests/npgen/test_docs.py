@@ -28,6 +28,22 @@ from npgen.model import (
 )
 
 
+ASKS = """
+struct R {}
+request Login = 1 {} -> R;
+request Find = 2 {} -> R;
+message Say = 3 {}
+conversation c {
+    start a;
+    state a { client Login -> b else c; client Find; }
+    state b { client Say, Login -> c; server Find; }
+    state c { server Find; }
+}
+"""
+
+TALK = "conversation c { start a; state a { client Login, Find; server Say; } }"
+
+
 class Decoder:
     """Reads what the document's examples encode, by the rules that the document states."""
 
@@ -222,6 +238,22 @@ class Markup(unittest.TestCase):
 
         p = replace(protocol_of("message M = 1 {}"), source="a-->b.np")
         self.assertEqual(emit_docs(p).index("-->"), emit_docs(p).index("\n-->\n") + 1)
+
+    def test_requests_that_move(self) -> None:
+        document = emit_docs(protocol_of(ASKS))
+        self.assertIn("A request that leads to another state does so when its answer", document)
+        for line in (
+            "    s_a --> s_b : client Login answered",
+            "    s_a --> s_a : client Find",
+            "    s_a --> s_c : client Login refused",
+            "| `a` | client | [Login](#message-login) | `b` when answered, `c` when refused |",
+            "| | client | [Find](#message-find) | stays |",
+            "| `b` | client | [Say](#message-say), [Login](#message-login)"
+            " | `c`, requests when answered |",
+        ):
+            self.assertIn(line + "\n", document)
+        still = protocol_of(ASKS.split("conversation")[0] + TALK)
+        self.assertNotIn("when its answer", emit_docs(still))
 
     def test_links_lead_to_headings(self) -> None:
         for p in schemas():

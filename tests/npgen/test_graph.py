@@ -57,6 +57,15 @@ class Conversation(unittest.TestCase):
         self.assertNotIn('"open" -> "open"', text)
         self.assertIn("server: any other", text)
 
+    def test_requests_that_move(self) -> None:
+        text = "struct R {} request Login = 3 {} -> R; message Say = 4 {}\n"
+        text += "conversation c { start a; state a { client Login -> b else c; client Say; }"
+        text += " state b { client Login; } state c { server Login; } }"
+        text = graph(protocol_of(text.replace(" server Login;", "")), None, None, False)
+        self.assertRegex(text, '"a" -> "b" .*>client: Login answered<')
+        self.assertRegex(text, '"a" -> "c" .*>client: Login refused<')
+        self.assertRegex(text, '"b" .*client: Login</font>')
+
     def test_several_conversations_stand_in_frames(self) -> None:
         text = TALK.replace("server Say -> done; ", "") .replace("either Say", "client Say")
         text += "conversation other { start a; state a { client Join; } }"

@@ -22,6 +22,16 @@ HEADER = "protocol x version 1;\n"
 DIGITS = "9" * 100_000
 FIELDS = "".join(f"f{i}: u8;" for i in range(8_000))
 
+MESSAGES = "".join(f"message M{i} = {1000 + i} {{}}\n" for i in range(3000))
+
+
+def waiting(count: int) -> str:
+    """Requests of both sides that may all wait, each beside each of the other side's."""
+    text = "struct R {}\n" + "".join(f"request R{i} = {i} {{}} -> R;\n" for i in range(count))
+    text += "conversation c { start s; state s { either * -> t; within 1h; }"
+    return f"{text} state t {{ either *; within 1h; }} }}\n"
+
+
 REFUSED: dict[str, tuple[str | bytes, str]] = {
     "deep lists": ("struct S { a: " + "list<" * 10_000 + "u8" + ">" * 10_000 + "; }", "nesting"),
     "open parentheses": ("struct S { a: " + "(" * 100_000, "nesting"),
@@ -46,6 +56,12 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "itself": ('import "x.np";', "import-cycle"),
     "a folder": ('import "folder.np";', "import-missing"),
     "a pipe": ('import "pipe.np";', "import-missing"),
+    "many places": (waiting(70), "place-count"),
+    "many moves": (waiting(30) + MESSAGES, "place-count"),
+    "many that cross": ("".join(f"message M{i} = {i} {{}}\n" for i in range(1, 999))
+    + "struct R {} request Q = 0 {} -> R;\nconversation c { start s; state s { client Q -> t; }"
+    + "state t { client " + ", ".join(f"M{i}" for i in range(1, 999)) + " -> u; server "
+    + ", ".join(f"M{i}" for i in range(1, 999)) + " -> s; } final u; }", "request-crosses"),
     "many imports": ("".join(f'import "i{i}.np";\n' for i in range(5000)), "import-missing"),
 }  # fmt: skip
 
@@ -62,6 +78,7 @@ FINE = {
     "many states": "message M = 1 {}\nconversation talk { start s0; "
     + "".join(f"state s{i} {{ client M -> s{i + 1}; }}" for i in range(4_000))
     + "final s4000; }",
+    "many waiting": waiting(36),
 }
 
 

@@ -25,6 +25,8 @@ CASES = {
     "conversation c { start s; state s { client M -> t; } state t {} }",
     "messages-cross": "/// D.\nmessage M = 1 {}\n/// D.\nmessage N = 2 {}\n"
     "conversation c { start s; state s { client M; server N -> t; } state t { server M; } }",
+    "waits-without-end": "/// D.\nstruct R {}\n/// D.\nrequest M = 1 {} -> R timeout 2s;\n"
+    "conversation c { start s; state s { client M -> t; within 1999ms; } final t; }",
     "id-order": "/// D.\nmessage M = 2 {}\n/// D.\nmessage N = 1 {}",
     "redundant-name": "/// D.\nmessage User = 1 { user_name: u8; }",
     "negative-name": "/// D.\nmessage M = 1 { not_ready: bool; disable_cache: bool; }",
@@ -71,6 +73,41 @@ class Lint(unittest.TestCase):
         self.assertEqual(warnings_of(CLEAN), [])
 
 
+class Waiting(unittest.TestCase):
+    """How long an answer may be waited for."""
+
+    def texts(self, states: str, timeout: str = "timeout 2s") -> list[str]:
+        text = f"/// D.\nstruct R {{}}\n/// D.\nrequest M = 1 {{}} -> R {timeout};\n"
+        text += "/// D.\nmessage N = 2 {}\n"
+        text = f"{HEADER}{text}conversation talk {{ start s; {states} }}"
+        with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):
+            Path("demo.np").write_text(text, encoding="utf-8")
+            result = load_result(Path("demo.np"))
+            assert result.protocol is not None and result.unit is not None, result.reporter
+            lint(result.protocol, result.unit, result.reporter)
+            return [d.text for d in result.reporter.in_order() if d.rule == "waits-without-end"]
+
+    def test_as_long_as_the_request_at_least(self) -> None:
+        states = "state s {{ client M -> t else s; server N; {} }} final t;"
+        ever = "in state 's' 'M' may wait for its answer for ever; write 'within {};' or more"
+        self.assertEqual(self.texts(states.format("")), [ever.format("2s")])
+        self.assertEqual(self.texts(states.format(""), ""), [ever.format("30s")])
+        longer = "in state 's' 'M' may wait for its answer longer than 'within' allows;"
+        found = self.texts(states.format("within 1s;"))
+        self.assertEqual(found, [f"{longer} write 'within 2s;' or more"])
+        self.assertEqual(self.texts(states.format("within 2s;")), [])
+        self.assertEqual(self.texts(states.format("within 1ms;"), ""), [])
+
+    def test_wherever_it_may_wait(self) -> None:
+        states = "state s { client M -> t; server N -> u; within 9s; }"
+        states += " state u { client M -> t; server N; } final t;"
+        (text,) = self.texts(states)
+        self.assertIn("in state 'u' 'M' may wait", text)
+
+    def test_what_moves_nowhere_waits_nowhere(self) -> None:
+        self.assertEqual(self.texts("state s { client M; server N -> t; } final t;"), [])
+
+
 TWO = "/// D.\nmessage X = 1 {}\n/// D.\nmessage Y = 2 {}\n/// D.\nrequest Z = 3 {} -> R;\n"
 TWO += "/// D.\nstruct R {}\n"
 
@@ -109,11 +146,11 @@ class Crossing(unittest.TestCase):
                 " client, or let only one side speak in 's'"
             ],
         )
-        states = "state s { client Z -> d; server Y; } final d;"
+        states = "state s { client X -> d; server Y; } final d;"
         self.assertEqual(
             self.texts(states),
             [
-                "in state 's' the client's 'Z' and the server's 'Y' may cross; then the client"
+                "in state 's' the client's 'X' and the server's 'Y' may cross; then the client"
                 " refuses 'Y' in 'd', and the server is in 'd': go to 'd' by a state that still"
                 " takes 'Y' from the server until that side answers, or let only one side speak in"
                 " 's'"

@@ -36,7 +36,7 @@ packet head { a: u8 = 7; f: flags16le { x: 3; y: 13 = 0; }; n: u16be max 99; b: 
 conversation session {
     start open;
     state open {
-        either Say; client * -> closing; server Leave; either Disconnect -> done; within 5s;
+        either Say; client * -> closing; client Find; server Leave; either Disconnect -> done; within 5s;
     }
     state closing { client Leave -> done; }
     final done;
@@ -95,6 +95,7 @@ conversation session start open
     final done
     state open within 5000ms
         client * -> closing
+        client Find
         server Leave
         either Disconnect -> done
         either Say
@@ -159,6 +160,68 @@ class Text(unittest.TestCase):
         self.assertEqual(lock_text(protocol_of(before)), lock_text(protocol_of(after)))
 
 
+MOVING = """struct R {} request Login = 1 {} -> R; request Find = 2 {} -> R; message Say = 3 {}
+conversation c {
+    start s;
+    state s { client Login -> t else u; }
+    state t { client Say; either Find; client * -> t; }
+    state u { client Login; server Find; within 5s; }
+}
+"""
+
+MOVING_LOCK = """
+conversation c start s
+    state s
+        client Login answered -> t refused -> u
+    state t
+        client * -> t
+        client Say
+        either Find
+    state u within 5000ms
+        client Login answered -> u refused -> u
+        server Find
+"""
+
+
+class Moving(unittest.TestCase):
+    """Requests that move the conversation when they are answered."""
+
+    def test_golden(self) -> None:
+        text = lock_text(protocol_of(MOVING))
+        self.assertIn("\nlock 2\n", text)
+        self.assertTrue(text.endswith(MOVING_LOCK), text)
+        again, found = read(text)
+        assert again is not None, found
+        self.assertEqual(lock_text(again), text)
+        self.assertEqual(compare(again, protocol_of(MOVING)), [])
+        still = "struct R {} request Q = 1 {} -> R; conversation c { start s; state s { client Q; } }"
+        self.assertIn("\nlock 1\n", lock_text(protocol_of(still)))
+
+    def test_a_release_of_before_moved_when_the_request_was_said(self) -> None:
+        text = "struct R {} request Login = 1 {} -> R;\n"
+        text += "conversation c { start s; state s { client Login -> t; } final t; }"
+        now = protocol_of(text)
+        body = lock_text(now).split("\n", 3)[3]
+        self.assertIn("client Login answered -> t refused -> s", body)
+        body = body.replace("Login answered -> t refused -> s", "Login -> t")
+        before, found = read(f"#\nlock 1\ndigest {body_digest(body)}\n{body}")
+        assert before is not None, found
+        self.assertEqual([b.rule for b in compare(before, now)], ["request-moves"])
+
+    def test_damaged(self) -> None:
+        good = lock_text(protocol_of(MOVING))
+        for old, new, text in (
+            (" refused -> u", "", "expected 'refused', found the end"),
+            ("refused -> u", "refused u", "expected '->', found u"),
+            ("refused -> u", "refused -> v", "there is no state 'v'"),
+            ("answered -> t refused", "refused", "'refused' is too much"),
+        ):
+            body = good.split("\n", 3)[3].replace(old, new, 1)
+            protocol, found = read(f"#\nlock 2\ndigest {body_digest(body)}\n{body}")
+            self.assertIsNone(protocol)
+            self.assertIn(text, found[0])
+
+
 class Damaged(unittest.TestCase):
     def check(self, text: str, expected: str) -> None:
         protocol, found = read(text)
@@ -170,7 +233,7 @@ class Damaged(unittest.TestCase):
         good = locked(LOCK)
         self.check("", "x.lock:1:1: lock-format: this is no lock file")
         self.check(CHAT, "lock-format: this is no lock file")
-        self.check(good.replace("lock 1", "lock 2"), "x.lock:2:1: lock-format: a newer npgen")
+        self.check(good.replace("lock 1", "lock 3"), "x.lock:2:1: lock-format: a newer npgen")
         self.check(good.replace("4096", "4097"), "x.lock:3:1: lock-format: the digest is not")
 
     def test_lines(self) -> None:

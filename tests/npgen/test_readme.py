@@ -30,6 +30,10 @@ class Readme(unittest.TestCase):
         for text in examples:
             protocol_of(text)
 
+    def test_the_login_loads(self) -> None:
+        (text,) = [b for b in blocks() if b.startswith("request Login")]
+        protocol_of("struct Welcomed {} message Say = 257 {}\n" + text)
+
     def test_the_replacements_of_rust_types_load(self) -> None:
         section = README.split("## Rust types without")[1].split("\n## ")[0]
         snippets = re.findall(r"`((?:struct|enum) \w+ \{[^`]*\})`", section)

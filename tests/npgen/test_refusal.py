@@ -43,6 +43,34 @@ class Refusals(unittest.TestCase):
             ],
         )
 
+    def test_a_request_that_waits_is_named(self) -> None:
+        text = """
+            struct R {}
+            request Login = 1 {} -> R;
+            message Say = 2 {}
+            message Quit = 3 {}
+            conversation c {
+                start s;
+                state s { client Login -> t; client Say; client Quit -> u; }
+                state t { client Quit -> u; }
+                final u;
+            }
+            """
+        self.assertEqual(
+            refusals(text)[:4],
+            [
+                "from the client in state s; allowed: Login, Say, Quit",
+                "from the server in state s; allowed: nothing",
+                "from the client in state s until Login is answered; allowed: Quit",
+                "from the server in state s; allowed: nothing",
+            ],
+        )
+        state, request = "s" * 64, "M" * 64
+        rules = f"start {state}; state {state} {{ client {request} -> t; }} final t;"
+        text = f"struct R {{}} request {request} = 1 {{}} -> R;\nconversation c {{ {rules} }}"
+        found = f"from the client until {request} is answered; allowed: nothing"
+        self.assertEqual(refusals(text)[2], found)
+
     def test_a_wildcard_is_spelled_out(self) -> None:
         found = refusals(
             """

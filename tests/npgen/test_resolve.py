@@ -278,7 +278,7 @@ class Packets(unittest.TestCase):
 
 class Conversations(unittest.TestCase):
     def test_states(self) -> None:
-        session, second = good("talk.np").conversations
+        session, second, third = good("talk.np").conversations
         self.assertEqual((session.name, session.start), ("session", "greet"))
         self.assertEqual(session.doc, ("How it goes.",))
         greet, opened, done = session.states
@@ -287,6 +287,10 @@ class Conversations(unittest.TestCase):
             (Side.EITHER, ("Say", "Find"), None), (Side.SERVER, (), "open"),
             (Side.EITHER, ("Leave",), "done"),
         ])  # fmt: skip
+        (asked,) = third.states[0].rules
+        self.assertEqual((asked.target, asked.refused), ("inside", "outside"))
+        self.assertEqual([r.refused for r in greet.rules], [None, None])
+        self.assertEqual(session.requests, {"Ask"})
         self.assertTrue(opened.rules[1].wildcard)
         self.assertEqual(greet.rules[-1].messages, ("Leave",))
         self.assertTrue(done.final)

@@ -42,13 +42,14 @@ static void must(np_err err, const char *where)
 
 /* The server: it says back what comes, and answers requests ---------------------------------- */
 
-static np_err serve_join(np_conn *conn, const chat_join *msg, void *user)
+static np_err serve_join(np_conn *conn, np_call call, const chat_join *msg, void *user)
 {
     talk *t = user;
+    chat_joined joined = {.people = 1};
 
     (void)conn;
     t->wrong = t->wrong || !np_str_equal(msg->name, np_str_from("ann"));
-    return NP_OK;
+    return chat_join_reply(call, &joined, NULL);
 }
 
 static np_err serve_echo(np_conn *conn, const base_echo *msg, void *user)
@@ -178,23 +179,35 @@ static void on_not_found(np_conn *conn, np_err err, const chat_person *answer, v
     (void)reply(conn, user, err == NP_ERR_REFUSED && failure != NULL && failure->code == 404);
 }
 
-static void on_open(np_conn *conn, void *user)
+/* Everything else, which nobody may say before. */
+static void on_joined(np_conn *conn, np_err err, const chat_joined *answer, void *user,
+                      const np_fault *fault)
 {
     talk *t = user;
-    const chat_join join = {.name = np_str_from("ann"), .room = np_str_from("garden")};
     const base_echo echo = {.text = np_str_from(ECHO_TEXT)};
     const chat_say say = {.text = np_str_from("hi"), .mood = 1};
     const chat_find ann = {.name = np_str_from("ann")};
     const chat_find nobody = {.name = np_str_from("x")};
     const chat_blob blob = {.file = np_str_from("f"), .body = {t->blob, BLOB_LEN}};
 
-    must(chat_join_send(conn, &join, NULL), "Join");
+    (void)fault;
+    if (err != NP_OK) {
+        return; /* the connection has ended */
+    }
+    t->wrong = t->wrong || answer->people != 1;
     must(np_conn_ping(conn), "Ping");
     must(base_echo_send(conn, &echo, NULL), "Echo");
     must(chat_say_send(conn, &say, NULL), "Say");
     must(chat_find_call(conn, &ann, on_found, t, NULL), "Find");
     must(chat_find_call(conn, &nobody, on_not_found, t, NULL), "Find");
     must(chat_blob_send(conn, &blob, NULL), "Blob");
+}
+
+static void on_open(np_conn *conn, void *user)
+{
+    const chat_join join = {.name = np_str_from("ann"), .room = np_str_from("garden")};
+
+    must(chat_join_call(conn, &join, on_joined, user, NULL), "Join");
 }
 
 static void ended(talk *t, const np_failure *failure)

@@ -106,6 +106,13 @@ mutant chat chat.c 's/if (version >= 2)/if (version >= 1)/' 'chat.Say, typical, 
 mutant chat chat.c '/^static np_err chat_say_measure/,/^}/s/m->len += 8;/m->len += 9;/' \
     'chat.Say, typical.*: other bytes than the schema says: chat.Say.mood, 39 bytes instead of 38'
 mutant chat chat.c 's/CHAT_PRESENCE_AWAY:/CHAT_PRESENCE_AWAY: case 3:/' 'chat.Presence'
+# The conversation: a refused login that lets in, an answer that moves nothing, a message too many.
+mutant chat chat_conversation.c 's/case 5: goto st1;/case 5: goto st3;/' \
+    'chat.session, greet: place 1: chat.Join, refused by the server: leads to 2 instead of 0'
+mutant chat chat_conversation.c '/case 3: goto st3;/d' \
+    'chat.Join, answered by the server: is refused, against the schema'
+mutant chat chat_conversation.c 's/case 3: goto st3;/case 3: case 6: goto st3;/' \
+    'place 1: chat.Say, said by the client: is allowed, against the schema'
 # A packet: byte order, a constant that nobody checks.
 mutant odd odd.c '/^uint8_t \*odd_odd_head_put/,/^}/s/p\[9\] = 0x05/p[9] = 0x06/' \
     'odd_odd_head, typical: put: byte 9 is 0x06 instead of 0x05'

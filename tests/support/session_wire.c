@@ -118,8 +118,10 @@ static void keep(wire_end *end, const np_session_event *event)
 {
     wire_event *kept;
 
-    end->events = realloc(end->events, (end->event_count + 1) * sizeof *end->events);
-    assert_non_null(end->events);
+    if ((end->event_count & (end->event_count - 1)) == 0) { /* all powers of two are full */
+        end->events = realloc(end->events, (2 * end->event_count + 1) * sizeof *end->events);
+        assert_non_null(end->events);
+    }
     kept = &end->events[end->event_count++];
     memset(kept, 0, sizeof *kept);
     kept->event = *event;

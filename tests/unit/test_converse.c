@@ -21,7 +21,8 @@ static const np_message *message_named(const char *name)
 
 static int token(const char *name, bool by_server)
 {
-    return np_conversation_token((size_t)(message_named(name) - talk_protocol.messages), by_server);
+    return np_conversation_token((size_t)(message_named(name) - talk_protocol.messages),
+                                 NP_CONVERSATION_SAID, by_server);
 }
 
 static const char *state_of(const np_conversation *conversation, int place)
@@ -67,7 +68,7 @@ static void test_machine(void **state)
     size_t disconnect =
         talk_protocol.message_count +
         (size_t)(np_protocol_message(&base_protocol, BASE_DISCONNECT_ID) - base_protocol.messages);
-    assert_true(c->step(&place, np_conversation_token(disconnect, false)));
+    assert_true(c->step(&place, np_conversation_token(disconnect, NP_CONVERSATION_SAID, false)));
     assert_string_equal(state_of(c, place), "done");
     assert_true(np_conversation_state_at(c, place)->final);
     assert_false(c->step(&place, token("Say", false)));

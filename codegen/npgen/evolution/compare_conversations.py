@@ -83,15 +83,36 @@ class _Walk:
                     was = before.move(pair[0], side, message)
                     is_ = now.move(pair[1], side, name)
                     if was is not None and is_ is not None:
-                        text = f"in state '{pair[1]}' '{name}' leads the {side.value} to"
-                        text += f" '{is_[0]}', and to '{was[0]}' as released"
                         place = is_[1].span if is_[1] is not None else states[1].span
-                        follow(was[0], is_[0], "rule-target", (states[0].span, place), text)
+                        spans = (states[0].span, place)
+                        self._waits(before, now, (message, name), side)
+                        ends = [("", was[0], is_[0])]
+                        if before.moves(side, message) and now.moves(side, name):
+                            old_end = before.refused(pair[0], side, message)
+                            new_end = now.refused(pair[1], side, name)
+                            ends = [("an answer to ", was[0], is_[0])]
+                            ends.append(("a refusal of ", old_end, new_end))
+                        for what, old_end, new_end in ends:
+                            text = f"in state '{pair[1]}' {what}'{name}' leads the {side.value} to"
+                            text += f" '{new_end}', and to '{old_end}' as released"
+                            follow(old_end, new_end, "rule-target", spans, text)
                     elif was is not None:
                         changes.setdefault(("rule-removed", side), []).append(name)
                     elif is_ is not None:
                         changes.setdefault(("rule-added", side), []).append(name)
             self._changes(states, changes)
+
+    def _waits(
+        self, before: Machine, now: Machine, names: tuple[str, str], side: Side
+    ) -> None:
+        """Whether a request moves the conversation by its answer now, and did not, or the reverse."""
+        waits = now.moves(side, names[1])
+        if before.moves(side, names[0]) != waits:
+            when = "when it is answered or refused now, and did not" if waits else "no more by its"
+            when += " as released" if waits else " answer, as it did when released"
+            text = f"the {side.value}'s '{names[1]}' moves the conversation {when}"
+            spans = (self.old.span, self.new.span)
+            self.report.add("request-moves", Hurts.BOTH, spans, text)
 
     def _changes(
         self, states: tuple[State, State], changes: dict[tuple[str, Side], list[str]]

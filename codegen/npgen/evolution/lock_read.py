@@ -35,7 +35,7 @@ from ..recursion import fields_of
 from ..source import Source, read_source
 from .lock_line import Line, Malformed
 from .lock_types import read_type, read_value
-from .lock_write import FORMAT, INDENT, body_digest
+from .lock_write import BEFORE_ANSWERS, FORMAT, INDENT, body_digest
 from .release import names_in
 
 HEADER_LINES = 3
@@ -65,6 +65,7 @@ class _Node:
 class _Reader:
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.waits = True  # whether the moves of requests wait for their answers
 
     def run(self) -> Protocol:
         """All of the file."""
@@ -107,6 +108,7 @@ class _Reader:
             raise Malformed("this is no lock file", span)
         if int(lines[1][5:]) > FORMAT:
             raise Malformed("a newer npgen wrote this; use that one", self.source.span(2, 1))
+        self.waits = int(lines[1][5:]) > BEFORE_ANSWERS
         body = "\n".join(lines[HEADER_LINES:])
         if lines[2] != f"digest {body_digest(body)}":
             text = "the digest is not that of the text below: it was edited or merged by hand"
@@ -149,7 +151,7 @@ class _Reader:
         if kind == "packet":
             return replace(p, packets=(*p.packets, self._packet(p, node)))
         if kind == "conversation":
-            return replace(p, conversations=(*p.conversations, self._conversation(node)))
+            return replace(p, conversations=(*p.conversations, self._conversation(p, node)))
         raise line.malformed(f"'{kind}' is nothing that a release records")
 
     def _reserved(self, p: Protocol, line: Line) -> Protocol:
@@ -280,7 +282,7 @@ class _Reader:
 
     # -- conversations ------------------------------------------------------------------------
 
-    def _conversation(self, node: _Node) -> Conversation:
+    def _conversation(self, p: Protocol, node: _Node) -> Conversation:
         line = node.line
         name = line.name()
         line.word("start")
@@ -288,11 +290,13 @@ class _Reader:
         line.end()
         states = tuple(self._state(child) for child in node.children)
         known = {state.name for state in states}
-        targets = {r.target for state in states for r in state.rules if r.target is not None}
+        rules = [r for state in states for r in state.rules]
+        targets = {t for r in rules for t in (r.target, r.refused) if t is not None}
         for target in sorted(targets | {start}):
             if target not in known:
                 raise line.malformed(f"there is no state '{target}'")
-        return Conversation(name, start, states, (), line.span)
+        requests = {m.name for m in p.messages if m.reply is not None and self.waits}
+        return Conversation(name, start, states, (), line.span, frozenset(requests))
 
     def _state(self, node: _Node) -> State:
         line = node.line
@@ -314,6 +318,12 @@ class _Reader:
         if word not in {side.value for side in Side}:
             raise line.malformed(f"'{word}' is no side")
         messages = () if line.accept("*") else (line.name(),)
+        refused: Optional[str] = None
+        answered = line.accept("answered")
         target = line.name() if line.accept("->") else None
+        if answered:
+            line.word("refused")
+            line.symbol("->")
+            refused = line.name()
         line.end()
-        return Rule(Side(word), messages, target, line.span)
+        return Rule(Side(word), messages, target, line.span, refused)

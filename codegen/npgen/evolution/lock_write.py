@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Iterable, Iterator
 
+from ..machine import SIDES, Machine
 from ..model import (
     Conversation,
     Decl,
@@ -20,6 +21,7 @@ from ..model import (
     PacketField,
     PacketInt,
     Protocol,
+    Rule,
     Side,
     State,
     Struct,
@@ -28,8 +30,12 @@ from ..model import (
 from ..spell import packet_bounds, packet_type, spell, string, value
 from .release import own_messages, own_packets, released_types
 
-FORMAT = 1
+FORMAT = 2
 """Version of the format; the reader refuses a newer one."""
+
+BEFORE_ANSWERS = 1
+"""The format of a release in which no move waits for an answer: without requests that move it is
+still written, and in one that has them they moved when they were said."""
 
 INDENT = "    "
 
@@ -39,10 +45,19 @@ def lock_text(p: Protocol) -> str:
     body = lock_body(p)
     return (
         "# A release of the protocol, recorded by 'npgen lock' for 'npgen breaking'.\n"
-        f"lock {FORMAT}\n"
+        f"lock {_format(p)}\n"
         f"digest {body_digest(body)}\n"
         f"{body}"
     )
+
+
+def _format(p: Protocol) -> int:
+    moving = any(_machine(p, c).moving(side) for c in p.conversations for side in SIDES)
+    return FORMAT if moving else BEFORE_ANSWERS
+
+
+def _machine(p: Protocol, conversation: Conversation) -> Machine:
+    return Machine(conversation, (m.name for m in own_messages(p)))
 
 
 def body_digest(body: str) -> str:
@@ -59,7 +74,7 @@ def lock_body(p: Protocol) -> str:
     sections += [list(message_lines(message)) for message in own_messages(p)]
     sections += [list(_packet(packet)) for packet in own_packets(p)]
     # In the order of the schema: the runtime takes the first where a program names none.
-    sections += [list(_conversation(conversation)) for conversation in p.conversations]
+    sections += [list(_conversation(c, _machine(p, c))) for c in p.conversations]
     return body_text(sections)
 
 
@@ -155,13 +170,13 @@ def _packet_field(field: PacketField) -> Iterator[str]:
 # --------------------------------------------------------------------------------------------
 
 
-def _conversation(conversation: Conversation) -> Iterator[str]:
+def _conversation(conversation: Conversation, machine: Machine) -> Iterator[str]:
     yield f"conversation {conversation.name} start {conversation.start}"
     for state in sorted(conversation.states, key=lambda s: s.name):
-        yield from indented(_state(state))
+        yield from indented(_state(state, machine))
 
 
-def _state(state: State) -> Iterator[str]:
+def _state(state: State, machine: Machine) -> Iterator[str]:
     if state.final:
         yield f"final {state.name}"
         return
@@ -170,8 +185,16 @@ def _state(state: State) -> Iterator[str]:
     for side in Side:
         rules = [r for r in state.rules if r.side is side]
         lines = sorted(
-            f"{side.value} {message}{f' -> {r.target}' if r.target is not None else ''}"
+            f"{side.value} {message}{_leads(r, state, message, machine)}"
             for r in rules
             for message in r.messages or ("*",)
         )
         yield from indented(lines)
+
+
+def _leads(rule: Rule, state: State, message: str, machine: Machine) -> str:
+    sides = SIDES if rule.side is Side.EITHER else (rule.side,)
+    if any(machine.moves(side, message) for side in sides):
+        targets = rule.target or state.name, rule.refused or state.name
+        return f" answered -> {targets[0]} refused -> {targets[1]}"
+    return f" -> {rule.target}" if rule.target is not None else ""

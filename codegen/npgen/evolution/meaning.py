@@ -164,9 +164,15 @@ def _conversation(c: Conversation, p: Protocol, version: int) -> list[str]:
         for side, message in ((side, message) for side in SIDES for message in letters):
             move = machine.move(name, side, message)
             # That an imported message is legal is said only where it leads to another state.
-            if move is not None and (message in machine.own or move[0] != name):
+            if move is None or (message not in machine.own and move[0] == name):
+                continue
+            waiting.append(move[0])
+            if machine.moves(side, message):
+                refused = machine.refused(name, side, message)
+                waiting.append(refused)
+                lines.append(f"{side.value} {message} answered -> {move[0]} refused -> {refused}")
+            else:
                 lines.append(f"{side.value} {message} -> {move[0]}")
-                waiting.append(move[0])
         reached[name] = sorted(lines)
     lines = [f"conversation {c.name} start {c.start}"]
     for name in sorted(reached):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
+from ..machine import Machine, arrows
 from ..model import Conversation, Side, State
 from ..spell import duration
 from .dot import CLIENT, EITHER, INK, LINE, SERVER, Dot, coloured, html, wrapped
@@ -38,6 +39,7 @@ class _Drawing:
         self.dot = dot
         self.conversation = conversation
         self.prefix = prefix
+        self.machine = Machine(conversation, ())
 
     def draw(self) -> None:
         start = f"{self.prefix}(start)"
@@ -48,7 +50,7 @@ class _Drawing:
             self._node(state)
         self.dot.edge(start, self.prefix + self.conversation.start)
         for state in self.conversation.states:
-            for target, sides in _moves(state).items():
+            for target, sides in self._moves(state).items():
                 if target != state.name:
                     for side, messages in sides.items():
                         self._edge(state.name, target, side, messages)
@@ -62,7 +64,7 @@ class _Drawing:
         lines = [f"<b>{coloured(state.name, INK)}</b>"]
         if state.within_ms is not None:
             lines.append(f"<i>within {duration(state.within_ms)}</i>")
-        for side, messages in _moves(state).get(state.name, {}).items():
+        for side, messages in self._moves(state).get(state.name, {}).items():
             colour = LOOK[side][0]
             lines += [coloured(line, colour) for line in _said(side, messages)]
         self.dot.node(name, label=f"<{'<br/>'.join(lines)}>", style="rounded,filled")
@@ -76,17 +78,17 @@ class _Drawing:
         )  # fmt: skip
 
 
+    def _moves(self, state: State) -> dict[str, dict[Side, list[str]]]:
+        """Where a state leads, by what of whom: of a request, the side that asks."""
+        moves: dict[str, dict[Side, list[str]]] = {}
+        for rule in state.rules:
+            for target, label in arrows(self.machine, state, rule):
+                moves.setdefault(target, {}).setdefault(rule.side, []).append(label)
+        return {
+            target: {side: sides[side] for side in Side if side in sides}
+            for target, sides in moves.items()
+        }
+
+
 def _said(side: Side, messages: list[str]) -> list[str]:
     return wrapped(messages, f"{side.value}:")
-
-
-def _moves(state: State) -> dict[str, dict[Side, list[str]]]:
-    """Where a state leads, by what of whom."""
-    moves: dict[str, dict[Side, list[str]]] = {}
-    for rule in state.rules:
-        sides = moves.setdefault(rule.target or state.name, {})
-        sides.setdefault(rule.side, []).extend(rule.messages or ("any other",))
-    return {
-        target: {side: sides[side] for side in Side if side in sides}
-        for target, sides in moves.items()
-    }

@@ -13,6 +13,7 @@ from ..emit.shapes import Place, own_messages, own_types, place_of, refs_in
 from ..model import Array, Field, Message, Protocol, Ref, Struct, Type
 from ..names import member, snake, upper
 from .cases import Case, Cases, newer
+from .conversation import write_conversation
 from .layout import lines_of
 from .literal import NO_MEMBERS, Literals
 from .members import Members
@@ -46,6 +47,8 @@ def emit_test(p: Protocol) -> str:
     tests = [*writer.messages(), *writer.structs()]
     for packet in own_packets(p):
         tests.append(write_packet(c, packet))
+    for conversation in p.conversations:
+        tests.append(write_conversation(p, c, conversation))
     with c.function("static void test_all", ["np_selftest *t"]):
         for test in tests:
             c(f"{test}(t);")

@@ -40,6 +40,8 @@ func echo() []byte { return putText(withID(idEcho), "out of the blue") }
 
 func join() []byte { return putText(putText(withID(idJoin), "ann"), "garden") }
 
+func joined() []byte { return le.AppendUint32(withID(idJoin), 1) } // people
+
 func say() []byte {
 	out := putText(putText(withID(idSay), "hi"), "")
 	return append(out, 0, 1) // at: none; mood: glad
@@ -95,15 +97,19 @@ func (s *session) talkToServer(digest []byte) error {
 	}
 	steps := []func() error{
 		func() error { return s.expect(nil, s.welcome(digest)) },
-		func() error { return plain(join(), token(idPing, 7)) },
+		func() error {
+			return s.send(message{stream: streamHeader(1, kindRequest), body: join()},
+				message{body: token(idPing, 7)})
+		},
+		func() error { return s.expect(streamHeader(1, kindResponse), joined()) },
 		func() error { return s.expect(nil, token(idPong, 7)) },
 		func() error { return plain(echo(), say()) },
 		func() error { return s.expect(nil, echo()) },
 		func() error { return s.expect(nil, say()) },
-		func() error { return ask(1, "ann") },
-		func() error { return s.expect(streamHeader(1, kindResponse), person()) },
-		func() error { return ask(3, "x") },
-		func() error { return s.expect(streamHeader(3, kindError), failure()) },
+		func() error { return ask(3, "ann") },
+		func() error { return s.expect(streamHeader(3, kindResponse), person()) },
+		func() error { return ask(5, "x") },
+		func() error { return s.expect(streamHeader(5, kindError), failure()) },
 		func() error { return s.sendFragments(message{body: blob()}) },
 		func() error { return s.expect(nil, blob()) },
 		func() error { return plain(echo()) },
@@ -124,7 +130,7 @@ func (s *session) serve(digest []byte) error {
 	if err := s.send(message{body: s.welcome(digest)}, message{body: token(idPing, 9)}); err != nil {
 		return err
 	}
-	for ponged, joined := false, false; ; {
+	for ponged, came := false, false; ; {
 		m, err := s.receive()
 		if err != nil {
 			return err
@@ -134,11 +140,15 @@ func (s *session) serve(digest []byte) error {
 			return fmt.Errorf("a close without a Disconnect")
 		case bytes.Equal(m.body, token(idPong, 9)):
 			ponged = true
-		case bytes.Equal(m.body, join()):
-			joined = true
+		case m.stream != nil && m.stream[4] == kindRequest && bytes.Equal(m.body, join()):
+			came = true
+			response := message{stream: streamHeader(le.Uint32(m.stream), kindResponse), body: joined()}
+			if err := s.send(response); err != nil {
+				return err
+			}
 		case m.id() == idDisconnect:
-			if !ponged || !joined {
-				return fmt.Errorf("the end, and Pong: %v, Join: %v", ponged, joined)
+			if !ponged || !came {
+				return fmt.Errorf("the end, and Pong: %v, Join: %v", ponged, came)
 			}
 			if err := s.expectClose(); err != nil {
 				return err
