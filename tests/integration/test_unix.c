@@ -23,6 +23,7 @@
 typedef struct world {
     char directory[64];
     char path[96];
+    char lock[104]; /* the file by which daemons take turns */
     char address[112];
     np_loop *loop;
     np_daemon *daemon;
@@ -37,6 +38,7 @@ static int set_up(void **state)
         return -1;
     }
     (void)snprintf(w->path, sizeof w->path, "%s/s.sock", w->directory);
+    (void)snprintf(w->lock, sizeof w->lock, "%s.lock", w->path);
     (void)snprintf(w->address, sizeof w->address, "unix://%s", w->path);
     demo_must(np_loop_new(&w->loop, NULL), NULL);
     *state = w;
@@ -50,9 +52,9 @@ static int tear_down(void **state)
     np_daemon_free(w->daemon);
     np_loop_free(w->loop);
     (void)unlink(w->path);
-    (void)rmdir(w->directory);
+    int left = rmdir(w->directory); /* no lock file stays behind */
     free(w);
-    return 0;
+    return left;
 }
 
 static np_err start(world *w, np_daemon **daemon, unsigned mode, np_failure *failure)
@@ -235,13 +237,13 @@ static void test_links_are_not_followed(void **state)
     }
 }
 
-/* Who holds the lock of the directory delays a start, and prevents that a stale file is replaced;
- * a free place is taken all the same. */
-static void test_locked_directory(void **state)
+/* A process of ours that holds the lock delays a start, and prevents that a stale file is replaced;
+ * a free place is taken all the same, and the lock file stays for who holds it. */
+static void test_lock_is_held(void **state)
 {
     world *w = *state;
     np_failure failure;
-    int lock = open(w->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int lock = open(w->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     assert_int_equal(flock(lock, LOCK_EX), 0);
     leave_socket(w->path);
@@ -250,17 +252,45 @@ static void test_locked_directory(void **state)
     (void)unlink(w->path);
     demo_must(start(w, &w->daemon, 0600, &failure), &failure);
     call_over(w->loop, w->address);
+    np_daemon_free(w->daemon);
+    w->daemon = NULL;
+    assert_int_equal(access(w->path, F_OK), -1);
+    assert_int_equal(access(w->lock, F_OK), 0);
     (void)close(lock);
+    (void)unlink(w->lock);
+}
+
+/* It is there as long as the socket is, of whichever daemon. */
+static void test_life_of_the_lock_file(void **state)
+{
+    world *w = *state;
+    np_daemon *second = NULL;
+    struct stat st;
+    int fd = -1;
+
+    demo_must(start(w, &w->daemon, 0600, NULL), NULL);
+    assert_int_equal(lstat(w->lock, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(start(w, &second, 0600, NULL), NP_ERR_IN_USE);
+    assert_int_equal(access(w->lock, F_OK), 0); /* the first one's */
+    np_daemon_free(w->daemon);
+    w->daemon = NULL;
+    assert_int_equal(access(w->lock, F_OK), -1);
+    /* A start that fails leaves none. */
+    fd = open(w->path, O_CREAT | O_WRONLY, 0600);
+    (void)close(fd);
+    assert_int_equal(start(w, &second, 0600, NULL), NP_ERR_IN_USE);
+    assert_int_equal(access(w->lock, F_OK), -1);
 }
 
 /* Stands before the system's: sees the moment in which a socket is bound and does not listen. */
-static const char *watched_directory;
+static const char *watched_lock;
 static bool was_locked;
 
 int listen(int fd, int backlog)
 {
-    if (watched_directory != NULL) {
-        int other = open(watched_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (watched_lock != NULL) {
+        int other = open(watched_lock, O_RDWR | O_CLOEXEC);
         was_locked = flock(other, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
         (void)close(other);
     }
@@ -277,9 +307,9 @@ static void test_lock_until_it_listens(void **state)
             leave_socket(w->path);
         }
         was_locked = false;
-        watched_directory = w->directory;
+        watched_lock = w->lock;
         demo_must(start(w, &w->daemon, 0600, NULL), NULL);
-        watched_directory = NULL;
+        watched_lock = NULL;
         assert_true(was_locked);
         np_daemon_free(w->daemon);
         w->daemon = NULL;
@@ -353,7 +383,8 @@ static void test_one_of_many_wins(void **state)
             assert_int_equal(waitpid(children[i], NULL, 0), children[i]);
         }
         assert_int_equal(winners, 1);
-        (void)unlink(w->path);
+        (void)unlink(w->path); /* they ended as if they had been killed */
+        assert_int_equal(unlink(w->lock), 0);
     }
 }
 
@@ -382,6 +413,7 @@ static void test_file_of_a_successor_stays(void **state)
     np_daemon_free(w->daemon);
     w->daemon = NULL;
     assert_int_equal(stat(w->path, &st), 0);
+    assert_int_equal(unlink(w->lock), 0); /* which stays with it */
 }
 
 static void test_no_directory(void **state)
@@ -516,7 +548,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_live_file_is_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_files_are_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links_are_not_followed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_locked_directory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lock_is_held, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_life_of_the_lock_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_until_it_listens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_of_many_wins, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_socket_of_another_user_is_not, set_up, tear_down),
