@@ -1,6 +1,7 @@
 /* Log events: escaping, cutting, rates, and both kinds of lines. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,14 @@ static void test_escapes(void **state)
     assert_string_equal(ESCAPED("\xff\xc3\xc3\xa4\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80\xe2\x82"),
                         "\\xff\\xc3\xc3\xa4\\xc0\\xaf\\xed\\xa0\\x80"
                         "\\xf4\\x90\\x80\\x80\\xe2\\x82");
+    /* Overlong: what takes fewer bytes, in two, three and four; beside it the least that is not. */
+    assert_string_equal(
+        ESCAPED("\xc1\xbf\xe0\x9f\xbf\xe0\x82\x80\xf0\x8f\xbf\xbf\xf0\x82\x82\xac"),
+        "\\xc1\\xbf\\xe0\\x9f\\xbf\\xe0\\x82\\x80\\xf0\\x8f\\xbf\\xbf\\xf0\\x82\\x82\\xac");
+    assert_string_equal(ESCAPED("\xc2\xa0\xe0\xa0\x80\xf0\x90\x80\x80\xed\x9f\xbf\xee\x80\x80"),
+                        "\xc2\xa0\xe0\xa0\x80\xf0\x90\x80\x80\xed\x9f\xbf\xee\x80\x80");
+    assert_string_equal(ESCAPED("\xf4\x8f\xbf\xbf\xf5\x80\x80\x80\xed\xbf\xbf"),
+                        "\xf4\x8f\xbf\xbf\\xf5\\x80\\x80\\x80\\xed\\xbf\\xbf");
     assert_string_equal(ESCAPED("\xc2\x9b\xe2\x80\xae\xe2\x80\xa8\xef\xbb\xbf"),
                         "\\u009b\\u202e\\u2028\\ufeff");
     assert_string_equal(escape("\xff\x80", 2, true, 100), "\\ufffd\\ufffd");
@@ -148,6 +157,43 @@ static void test_rate_options(void **state)
     assert_int_equal(c.count, 3000);
 }
 
+/* As many names as there are slots: each has a rate of its own, whatever their hashes are. */
+static void test_names_are_counted_apart(void **state)
+{
+    static char names[NP_LOG_SLOTS + 1][16];
+    catcher c = {0, 0, NULL};
+    np_log_sink sink = {catch, &c};
+    np_log_options options = np_log_options_default();
+    np_time now = {5000, 0};
+    np_log log;
+    (void)state;
+
+    options.rate_max = 5;
+    np_log_init(&log, &sink, &options);
+    for (int i = 0; i <= NP_LOG_SLOTS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "event.%d", i);
+    }
+    for (int i = 0; i < NP_LOG_SLOTS; i++) {
+        char same[16]; /* the rate is kept by the text, wherever it lies */
+        memcpy(same, names[i], sizeof same);
+        np_log_write(&log, now, NP_LOG_WARN, names[i], NULL, 0);
+        for (int k = 0; k < 10; k++) {
+            np_log_write(&log, now, NP_LOG_WARN, same, NULL, 0);
+        }
+        assert_int_equal(c.count, 5 * (i + 1));
+    }
+    /* One more shares the rate of another: it is bounded as well. */
+    for (int k = 0; k < 10; k++) {
+        np_log_write(&log, now, NP_LOG_WARN, names[NP_LOG_SLOTS], NULL, 0);
+    }
+    assert_int_equal(c.count, 5 * NP_LOG_SLOTS);
+    now.mono_ms += options.rate_window_ms;
+    for (int k = 0; k < 10; k++) {
+        np_log_write(&log, now, NP_LOG_WARN, names[NP_LOG_SLOTS], NULL, 0);
+    }
+    assert_int_equal(c.count, 5 * NP_LOG_SLOTS + 5);
+}
+
 static void test_levels(void **state)
 {
     catcher c = {0, 0, NULL};
@@ -260,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_escapes_of_garbage),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_rate_options),
+        cmocka_unit_test(test_names_are_counted_apart),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_dates),
