@@ -10,8 +10,8 @@
  *
  * Ownership: lists are the caller's to free. Paths and addresses are borrowed for the call.
  * Threads: all functions may be called by any thread; a list is read-only once it is loaded. They
- * read and write files, and those that change known hosts wait for other processes (2 s at most), so
- * that they are for the start of a program, or for one whose loop may rest.
+ * read and write files, and those that change known hosts wait for other processes (2 s at most),
+ * so that they are for the start of a program, or for one whose loop may rest.
  *
  * Errors, of all functions that take an np_key_failure:
  *   NP_ERR_IO       the system refused, os_error says why: no such file (ENOENT), a file in the way

@@ -55,16 +55,17 @@ static bool somebody_listens(const struct sockaddr *sa, socklen_t len)
     return !refused;
 }
 
-/* Removes a file in the way if that is safe. */
-static np_err remove_stale(const char *path, const struct sockaddr *sa, socklen_t len,
-                           int *os_error, const char **why)
+/* Removes a socket in the way if that is safe. `held` is open on it: while we hold it no new file
+ * gets its number, by which we know it again. */
+static np_err remove_held(const char *path, int held, const struct sockaddr *sa, socklen_t len,
+                          int *os_error, const char **why)
 {
     struct stat before;
     struct stat after;
 
-    if (lstat(path, &before) != 0) {
+    if (fstat(held, &before) != 0) {
         *os_error = errno;
-        return errno == ENOENT ? NP_OK : NP_ERR_SYSTEM;
+        return NP_ERR_SYSTEM;
     }
     if (!S_ISSOCK(before.st_mode)) {
         *why = "a file that is no socket is in the way";
@@ -89,6 +90,21 @@ static np_err remove_stale(const char *path, const struct sockaddr *sa, socklen_
         return NP_ERR_SYSTEM;
     }
     return NP_OK;
+}
+
+static np_err remove_stale(const char *path, const struct sockaddr *sa, socklen_t len,
+                           int *os_error, const char **why)
+{
+    int held = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    np_err err = NP_OK;
+
+    if (held < 0) {
+        *os_error = errno;
+        return errno == ENOENT ? NP_OK : NP_ERR_SYSTEM;
+    }
+    err = remove_held(path, held, sa, len, os_error, why);
+    (void)close(held);
+    return err;
 }
 
 /* What is wrong where a stale socket would have to be replaced, and was not locked. */
@@ -177,8 +193,9 @@ static void unlock(const np_address *address, int lock)
     np__lock_file_release(address->host, lock, !is_our_socket(address->host));
 }
 
-/* The file goes before the socket does: while somebody listens on it nobody takes it for a stale
- * one, so that it cannot become another daemon's between the look and the removal. */
+/* The file goes before the socket does. While somebody listens on it nobody takes it for a stale
+ * one, so that it cannot become another daemon's between the look and the removal; and while the
+ * socket is open the system gives the number of its file to no new one. */
 static void shut(np_unix_listen *listen, const np_address *address)
 {
     struct stat st;

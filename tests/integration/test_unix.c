@@ -316,6 +316,101 @@ static void test_lock_until_it_listens(void **state)
     }
 }
 
+/* The same for the moment before: a mode that is narrowed later lets somebody in meanwhile. */
+static const char *watched_path;
+static mode_t mode_when_bound;
+
+int bind(int fd, __CONST_SOCKADDR_ARG sa, socklen_t len)
+{
+    int result = (int)syscall(SYS_bind, fd, sa.__sockaddr__, len);
+    struct stat st;
+
+    if (watched_path != NULL && lstat(watched_path, &st) == 0) {
+        mode_when_bound |= st.st_mode & 0777;
+    }
+    return result;
+}
+
+static void test_never_more_open_than_asked_for(void **state)
+{
+    static const unsigned modes[] = {0600, 0660, 0400, 0};
+    world *w = *state;
+    mode_t before = umask(0);
+
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        mode_when_bound = 0;
+        watched_path = w->path;
+        demo_must(start(w, &w->daemon, modes[i], NULL), NULL);
+        watched_path = NULL;
+        assert_int_equal(mode_when_bound & ~modes[i], 0);
+        np_daemon_free(w->daemon);
+        w->daemon = NULL;
+    }
+    (void)umask(before);
+}
+
+/* And for the moment in which a stale socket has been found stale: another program, one that knows
+ * nothing of our lock, takes the place or leaves it. */
+static void (*after_refusal)(const char *path);
+static const char *refused_path;
+
+int connect(int fd, __CONST_SOCKADDR_ARG sa, socklen_t len)
+{
+    int result = (int)syscall(SYS_connect, fd, sa.__sockaddr__, len);
+    int os_error = errno;
+
+    if (result != 0 && os_error == ECONNREFUSED && after_refusal != NULL) {
+        after_refusal(refused_path);
+        after_refusal = NULL;
+    }
+    errno = os_error;
+    return result;
+}
+
+static int newcomer;
+
+static void take_the_place(const char *path)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+    (void)snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
+    assert_int_equal(unlink(path), 0);
+    newcomer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(newcomer, (const struct sockaddr *)&un, sizeof un), 0);
+    assert_int_equal(listen(newcomer, 1), 0);
+}
+
+static void leave_the_place(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+    newcomer = -1;
+}
+
+static void test_place_changes_while_we_look(void **state)
+{
+    static void (*const changes[])(const char *path) = {take_the_place, leave_the_place};
+    world *w = *state;
+    np_failure failure;
+    struct stat st;
+
+    for (size_t i = 0; i < 2; i++) {
+        leave_socket(w->path);
+        refused_path = w->path;
+        after_refusal = changes[i];
+        assert_int_equal(start(w, &w->daemon, 0600, &failure), NP_ERR_IN_USE);
+        assert_null(after_refusal);
+        assert_non_null(strstr(failure.text, "changed while it was looked at"));
+        assert_int_equal(lstat(w->path, &st), i == 0 ? 0 : -1);
+        if (i == 0) {
+            int fd = demo_raw_connect(w->address); /* the newcomer's is there, and lives */
+            (void)close(fd);
+            (void)close(newcomer);
+            (void)unlink(w->path);
+        }
+        (void)unlink(w->lock);
+    }
+}
+
 enum { RACERS = 4 };
 
 /* One of several processes that start at once. Says whether it listens, and goes on until the
@@ -551,6 +646,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lock_is_held, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_life_of_the_lock_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_until_it_listens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_never_more_open_than_asked_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_place_changes_while_we_look, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_of_many_wins, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_socket_of_another_user_is_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_of_a_successor_stays, set_up, tear_down),
