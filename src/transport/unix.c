@@ -157,15 +157,19 @@ static np_err bind_file(int fd, const np_address *address, np_err locked, int *o
 
 /* Notes which file is ours, and widens its mode if the umask took bits that were asked for. */
 static np_err note_file(const np_address *address, unsigned mode, np_unix_listen *out,
-                        int *os_error)
+                        int *os_error, const char **why)
 {
     struct stat st;
 
     if (address->abstract) {
         return NP_OK;
     }
-    if (lstat(address->host, &st) != 0 || !S_ISSOCK(st.st_mode)) {
+    if (lstat(address->host, &st) != 0) {
         *os_error = errno;
+        return NP_ERR_SYSTEM;
+    }
+    if (!S_ISSOCK(st.st_mode)) {
+        *why = "somebody has put another file in the socket's place";
         return NP_ERR_SYSTEM;
     }
     out->has_file = true;
@@ -225,7 +229,7 @@ static np_err take_place(const np_address *address, unsigned mode, int backlog, 
     }
     err = bind_file(out->fd, address, locked, os_error, why);
     if (err == NP_OK) {
-        err = note_file(address, mode, out, os_error);
+        err = note_file(address, mode, out, os_error, why);
     }
     if (err == NP_OK && listen(out->fd, backlog) != 0) {
         *os_error = errno;

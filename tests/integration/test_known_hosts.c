@@ -134,6 +134,9 @@ static void test_refused(void **state)
         "tcp://a:1\ntcp://b:1",
         "unix:///a\nb",
         "unix:///a\tb",
+        "unix:///a\x01",
+        "unix:///a\x1f",
+        "unix:///a\x7f",
         " tcp://host:7000",
         "#tcp://host:7000",
     };
@@ -159,6 +162,31 @@ static void test_refused(void **state)
     assert_int_equal(np_known_hosts_remove(path, ADDRESS, NULL, &failure), NP_ERR_UNSAFE);
     assert_int_equal(lstat(path, &st), 0);
     assert_int_equal(st.st_size, 0);
+}
+
+/* Lines by hand: an address is as long as the longest that is kept, and holds no tab. */
+static void test_lines_by_hand(void **state)
+{
+    const char *path = key_folder_path("by hand");
+    char address[NP_KEY_LINE_MAX / 2], text[NP_KEY_LINE_MAX], key_text[NP_KEY_TEXT_LEN];
+    np_key_failure failure;
+    np_known_key known;
+    size_t longest = 279; /* docs/security.md */
+    (void)state;
+
+    for (size_t len = longest; len <= longest + 1; len++) {
+        (void)snprintf(address, sizeof address, "unix:///%0*d", (int)(len - 8), 0);
+        assert_int_equal(strlen(address), len);
+        (void)snprintf(text, sizeof text, "%s %s\n", address, np_key_format(alice, key_text));
+        key_folder_write("by hand", 0600, text, strlen(text));
+        np_err err = np_known_hosts_check(&known, path, ADDRESS, alice, &failure);
+        assert_int_equal(err, len == longest ? NP_OK : NP_ERR_KEY);
+    }
+    key_expect_failure(&failure, NP_ERR_KEY, 1, "a line is ADDRESS KEY");
+    (void)snprintf(text, sizeof text, "unix:///a\tb %s\n", np_key_format(alice, key_text));
+    key_folder_write("by hand", 0600, text, strlen(text));
+    assert_int_equal(np_known_hosts_check(&known, path, ADDRESS, alice, &failure), NP_ERR_KEY);
+    key_expect_failure(&failure, NP_ERR_KEY, 1, "a line is ADDRESS KEY");
 }
 
 /* Links are never followed, and what is no file is not written to. */
@@ -403,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_changed),
         cmocka_unit_test(test_remove),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lines_by_hand),
         cmocka_unit_test(test_links),
         cmocka_unit_test(test_many_add),
         cmocka_unit_test(test_many_add_and_remove),

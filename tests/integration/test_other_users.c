@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,6 +26,9 @@
 enum { STRANGER = 65534 };
 
 #define ADDRESS "tcp://host:7000"
+
+/* With this argument the test is a program with more rights than its caller. */
+#define SET_USER_ID "--set-user-id"
 
 static const uint8_t alice[32] = {1}, bob[32] = {2};
 
@@ -304,7 +308,79 @@ static void test_somebody_has_the_name_of_the_lock(void **state)
     assert_int_equal(st.st_uid, STRANGER);
 }
 
-int main(void)
+/* A file that its owner has made read-only is not replaced by one that is not; root may write to
+ * anything, so it takes somebody else to see. */
+static int add_to_read_only(const char *path)
+{
+    np_key_failure failure;
+
+    if (np_known_hosts_add(path, ADDRESS, alice, &failure) != NP_OK || chmod(path, 0400) != 0 ||
+        np_known_hosts_add(path, ADDRESS, alice, &failure) != NP_OK) { /* it is there already */
+        return 1;
+    }
+    return np_known_hosts_add(path, "tcp://b:1", alice, &failure) == NP_ERR_IO &&
+                   failure.os_error == EACCES
+               ? 0
+               : 2;
+}
+
+static void test_read_only_known_hosts(void **state)
+{
+    const char *folder = key_folder_path("theirs");
+    (void)state;
+
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(chown(folder, STRANGER, STRANGER), 0);
+    assert_int_equal(stranger_does(add_to_read_only, key_folder_path("theirs/hosts")), 0);
+}
+
+/* More rights than the caller's ------------------------------------------------------------- */
+
+/* What a program does that was started with more rights than its caller has. */
+static int set_user_id(void)
+{
+    char path[NP_KEY_PATH_LEN];
+    np_key_failure failure;
+
+    if (getauxval(AT_SECURE) == 0) {
+        return 77; /* a file system without such programs */
+    }
+    return np_key_path(NP_KEY_PLACE_SERVER, path, &failure) == NP_ERR_STATE ? 0 : 1;
+}
+
+/* The variables are its caller's, who would choose whose keys it uses. */
+static void test_set_user_id_programs_take_no_variables(void **state)
+{
+    const char *path = key_folder_path("program");
+    char self[200], command[600];
+    int status = 0;
+    (void)state;
+
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(len > 0);
+    self[len] = '\0';
+    (void)snprintf(command, sizeof command, "cp %s %s", self, path);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(chmod(path, 04755), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        char *const environment[] = {"HOME=/home/caller", "XDG_CONFIG_HOME=/home/caller/c", NULL};
+        char *const argv[] = {(char *)(uintptr_t)path, SET_USER_ID, NULL};
+        if (setgroups(0, NULL) == 0 && setgid(STRANGER) == 0 && setuid(STRANGER) == 0) {
+            execve(path, argv, environment);
+        }
+        _exit(2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) {
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_lock_on_the_folder_of_a_stale_socket, set_up,
@@ -313,8 +389,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_somebody_has_the_name, set_up, tear_down),
         cmocka_unit_test(test_lock_on_known_hosts),
         cmocka_unit_test(test_somebody_has_the_name_of_the_lock),
+        cmocka_unit_test(test_read_only_known_hosts),
+        cmocka_unit_test(test_set_user_id_programs_take_no_variables),
     };
 
+    if (argc == 2 && strcmp(argv[1], SET_USER_ID) == 0) {
+        return set_user_id();
+    }
     if (getuid() != 0) {
         (void)fprintf(stderr, "skipped: it takes root to be two users\n");
         return 77;
