@@ -7,6 +7,7 @@
  *
  * Our key is the default one, from `netproto keygen`; the server is one of the known hosts. */
 #include "chat_service.h"
+#include "descriptors.h"
 #include "keys.h"
 
 #include <ev.h>
@@ -466,12 +467,15 @@ static const char usage[] =
 
 int main(int argc, char **argv)
 {
-    talker t = {.ev = ev_default_loop(0)};
+    talker t = {.ev = NULL};
     np_loop_options options = np_loop_options_default();
     np_failure failure = {.err = NP_OK};
     bool old = argc == 5 && strcmp(argv[1], "--old") == 0;
     np_err err = NP_OK;
 
+    if (!chat_hold_descriptors()) {
+        return 1;
+    }
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         (void)fputs(usage, stdout);
         return 0;
@@ -480,6 +484,7 @@ int main(int argc, char **argv)
         (void)fputs(usage, stderr);
         return 2;
     }
+    t.ev = ev_default_loop(0);
     if (t.ev == NULL) {
         (void)fputs("client: no loop\n", stderr);
         return 1;

@@ -7,6 +7,7 @@
  * Everything runs on one loop and one thread, so there is no lock anywhere. SIGINT and SIGTERM end
  * it in order: everybody gets what is queued for them, and a goodbye. */
 #include "chat_service.h"
+#include "descriptors.h"
 #include "keys.h"
 
 #include <signal.h>
@@ -314,6 +315,9 @@ int main(int argc, char **argv)
     np_failure failure = {.text = "no loop, or no signals"};
     np_err err = NP_OK;
 
+    if (!chat_hold_descriptors()) {
+        return 1;
+    }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             (void)fputs(usage, stdout);

@@ -6,6 +6,7 @@
  * Ends with status 0 if all went as it should. */
 #include "demo_program.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -97,11 +98,27 @@ static void show_speed(demo_server *server, unsigned measure_ms)
     }
 }
 
+/* Where whoever started us has closed descriptors 0 to 2, sockets would get their numbers, and what
+ * is printed would go to a peer. So /dev/null holds them, open the wrong way round: printing fails,
+ * as it should. */
+static bool hold_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     bool quick = argc == 2 && strcmp(argv[1], "--quick") == 0;
     demo_server *server = NULL;
 
+    if (!hold_descriptors()) {
+        return 1;
+    }
     if (argc > 1 && !quick) {
         (void)fprintf(stderr, "usage: demo [--quick]\n");
         return 2;

@@ -177,8 +177,9 @@ NP_API NP_MUST_CHECK np_err np_conn_send(np_conn *conn, const np_message *messag
 /* Sends a `stream` message whose body comes in pieces; neither side ever holds all of it.
  *
  * begin takes the fields before the body (`value`, whose body must be empty) and announces `total`
- * bytes. write adds bytes, copying them: *taken says how many, from the front; where that is less
- * than len, go on with the rest after on_writable. end sends what is left. Bodies fill 128 KiB of
+ * bytes. write adds bytes, copying them: *taken says how many, from the front, with an error too
+ * (memory may run out in the middle); where that is less than len, go on with the rest after
+ * on_writable. end sends what is left. Bodies fill 128 KiB of
  * the connection's queue at most, or a quarter of its bound, so that other messages find room
  * beside them; several bodies may be under way at once. Fewer bytes than 1 KiB wait for more, or
  * for the end, before they are sent, and the message counts, in the conversation too, when its

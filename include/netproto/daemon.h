@@ -63,8 +63,9 @@ typedef struct np_daemon_options {
     uint32_t handshake_rate_max;            /* [2,000] in all: a third of a core, about */
     uint32_t handshake_rate_per_source_max; /* [200] per source */
     int backlog;                            /* [1,024] who may wait to be accepted */
-    unsigned unix_mode;                     /* [0600] mode of socket files */
-    bool reuse_port; /* [no] several loops, each with its daemon, listen on the same port */
+    unsigned unix_mode; /* [0600] mode of socket files; names in the abstract namespace have none,
+                         * and let every user in: see docs/security.md */
+    bool reuse_port;    /* [no] several loops, each with its daemon, listen on the same port */
     /* [none] After np_daemon_stop, when the last connection is gone; may free the daemon. */
     void (*on_stopped)(np_daemon *daemon, void *user);
     void *user; /* of on_stopped */

@@ -10,8 +10,8 @@
  *
  * Ownership: lists are the caller's to free. Paths and addresses are borrowed for the call.
  * Threads: all functions may be called by any thread; a list is read-only once it is loaded. They
- * read and write files, and those on known hosts wait for other processes (2 s at most), so that
- * they are for the start of a program, or for one whose loop may rest.
+ * read and write files, and those that change known hosts wait for other processes (2 s at most),
+ * so that they are for the start of a program, or for one whose loop may rest.
  *
  * Errors, of all functions that take an np_key_failure:
  *   NP_ERR_IO       the system refused, os_error says why: no such file (ENOENT), a file in the way
@@ -142,24 +142,30 @@ typedef struct np_known_key {
 } np_known_key;
 
 /* Looks an address up, as it was typed: "tcp://host:7000" and "tcp://HOST:7000" are two. A file
- * that does not exist knows nobody. Others may read the file. */
+ * that does not exist knows nobody. Others may read the file. Takes no lock and waits for nobody:
+ * every change gives the name to a new file, so what is read is whole. */
 NP_API NP_MUST_CHECK np_err np_known_hosts_check(np_known_key *out, const char *path,
                                                  const char *address, const uint8_t key[NP_KEY_LEN],
                                                  np_key_failure *failure);
 
 /* Adds a line "ADDRESS KEY" at the end, and has it on the disk before it returns; makes the file
- * (0600) where there is none; its folder is the caller's to make (np_key_make_folders). Two
- * processes that add at once get a line each. Nothing is done if the same line is there already.
+ * (0600) where there is none; its folder is the caller's to make (np_key_make_folders), and this
+ * process must be able to make files there. Nothing is done if the same line is there already. A
+ * crash leaves the old file or the new one.
+ *
+ * Processes that change the file at once take turns by a lock file beside it, PATH.lock, which is
+ * made here (0600) and stays; no other user may open it, so that none can keep it locked.
+ *
  * Errors, besides the common ones: NP_ERR_ADDRESS; NP_ERR_STATE if another key is on file, which
  * stays: np_known_hosts_remove is the way to say that the change is meant; NP_ERR_DEADLINE if
- * another process keeps the file locked. */
+ * another process of this user keeps it locked for 2 s; NP_ERR_UNSAFE also if what has the lock
+ * file's name is a link, or a file that others own or may use: look at it, and remove it. */
 NP_API NP_MUST_CHECK np_err np_known_hosts_add(const char *path, const char *address,
                                                const uint8_t key[NP_KEY_LEN],
                                                np_key_failure *failure);
 
 /* Forgets an address; *removed (may be NULL) tells whether it was there. The rest of the file,
- * comments included, stays as it is, and a crash leaves the old file or the new one. Errors as for
- * np_known_hosts_add. */
+ * comments included, stays as it is. The rest, and errors, as for np_known_hosts_add. */
 NP_API NP_MUST_CHECK np_err np_known_hosts_remove(const char *path, const char *address,
                                                   bool *removed, np_key_failure *failure);
 

@@ -86,13 +86,25 @@ typedef struct np_log_options {
     np_log_level level;      /* events below are dropped; default NP_LOG_INFO */
     uint32_t rate_max;       /* events of one name per rate_window_ms; default 100; 0: no bound. A
                               * flood of strangers makes that many lines, for days if it lasts: 100
-                              * a second are 2 GB a day. Less, or rotation, where disks are small */
+                              * a second are 2 GB a day. Less, or rotation, where disks are small.
+                              * It silences strangers only: what they can make happen has names of
+                              * its own, see below */
     uint32_t rate_window_ms; /* default 1,000 */
 } np_log_options;
 
 NP_API np_log_options np_log_options_default(void);
 
-/* Names that are counted apart; others share a slot with one of them. */
+/* The names of the library's own events on connections:
+ *
+ *   conn.closed     a connection that was open has ended
+ *   conn.failed     one has ended before it was open: a stranger's, or of who was not let in
+ *   daemon.refused  a stranger was turned away when it came
+ *   daemon.evicted  one had to make room
+ *
+ * The last three are what anybody can cause who reaches the address; they share no rate with the
+ * first, nor with other names. */
+
+/* So many names are counted apart, each by itself; those that come later share a slot with one. */
 #define NP_LOG_SLOTS 32
 
 /* The members are the library's. */
@@ -100,6 +112,7 @@ typedef struct np_log {
     np_log_sink sink;
     np_log_options options;
     struct {
+        const char *name; /* NULL: the slot is free */
         uint64_t window_ms;
         uint32_t count;
         uint32_t suppressed;

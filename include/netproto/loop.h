@@ -27,6 +27,12 @@
  *
  * Processes: a child of fork must not touch the loops of its parent, nor free them: both share
  * what libev has in the kernel. It may make its own. Descriptors are close-on-exec.
+ *
+ * Descriptors 0, 1 and 2 are the program's to have open, on /dev/null if on nothing else, before it
+ * makes a loop or loads a key. The system gives the lowest number that is free: where whoever
+ * started the program closed them, a connection gets number 2, and the next line on standard error
+ * goes to that peer, unencrypted, and breaks the connection. The library neither reads nor writes
+ * them, and leaves them alone; examples/chat/descriptors.h shows how to hold them.
  */
 #ifndef NETPROTO_LOOP_H
 #define NETPROTO_LOOP_H

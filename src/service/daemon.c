@@ -95,7 +95,10 @@ static void log_end(np_group *group, np_conn *conn, const np_failure *failure)
     fields[2] = np_log_text("stage", np_stage_name(failure->stage));
     fields[3] = np_log_err("err", failure->err);
     fields[4] = np_log_text("text", failure->text);
-    np_log_write(log, np_loop_now(group->loop), level, "conn.closed", fields, 5);
+    /* Apart, since the log bounds the events of each name: who never came in cannot use up what
+     * tells of those who are. */
+    np_log_write(log, np_loop_now(group->loop), level, conn->opened ? "conn.closed" : "conn.failed",
+                 fields, 5);
 }
 
 static void on_end(np_group *group, np_conn *conn, const np_failure *failure)

@@ -149,6 +149,9 @@ static int finish(tool_exit code)
 
 int main(int argc, char **argv)
 {
+    if (!tool_hold_descriptors()) {
+        return EXIT_CODE_GENERIC; /* with nobody to tell */
+    }
     move_protocol(argc, argv);
     const char *name = argc > 1 ? argv[1] : NULL;
 

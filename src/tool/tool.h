@@ -62,6 +62,12 @@ tool_exit tool_exit_of_failure(const np_failure *failure);
 /* Complains about a failure, and gives its exit code. */
 tool_exit tool_failed(const np_failure *failure);
 
+/* Whoever started us may have closed descriptors 0 to 2. The next sockets and files would get their
+ * numbers, and what is printed or complained would go to a peer, in the clear, or into a key file.
+ * So they are held by /dev/null; reading and writing fails as before. To be called first of all.
+ * false: there is no /dev/null, and nothing may be opened. */
+bool tool_hold_descriptors(void);
+
 /* One subcommand. argv[0] is its name; the return value is the exit code. */
 typedef struct tool_command {
     const char *name;

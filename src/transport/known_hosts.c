@@ -1,31 +1,30 @@
 /* known_hosts.c - which key an address had when it was met first.
  *
- * Processes take turns by flock: readers share the file, who adds or removes has it alone. Adding
- * is one write at the end; removing writes a new file and gives it the old one's name, so whoever
- * got the lock looks whether the file still has that name.
+ * Every change is a new file that gets the old one's name, so who reads sees the old file or the
+ * new one, whole, and needs no lock. Those who change it take turns by a lock file (lock_file.h):
+ * the file itself may be read by others, and whoever may read a file may lock it, and keep us out.
  */
 #define _GNU_SOURCE
 #include "transport/address.h"
 #include "transport/key_text.h"
+#include "transport/lock_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-/* How often and how long to wait for another process: 2 s in all. */
-#define LOCK_TRIES 2000
-#define LOCK_WAIT_NS 1000000
+/* How long to wait for another process that changes the file. */
+#define LOCK_WAIT_MS 2000
 
-/* An open, locked, checked file and what it holds. */
+/* An open, checked file and what it holds. */
 typedef struct hosts {
     const char *path;
-    int fd; /* -1: there is no such file */
+    int fd;   /* -1: there is no such file */
+    int lock; /* -1: for who only reads */
     np__key_text text;
 } hosts;
 
@@ -90,76 +89,68 @@ np_err np__known_hosts_find(np_known_key *out, size_t *from, size_t *to, np_str 
 
 /* The file ------------------------------------------------------------------------------------- */
 
-static np_err fail_lock(np_key_failure *failure, int os_error, const char *path)
+static np_err take_lock(hosts *h, np_key_failure *failure)
 {
-    if (os_error != EWOULDBLOCK) {
-        return np__key_fail(failure, NP_ERR_IO, os_error, path, 0, "it cannot be locked");
+    int os_error = 0;
+    np_err err = np__lock_file_take(h->path, LOCK_WAIT_MS, &h->lock, &os_error);
+
+    switch (err) {
+    case NP_OK:
+        return NP_OK;
+    case NP_ERR_DEADLINE:
+        return np__key_fail(failure, err, 0, h->path, 0,
+                            "another process keeps it locked: try again later");
+    case NP_ERR_UNSAFE:
+        return np__key_fail(failure, err, os_error, h->path, 0,
+                            "what is there as its lock file (the same name and " NP__LOCK_SUFFIX
+                            ") is not your own file, open to nobody else: look at it, and remove "
+                            "it");
+    default:
+        return np__key_fail(failure, err, os_error, h->path, 0,
+                            "its lock file (the same name and " NP__LOCK_SUFFIX
+                            ") cannot be made or locked");
     }
-    return np__key_fail(failure, NP_ERR_DEADLINE, 0, path, 0,
-                        "another process keeps it locked: try again later");
-}
-
-/* Whether the file still has its name: it is another one after a removal. */
-static bool is_current(int fd, const char *path)
-{
-    struct stat ours;
-    struct stat named;
-
-    return fstat(fd, &ours) == 0 && lstat(path, &named) == 0 && ours.st_dev == named.st_dev &&
-           ours.st_ino == named.st_ino;
-}
-
-static np_err open_locked(hosts *h, int flags, int lock, np_key_failure *failure)
-{
-    const struct timespec pause = {0, LOCK_WAIT_NS};
-    int os_error = EWOULDBLOCK;
-
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        h->fd = open(h->path, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
-        if (h->fd < 0) {
-            return errno == ENOENT && (flags & O_CREAT) == 0
-                       ? NP_OK
-                       : np__key_fail_open(failure, errno, h->path);
-        }
-        if (flock(h->fd, lock | LOCK_NB) == 0) {
-            if (is_current(h->fd, h->path)) {
-                return NP_OK;
-            }
-            os_error = EWOULDBLOCK;
-        } else {
-            os_error = errno;
-        }
-        (void)close(h->fd);
-        h->fd = -1;
-        if (os_error != EWOULDBLOCK && os_error != EINTR) {
-            break;
-        }
-        (void)nanosleep(&pause, NULL);
-    }
-    return fail_lock(failure, os_error, h->path);
 }
 
 static void hosts_close(hosts *h)
 {
     np__key_text_free(&h->text);
     if (h->fd >= 0) {
-        (void)close(h->fd); /* and with it the lock */
+        (void)close(h->fd);
         h->fd = -1;
     }
+    /* The lock file stays: it is made once, and in nobody's way. */
+    np__lock_file_release(h->path, h->lock, false);
+    h->lock = -1;
 }
 
-/* Opens, locks, checks and reads; hosts_close in any case. */
-static np_err hosts_open(hosts *h, const char *path, int flags, int lock, np_key_failure *failure)
+static np_err open_file(hosts *h, int flags, np_key_failure *failure)
 {
-    *h = (hosts){path, -1, {NULL, 0}};
-    np_err err = open_locked(h, flags, lock, failure);
-    if (err == NP_OK && h->fd >= 0) {
-        err = np__key_check(h->fd, path, NP__KEY_PUBLIC, NP_KEY_LIST_FILE_MAX, failure);
+    h->fd = open(h->path, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (h->fd < 0) {
+        return errno == ENOENT ? NP_OK : np__key_fail_open(failure, errno, h->path);
     }
-    if (err == NP_OK && h->fd >= 0) {
-        err = np__key_read(h->fd, path, NP_KEY_LIST_FILE_MAX, &h->text, failure);
+    np_err err = np__key_check(h->fd, h->path, NP__KEY_PUBLIC, NP_KEY_LIST_FILE_MAX, failure);
+    if (err == NP_OK) {
+        err = np__key_read(h->fd, h->path, NP_KEY_LIST_FILE_MAX, &h->text, failure);
     }
     return err;
+}
+
+/* Opens, checks and reads, for who only looks; hosts_close in any case. */
+static np_err hosts_look(hosts *h, const char *path, np_key_failure *failure)
+{
+    *h = (hosts){path, -1, -1, {NULL, 0}};
+    return open_file(h, O_RDONLY, failure);
+}
+
+/* The same for who changes it, with the lock. The file has to be one that we may write to, though
+ * another one takes its place. */
+static np_err hosts_take(hosts *h, const char *path, np_key_failure *failure)
+{
+    *h = (hosts){path, -1, -1, {NULL, 0}};
+    np_err err = take_lock(h, failure);
+    return err == NP_OK ? open_file(h, O_RDWR, failure) : err;
 }
 
 static np_err hosts_find(const hosts *h, np_known_key *out, size_t *from, size_t *to,
@@ -181,7 +172,7 @@ np_err np_known_hosts_check(np_known_key *out, const char *path, const char *add
     size_t to = 0;
 
     *out = (np_known_key){NP_HOST_UNKNOWN, 0, {0}};
-    np_err err = hosts_open(&h, path, O_RDONLY, LOCK_SH, failure);
+    np_err err = hosts_look(&h, path, failure);
     if (err == NP_OK && h.fd >= 0) {
         err = hosts_find(&h, out, &from, &to, address, key, failure);
     }
@@ -213,87 +204,42 @@ static np_err check_address(const char *address, const char *path, np_key_failur
                : np__key_fail(failure, err, 0, path, 0, "the address cannot be kept: %s", why);
 }
 
-/* One write at the end; what does not fit is taken back. */
-static np_err append(const hosts *h, const char *line, size_t len, np_key_failure *failure)
+/* What a changed file holds: the old one without some bytes, and a line at the end. */
+typedef struct change {
+    size_t from, to; /* which bytes go */
+    const char *line;
+    size_t line_len;
+} change;
+
+static int write_parts(const hosts *h, const change *c, int fd)
 {
+    const char *text = h->text.len > 0 ? h->text.data : "";
+    struct stat st = {.st_mode = 0600};
     int os_error = 0;
 
-    if (len > NP_KEY_LIST_FILE_MAX - h->text.len) {
-        return np__key_fail(failure, NP_ERR_TOO_LONG, 0, h->path, 0,
-                            "no more fits into max %zu bytes: remove what is old",
-                            NP_KEY_LIST_FILE_MAX);
+    if ((h->fd >= 0 && fstat(h->fd, &st) != 0) || fchmod(fd, st.st_mode & 0755) != 0) {
+        return errno;
     }
-    os_error = np__key_write(h->fd, line, len);
-    if (os_error == 0 && fsync(h->fd) != 0) {
-        os_error = errno;
+    os_error = np__key_write(fd, text, c->from);
+    if (os_error == 0) {
+        os_error = np__key_write(fd, text + c->to, h->text.len - c->to);
     }
     if (os_error == 0) {
-        os_error = np__key_sync_folder(h->path);
+        os_error = np__key_write(fd, c->line, c->line_len);
     }
-    if (os_error != 0) {
-        if (ftruncate(h->fd, (off_t)h->text.len) != 0) {
-            return np__key_fail(failure, NP_ERR_IO, os_error, h->path, 0,
-                                "it cannot be written, and its last line may be torn: check it");
-        }
-        return np__key_fail(failure, NP_ERR_IO, os_error, h->path, 0, "it cannot be written");
-    }
-    return NP_OK;
+    return os_error == 0 && fsync(fd) != 0 ? errno : os_error;
 }
 
-np_err np_known_hosts_add(const char *path, const char *address, const uint8_t key[NP_KEY_LEN],
-                          np_key_failure *failure)
+/* Writes a new file beside the old one, and gives it the old one's name; returns 0 or an errno. */
+static int write_anew(const hosts *h, const change *c, char *new_path)
 {
-    char key_text[NP_KEY_TEXT_LEN];
-    char line[NP_ADDRESS_TEXT_LEN + NP_KEY_TEXT_LEN + 2];
-    np_known_key known;
-    hosts h;
-    size_t from = 0;
-    size_t to = 0;
-
-    np_err err = check_address(address, path, failure);
-    if (err != NP_OK) {
-        return err;
-    }
-    int len = snprintf(line, sizeof line, "%s %s\n", address, np_key_format(key, key_text));
-    err = hosts_open(&h, path, O_RDWR | O_CREAT | O_APPEND, LOCK_EX, failure);
-    if (err == NP_OK) {
-        err = hosts_find(&h, &known, &from, &to, address, key, failure);
-    }
-    if (err == NP_OK && known.verdict == NP_HOST_CHANGED) {
-        err = np__key_fail(failure, NP_ERR_STATE, 0, path, known.line,
-                           "the address has another key, %s, which stays: remove it first if the "
-                           "change is meant",
-                           np_key_format(known.key, key_text));
-    }
-    if (err == NP_OK && known.verdict == NP_HOST_UNKNOWN) {
-        err = append(&h, line, (size_t)len, failure);
-    }
-    hosts_close(&h);
-    return err;
-}
-
-/* Writes a new file without the bytes from..to beside the old one; returns 0 or an errno. */
-static int write_without(const hosts *h, char *new_path, size_t from, size_t to)
-{
-    struct stat st;
     int fd = mkostemp(new_path, O_CLOEXEC);
-    int os_error = fd < 0 ? errno : 0;
+    int os_error = 0;
 
     if (fd < 0) {
-        return os_error;
+        return errno;
     }
-    if (fstat(h->fd, &st) != 0 || fchmod(fd, st.st_mode & 0755) != 0) {
-        os_error = errno;
-    }
-    if (os_error == 0) {
-        os_error = np__key_write(fd, h->text.data, from);
-    }
-    if (os_error == 0) {
-        os_error = np__key_write(fd, h->text.data + to, h->text.len - to);
-    }
-    if (os_error == 0 && fsync(fd) != 0) {
-        os_error = errno;
-    }
+    os_error = write_parts(h, c, fd);
     if (close(fd) != 0 && os_error == 0) {
         os_error = errno;
     }
@@ -307,19 +253,75 @@ static int write_without(const hosts *h, char *new_path, size_t from, size_t to)
     return np__key_sync_folder(h->path);
 }
 
-static np_err rewrite(const hosts *h, size_t from, size_t to, np_key_failure *failure)
+static np_err hosts_change(const hosts *h, const change *c, np_key_failure *failure)
 {
     char *new_path = NULL;
 
+    if (c->line_len > NP_KEY_LIST_FILE_MAX - h->text.len) {
+        return np__key_fail(failure, NP_ERR_TOO_LONG, 0, h->path, 0,
+                            "no more fits into max %zu bytes: remove what is old",
+                            NP_KEY_LIST_FILE_MAX);
+    }
     if (asprintf(&new_path, "%s.XXXXXX", h->path) < 0) {
         return np__key_fail(failure, NP_ERR_MEMORY, 0, h->path, 0, "%s",
                             np_err_text(NP_ERR_MEMORY));
     }
-    int os_error = write_without(h, new_path, from, to);
+    int os_error = write_anew(h, c, new_path);
     free(new_path);
     return os_error == 0 ? NP_OK
                          : np__key_fail(failure, NP_ERR_IO, os_error, h->path, 0,
                                         "it cannot be written anew");
+}
+
+/* Looks whether a line has to be added. A file that has it already may be one that we cannot write
+ * to. *verdict: as on file. */
+static np_err look_before_adding(const hosts *h, np_known_host *verdict, const char *address,
+                                 const uint8_t key[NP_KEY_LEN], np_key_failure *failure)
+{
+    char key_text[NP_KEY_TEXT_LEN];
+    np_known_key known;
+    size_t from = 0;
+    size_t to = 0;
+    np_err err = hosts_find(h, &known, &from, &to, address, key, failure);
+
+    *verdict = known.verdict;
+    if (err == NP_OK && known.verdict == NP_HOST_CHANGED) {
+        err = np__key_fail(failure, NP_ERR_STATE, 0, h->path, known.line,
+                           "the address has another key, %s, which stays: remove it first if the "
+                           "change is meant",
+                           np_key_format(known.key, key_text));
+    }
+    return err;
+}
+
+np_err np_known_hosts_add(const char *path, const char *address, const uint8_t key[NP_KEY_LEN],
+                          np_key_failure *failure)
+{
+    char key_text[NP_KEY_TEXT_LEN];
+    char line[NP_ADDRESS_TEXT_LEN + NP_KEY_TEXT_LEN + 2];
+    np_known_host verdict = NP_HOST_UNKNOWN;
+    hosts h;
+
+    np_err err = check_address(address, path, failure);
+    if (err != NP_OK) {
+        return err;
+    }
+    err = hosts_look(&h, path, failure);
+    err = err == NP_OK ? look_before_adding(&h, &verdict, address, key, failure) : err;
+    hosts_close(&h);
+    if (err != NP_OK || verdict == NP_HOST_KNOWN) {
+        return err;
+    }
+    err = hosts_take(&h, path, failure);
+    /* Once more: somebody may have been there before us. */
+    err = err == NP_OK ? look_before_adding(&h, &verdict, address, key, failure) : err;
+    if (err == NP_OK && verdict == NP_HOST_UNKNOWN) {
+        int len = snprintf(line, sizeof line, "%s %s\n", address, np_key_format(key, key_text));
+        change c = {h.text.len, h.text.len, line, (size_t)len};
+        err = hosts_change(&h, &c, failure);
+    }
+    hosts_close(&h);
+    return err;
 }
 
 np_err np_known_hosts_remove(const char *path, const char *address, bool *removed,
@@ -327,19 +329,22 @@ np_err np_known_hosts_remove(const char *path, const char *address, bool *remove
 {
     static const uint8_t any[NP_KEY_LEN] = {0};
     np_known_key known = {NP_HOST_UNKNOWN, 0, {0}};
+    change c = {0, 0, "", 0};
     hosts h;
-    size_t from = 0;
-    size_t to = 0;
 
     if (removed != NULL) {
         *removed = false;
     }
-    np_err err = hosts_open(&h, path, O_RDWR, LOCK_EX, failure);
-    if (err == NP_OK && h.fd >= 0) {
-        err = hosts_find(&h, &known, &from, &to, address, any, failure);
+    np_err err = hosts_look(&h, path, failure);
+    err = err == NP_OK ? hosts_find(&h, &known, &c.from, &c.to, address, any, failure) : err;
+    hosts_close(&h);
+    if (err != NP_OK || known.verdict == NP_HOST_UNKNOWN) {
+        return err;
     }
+    err = hosts_take(&h, path, failure);
+    err = err == NP_OK ? hosts_find(&h, &known, &c.from, &c.to, address, any, failure) : err;
     if (err == NP_OK && known.verdict != NP_HOST_UNKNOWN) {
-        err = rewrite(&h, from, to, failure);
+        err = hosts_change(&h, &c, failure);
     }
     if (err == NP_OK && removed != NULL) {
         *removed = known.verdict != NP_HOST_UNKNOWN;

@@ -73,7 +73,7 @@ void np_log_init(np_log *log, const np_log_sink *sink, const np_log_options *opt
 }
 
 /* FNV-1a over the name's text, so that the slot does not depend on addresses. */
-static size_t np_log_slot(const char *name)
+static size_t np_log_home(const char *name)
 {
     uint32_t hash = 2166136261u;
 
@@ -81,6 +81,24 @@ static size_t np_log_slot(const char *name)
         hash = (hash ^ (uint8_t)*name) * 16777619u;
     }
     return (hash ^ hash >> 16) % NP_LOG_SLOTS;
+}
+
+/* The name's own slot, or where all belong to others the one that it would have had. Two names with
+ * one hash must not share: a stranger's event would silence another. */
+static size_t np_log_slot(np_log *log, const char *name)
+{
+    size_t home = np_log_home(name);
+
+    for (size_t i = 0; i < NP_LOG_SLOTS; i++) {
+        size_t at = (home + i) % NP_LOG_SLOTS;
+        if (log->slots[at].name == NULL) {
+            log->slots[at].name = name;
+        }
+        if (strcmp(log->slots[at].name, name) == 0) {
+            return at;
+        }
+    }
+    return home;
 }
 
 void np_log_write(np_log *log, np_time now, np_log_level level, const char *name,
@@ -92,8 +110,8 @@ void np_log_write(np_log *log, np_time now, np_log_level level, const char *name
     if (!np_log_wants(log, level)) {
         return;
     }
-    slot = np_log_slot(name);
     if (log->options.rate_max > 0) {
+        slot = np_log_slot(log, name);
         /* The subtraction also opens a new window should the time ever be an earlier one. */
         if (now.mono_ms - log->slots[slot].window_ms >= log->options.rate_window_ms) {
             log->slots[slot].window_ms = now.mono_ms;

@@ -68,7 +68,7 @@ static void on_log(void *user, const np_log_event *event)
 {
     world *w = user;
 
-    w->gone += strcmp(event->name, "conn.closed") == 0;
+    w->gone += strcmp(event->name, "conn.closed") == 0 || strcmp(event->name, "conn.failed") == 0;
 }
 
 /* A daemon, and the strangers. */

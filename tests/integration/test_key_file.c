@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -372,9 +373,26 @@ static void test_commands_in_failures(void **state)
     EXPECT("it's", "chmod 600 FILE");
     EXPECT("a\n\x1b[2J", "a\\u000a\\u001b[2J: others may use it");
     EXPECT("a\n\x1b[2J", "chmod 600 FILE");
+    EXPECT("k\xc3\xa9y", "chmod 600 FILE");
+    EXPECT("del\x7f", "chmod 600 FILE");
     memset(long_name, 'x', 255);
     EXPECT(long_name, "others may use it");
 #undef EXPECT
+    /* Cut it would be another file's. */
+    assert_int_equal(mkdir(key_folder_path(long_name + 100), 0700), 0);
+    char nested[512];
+    snprintf(nested, sizeof nested, "%s/%s", long_name + 100, long_name);
+    key_folder_write(nested, 0644, key_file, strlen(key_file));
+    assert_int_equal(load_pair(key_folder_path(nested), &failure), NP_ERR_UNSAFE);
+    key_expect_failure(&failure, NP_ERR_UNSAFE, 0, "chmod 600 FILE");
+    /* And this would be an option. */
+    int here = open(".", O_RDONLY | O_DIRECTORY);
+    key_folder_write("-x", 0644, key_file, strlen(key_file));
+    assert_int_equal(chdir(key_folder_path(".")), 0);
+    assert_int_equal(load_pair("-x", &failure), NP_ERR_UNSAFE);
+    assert_int_equal(fchdir(here), 0);
+    assert_int_equal(close(here), 0);
+    key_expect_failure(&failure, NP_ERR_UNSAFE, 0, "chmod 600 FILE");
 }
 
 static void test_default_places(void **state)
@@ -408,6 +426,17 @@ static void test_default_places(void **state)
     assert_int_equal(setenv("HOME", long_name, 1), 0);
     assert_int_equal(np_key_path(NP_KEY_PLACE_CLIENT, path, &failure), NP_ERR_TOO_LONG);
     key_expect_failure(&failure, NP_ERR_TOO_LONG, 0, "HOME is too long");
+    /* The longest that fits, and one more. */
+    size_t longest = NP_KEY_PATH_LEN - 1 - strlen("/.config/netproto/client.key");
+    long_name[longest] = '\0';
+    assert_int_equal(setenv("HOME", long_name, 1), 0);
+    assert_int_equal(np_key_path(NP_KEY_PLACE_CLIENT, path, &failure), NP_OK);
+    assert_int_equal(strlen(path), NP_KEY_PATH_LEN - 1);
+    long_name[longest] = '/';
+    long_name[longest + 1] = '\0';
+    assert_int_equal(setenv("HOME", long_name, 1), 0);
+    assert_int_equal(np_key_path(NP_KEY_PLACE_CLIENT, path, &failure), NP_ERR_TOO_LONG);
+    assert_string_equal(path, "");
 }
 
 static void test_folders(void **state)
@@ -431,6 +460,14 @@ static void test_folders(void **state)
     /* The name alone, in the folder one is in, takes none. */
     assert_int_equal(np_key_make_folders("client.key", &failure), NP_OK);
     assert_int_equal(np_key_make_folders("", &failure), NP_ERR_TOO_LONG);
+    char *longest = malloc(PATH_MAX + 1);
+    assert_non_null(longest);
+    memset(longest, '/', PATH_MAX);
+    longest[PATH_MAX] = '\0';
+    assert_int_equal(np_key_make_folders(longest, &failure), NP_ERR_TOO_LONG);
+    longest[PATH_MAX - 1] = '\0';
+    assert_int_equal(np_key_make_folders(longest, &failure), NP_OK); /* "/" is there */
+    free(longest);
     assert_int_equal(np_key_make_folders("/proc/nix/x", &failure), NP_ERR_IO);
     key_expect_failure(&failure, NP_ERR_IO, 0, "/proc/nix: the folder cannot be made");
     key_folder_write("file", 0600, "", 0);

@@ -1,6 +1,7 @@
 /* Known hosts on the disk: met, met again, changed, forgotten; by one process and by eight. */
 #include "support/key_folder.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -133,6 +134,9 @@ static void test_refused(void **state)
         "tcp://a:1\ntcp://b:1",
         "unix:///a\nb",
         "unix:///a\tb",
+        "unix:///a\x01",
+        "unix:///a\x1f",
+        "unix:///a\x7f",
         " tcp://host:7000",
         "#tcp://host:7000",
     };
@@ -158,6 +162,31 @@ static void test_refused(void **state)
     assert_int_equal(np_known_hosts_remove(path, ADDRESS, NULL, &failure), NP_ERR_UNSAFE);
     assert_int_equal(lstat(path, &st), 0);
     assert_int_equal(st.st_size, 0);
+}
+
+/* Lines by hand: an address is as long as the longest that is kept, and holds no tab. */
+static void test_lines_by_hand(void **state)
+{
+    const char *path = key_folder_path("by hand");
+    char address[NP_KEY_LINE_MAX / 2], text[NP_KEY_LINE_MAX], key_text[NP_KEY_TEXT_LEN];
+    np_key_failure failure;
+    np_known_key known;
+    size_t longest = 279; /* docs/security.md */
+    (void)state;
+
+    for (size_t len = longest; len <= longest + 1; len++) {
+        (void)snprintf(address, sizeof address, "unix:///%0*d", (int)(len - 8), 0);
+        assert_int_equal(strlen(address), len);
+        (void)snprintf(text, sizeof text, "%s %s\n", address, np_key_format(alice, key_text));
+        key_folder_write("by hand", 0600, text, strlen(text));
+        np_err err = np_known_hosts_check(&known, path, ADDRESS, alice, &failure);
+        assert_int_equal(err, len == longest ? NP_OK : NP_ERR_KEY);
+    }
+    key_expect_failure(&failure, NP_ERR_KEY, 1, "a line is ADDRESS KEY");
+    (void)snprintf(text, sizeof text, "unix:///a\tb %s\n", np_key_format(alice, key_text));
+    key_folder_write("by hand", 0600, text, strlen(text));
+    assert_int_equal(np_known_hosts_check(&known, path, ADDRESS, alice, &failure), NP_ERR_KEY);
+    key_expect_failure(&failure, NP_ERR_KEY, 1, "a line is ADDRESS KEY");
 }
 
 /* Links are never followed, and what is no file is not written to. */
@@ -302,7 +331,8 @@ static void test_many_add_and_remove(void **state)
     }
 }
 
-/* Somebody keeps the lock: an error, and not for ever. Readers only wait for writers. */
+/* A process of ours keeps the lock: an error for who changes the file, and not for ever. Who reads,
+ * or has nothing to change, waits for nobody. */
 static void test_locked(void **state)
 {
     const char *path = key_folder_path("locked");
@@ -310,19 +340,68 @@ static void test_locked(void **state)
     (void)state;
 
     add("locked", ADDRESS, alice);
-    int fd = open(path, O_RDONLY);
+    int fd = open(key_folder_path("locked.lock"), O_RDWR);
     assert_true(fd >= 0);
-    assert_int_equal(flock(fd, LOCK_SH), 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
     expect_verdict("locked", ADDRESS, alice, NP_HOST_KNOWN, 1);
-    (void)alarm(20);
+    add("locked", ADDRESS, alice);
+    assert_int_equal(np_known_hosts_remove(path, "tcp://b:1", NULL, &failure), NP_OK);
+    (void)alarm(60);
     assert_int_equal(np_known_hosts_add(path, "tcp://b:1", bob, &failure), NP_ERR_DEADLINE);
     key_expect_failure(&failure, NP_ERR_DEADLINE, 0, "another process keeps it locked");
+    assert_int_equal(np_known_hosts_remove(path, ADDRESS, NULL, &failure), NP_ERR_DEADLINE);
     (void)alarm(0);
     assert_int_equal(close(fd), 0);
     add("locked", "tcp://b:1", bob);
 }
 
-/* A disk that fills up in the middle of a line: the line is taken back. */
+/* Who may not make files in the folder is told so, and of which file. */
+static void test_no_lock_file(void **state)
+{
+    const char *path = key_folder_path("unlockable");
+    np_key_failure failure;
+    (void)state;
+
+    key_folder_write("unlockable", 0600, "", 0);
+    assert_int_equal(mkdir(key_folder_path("unlockable.lock"), 0700), 0);
+    assert_int_equal(np_known_hosts_add(path, ADDRESS, alice, &failure), NP_ERR_UNSAFE);
+    key_expect_failure(&failure, NP_ERR_UNSAFE, 0, ".lock");
+    assert_int_equal(np_known_hosts_add(key_folder_path("no/such"), ADDRESS, alice, &failure),
+                     NP_ERR_IO);
+    key_expect_failure(&failure, NP_ERR_IO, 0, "its lock file");
+    assert_int_equal(failure.os_error, ENOENT);
+    /* No folder, no hosts: there is nothing to forget. */
+    assert_int_equal(np_known_hosts_remove(key_folder_path("no/such"), ADDRESS, NULL, NULL), NP_OK);
+}
+
+/* Who reads while others write sees the file as it was or as it is, never half a line. */
+static void test_readers_see_whole_files(void **state)
+{
+    enum { CHANGES = 200 };
+    int status = 0;
+    (void)state;
+
+    add("whole", ADDRESS, alice);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int bad = 0;
+        for (int i = 0; i < CHANGES; i++) {
+            char address[64];
+            address_of(address, i % 3, 1);
+            bad += (i % 2 == 0 ? np_known_hosts_add(key_folder_path("whole"), address, bob, NULL)
+                               : np_known_hosts_remove(key_folder_path("whole"), address, NULL,
+                                                       NULL)) != NP_OK;
+        }
+        _exit(bad != 0);
+    }
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        expect_verdict("whole", ADDRESS, alice, NP_HOST_KNOWN, 1);
+    }
+    assert_int_equal(status, 0);
+}
+
+/* A disk that fills up in the middle of a line: the old file stays, and nothing lies beside it. */
 static void test_disk_full(void **state)
 {
     const char *path = key_folder_path("full");
@@ -352,10 +431,13 @@ int main(void)
         cmocka_unit_test(test_changed),
         cmocka_unit_test(test_remove),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lines_by_hand),
         cmocka_unit_test(test_links),
         cmocka_unit_test(test_many_add),
         cmocka_unit_test(test_many_add_and_remove),
         cmocka_unit_test(test_locked),
+        cmocka_unit_test(test_no_lock_file),
+        cmocka_unit_test(test_readers_see_whole_files),
         cmocka_unit_test(test_disk_full),
     };
 

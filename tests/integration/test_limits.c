@@ -129,7 +129,7 @@ static void test_ends_are_logged_with_their_cause(void **state)
     demo_rest(loop, 30);
     (void)close(fd);
     demo_rest(loop, 30);
-    assert_non_null(strstr(server.log, "event=conn.closed"));
+    assert_non_null(strstr(server.log, "event=conn.failed"));
     assert_non_null(strstr(server.log, "peer=tcp://127.0.0.1:"));
     assert_non_null(strstr(server.log, "stage=hello"));
     assert_non_null(strstr(server.log, "err=NP_ERR_CONST"));

@@ -93,7 +93,7 @@ static void test_another_protocol(void **state)
         expect_words(RUN("bench", mode, value, address), 5, "bench takes an echo daemon");
         stop(pid);
         const char *log = tool_server_err();
-        expect_in(log, "event=conn.closed");
+        expect_in(log, "event=conn.failed");
         expect_in(log, "no protocol in common: the peer offers base version 1, this side talk "
                        "versions 1 to 2");
         assert_null(strstr(log, "the peer says"));

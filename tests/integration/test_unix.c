@@ -23,6 +23,7 @@
 typedef struct world {
     char directory[64];
     char path[96];
+    char lock[104]; /* the file by which daemons take turns */
     char address[112];
     np_loop *loop;
     np_daemon *daemon;
@@ -37,6 +38,7 @@ static int set_up(void **state)
         return -1;
     }
     (void)snprintf(w->path, sizeof w->path, "%s/s.sock", w->directory);
+    (void)snprintf(w->lock, sizeof w->lock, "%s.lock", w->path);
     (void)snprintf(w->address, sizeof w->address, "unix://%s", w->path);
     demo_must(np_loop_new(&w->loop, NULL), NULL);
     *state = w;
@@ -50,9 +52,9 @@ static int tear_down(void **state)
     np_daemon_free(w->daemon);
     np_loop_free(w->loop);
     (void)unlink(w->path);
-    (void)rmdir(w->directory);
+    int left = rmdir(w->directory); /* no lock file stays behind */
     free(w);
-    return 0;
+    return left;
 }
 
 static np_err start(world *w, np_daemon **daemon, unsigned mode, np_failure *failure)
@@ -235,13 +237,13 @@ static void test_links_are_not_followed(void **state)
     }
 }
 
-/* Who holds the lock of the directory delays a start, and prevents that a stale file is replaced;
- * a free place is taken all the same. */
-static void test_locked_directory(void **state)
+/* A process of ours that holds the lock delays a start, and prevents that a stale file is replaced;
+ * a free place is taken all the same, and the lock file stays for who holds it. */
+static void test_lock_is_held(void **state)
 {
     world *w = *state;
     np_failure failure;
-    int lock = open(w->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int lock = open(w->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     assert_int_equal(flock(lock, LOCK_EX), 0);
     leave_socket(w->path);
@@ -250,17 +252,45 @@ static void test_locked_directory(void **state)
     (void)unlink(w->path);
     demo_must(start(w, &w->daemon, 0600, &failure), &failure);
     call_over(w->loop, w->address);
+    np_daemon_free(w->daemon);
+    w->daemon = NULL;
+    assert_int_equal(access(w->path, F_OK), -1);
+    assert_int_equal(access(w->lock, F_OK), 0);
     (void)close(lock);
+    (void)unlink(w->lock);
+}
+
+/* It is there as long as the socket is, of whichever daemon. */
+static void test_life_of_the_lock_file(void **state)
+{
+    world *w = *state;
+    np_daemon *second = NULL;
+    struct stat st;
+    int fd = -1;
+
+    demo_must(start(w, &w->daemon, 0600, NULL), NULL);
+    assert_int_equal(lstat(w->lock, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(start(w, &second, 0600, NULL), NP_ERR_IN_USE);
+    assert_int_equal(access(w->lock, F_OK), 0); /* the first one's */
+    np_daemon_free(w->daemon);
+    w->daemon = NULL;
+    assert_int_equal(access(w->lock, F_OK), -1);
+    /* A start that fails leaves none. */
+    fd = open(w->path, O_CREAT | O_WRONLY, 0600);
+    (void)close(fd);
+    assert_int_equal(start(w, &second, 0600, NULL), NP_ERR_IN_USE);
+    assert_int_equal(access(w->lock, F_OK), -1);
 }
 
 /* Stands before the system's: sees the moment in which a socket is bound and does not listen. */
-static const char *watched_directory;
+static const char *watched_lock;
 static bool was_locked;
 
 int listen(int fd, int backlog)
 {
-    if (watched_directory != NULL) {
-        int other = open(watched_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (watched_lock != NULL) {
+        int other = open(watched_lock, O_RDWR | O_CLOEXEC);
         was_locked = flock(other, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
         (void)close(other);
     }
@@ -277,12 +307,107 @@ static void test_lock_until_it_listens(void **state)
             leave_socket(w->path);
         }
         was_locked = false;
-        watched_directory = w->directory;
+        watched_lock = w->lock;
         demo_must(start(w, &w->daemon, 0600, NULL), NULL);
-        watched_directory = NULL;
+        watched_lock = NULL;
         assert_true(was_locked);
         np_daemon_free(w->daemon);
         w->daemon = NULL;
+    }
+}
+
+/* The same for the moment before: a mode that is narrowed later lets somebody in meanwhile. */
+static const char *watched_path;
+static mode_t mode_when_bound;
+
+int bind(int fd, __CONST_SOCKADDR_ARG sa, socklen_t len)
+{
+    int result = (int)syscall(SYS_bind, fd, sa.__sockaddr__, len);
+    struct stat st;
+
+    if (watched_path != NULL && lstat(watched_path, &st) == 0) {
+        mode_when_bound |= st.st_mode & 0777;
+    }
+    return result;
+}
+
+static void test_never_more_open_than_asked_for(void **state)
+{
+    static const unsigned modes[] = {0600, 0660, 0400, 0};
+    world *w = *state;
+    mode_t before = umask(0);
+
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        mode_when_bound = 0;
+        watched_path = w->path;
+        demo_must(start(w, &w->daemon, modes[i], NULL), NULL);
+        watched_path = NULL;
+        assert_int_equal(mode_when_bound & ~modes[i], 0);
+        np_daemon_free(w->daemon);
+        w->daemon = NULL;
+    }
+    (void)umask(before);
+}
+
+/* And for the moment in which a stale socket has been found stale: another program, one that knows
+ * nothing of our lock, takes the place or leaves it. */
+static void (*after_refusal)(const char *path);
+static const char *refused_path;
+
+int connect(int fd, __CONST_SOCKADDR_ARG sa, socklen_t len)
+{
+    int result = (int)syscall(SYS_connect, fd, sa.__sockaddr__, len);
+    int os_error = errno;
+
+    if (result != 0 && os_error == ECONNREFUSED && after_refusal != NULL) {
+        after_refusal(refused_path);
+        after_refusal = NULL;
+    }
+    errno = os_error;
+    return result;
+}
+
+static int newcomer;
+
+static void take_the_place(const char *path)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+    (void)snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
+    assert_int_equal(unlink(path), 0);
+    newcomer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(newcomer, (const struct sockaddr *)&un, sizeof un), 0);
+    assert_int_equal(listen(newcomer, 1), 0);
+}
+
+static void leave_the_place(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+    newcomer = -1;
+}
+
+static void test_place_changes_while_we_look(void **state)
+{
+    static void (*const changes[])(const char *path) = {take_the_place, leave_the_place};
+    world *w = *state;
+    np_failure failure;
+    struct stat st;
+
+    for (size_t i = 0; i < 2; i++) {
+        leave_socket(w->path);
+        refused_path = w->path;
+        after_refusal = changes[i];
+        assert_int_equal(start(w, &w->daemon, 0600, &failure), NP_ERR_IN_USE);
+        assert_null(after_refusal);
+        assert_non_null(strstr(failure.text, "changed while it was looked at"));
+        assert_int_equal(lstat(w->path, &st), i == 0 ? 0 : -1);
+        if (i == 0) {
+            int fd = demo_raw_connect(w->address); /* the newcomer's is there, and lives */
+            (void)close(fd);
+            (void)close(newcomer);
+            (void)unlink(w->path);
+        }
+        (void)unlink(w->lock);
     }
 }
 
@@ -353,7 +478,8 @@ static void test_one_of_many_wins(void **state)
             assert_int_equal(waitpid(children[i], NULL, 0), children[i]);
         }
         assert_int_equal(winners, 1);
-        (void)unlink(w->path);
+        (void)unlink(w->path); /* they ended as if they had been killed */
+        assert_int_equal(unlink(w->lock), 0);
     }
 }
 
@@ -382,6 +508,7 @@ static void test_file_of_a_successor_stays(void **state)
     np_daemon_free(w->daemon);
     w->daemon = NULL;
     assert_int_equal(stat(w->path, &st), 0);
+    assert_int_equal(unlink(w->lock), 0); /* which stays with it */
 }
 
 static void test_no_directory(void **state)
@@ -516,8 +643,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_live_file_is_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_files_are_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links_are_not_followed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_locked_directory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lock_is_held, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_life_of_the_lock_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_until_it_listens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_never_more_open_than_asked_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_place_changes_while_we_look, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_of_many_wins, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_socket_of_another_user_is_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_of_a_successor_stays, set_up, tear_down),

@@ -93,8 +93,9 @@ static void on_log(void *user, const np_log_event *event)
 
     (void)np_log_format(event, NP_LOG_LOGFMT, line, sizeof line);
     (void)fprintf(stderr, "%s\n", line);
-    for (size_t i = 0; i < event->field_count && strcmp(event->name, "conn.closed") == 0; i++) {
-        if (event->fields[i].kind == NP_LOG_ERR) {
+    bool ended = strcmp(event->name, "conn.closed") == 0 || strcmp(event->name, "conn.failed") == 0;
+    for (size_t i = 0; i < event->field_count; i++) {
+        if (ended && event->fields[i].kind == NP_LOG_ERR) {
             t->err = event->fields[i].as.err;
             t->by_peer = true; /* the log has no word for it */
             t->done = true;

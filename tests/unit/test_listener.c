@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,18 +32,60 @@ int fail_or_accept(int fd, struct sockaddr *sa, socklen_t *len, int flags)
     return (int)syscall(SYS_accept4, fd, sa, len, flags);
 }
 
+/* And before libev's: how often the loop has looked for something to do. */
+static unsigned looks;
+
+int count_or_wait(int fd, struct epoll_event *events, int max, int ms) __asm__("epoll_wait");
+
+#pragma GCC visibility push(default)
+
+int count_or_wait(int fd, struct epoll_event *events, int max, int ms)
+{
+    looks++;
+    return (int)syscall(SYS_epoll_pwait, fd, events, max, ms, NULL, 8);
+}
+
+#pragma GCC visibility pop
+
+/* And before the library's open (--wrap), which here opens spare descriptors only. */
+static int open_failures;
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    if (open_failures > 0) {
+        open_failures--;
+        errno = EMFILE;
+        return -1;
+    }
+    return __real_open(path, flags);
+}
+
 typedef struct world {
     np_log log;
     np_loop *loop;
     np_listener *listener;
     int client;
     int accepted, events;
-    bool close; /* the listener, when it accepts */
+    uint64_t refused; /* as the log told last */
+    bool close;       /* the listener, when it accepts */
+    bool hold;        /* the same */
 } world;
 
 static void on_log(void *user, const np_log_event *event)
 {
-    ((world *)user)->events += strcmp(event->name, "listener.files") == 0;
+    world *w = user;
+
+    if (strcmp(event->name, "listener.files") == 0) {
+        w->events++;
+        for (size_t i = 0; i < event->field_count; i++) {
+            if (strcmp(event->fields[i].name, "refused") == 0) {
+                w->refused = event->fields[i].as.u;
+            }
+        }
+    }
 }
 
 static void on_accept(np_listener *listener, int fd, const struct sockaddr *peer,
@@ -54,9 +97,18 @@ static void on_accept(np_listener *listener, int fd, const struct sockaddr *peer
     (void)peer_len;
     (void)close(fd);
     w->accepted++;
+    if (w->hold) {
+        np_listener_pause(listener, true);
+    }
     if (w->close) {
         np_listener_close(listener);
         w->listener = NULL;
+        /* Once more does nothing, whoever has its descriptors now. */
+        int others[3] = {dup(0), dup(0), dup(0)};
+        np_listener_close(listener);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(close(others[i]), 0);
+        }
     }
 }
 
@@ -174,6 +226,38 @@ static void test_spare_descriptor(void **state)
     end(&w);
 }
 
+/* A client that waits while descriptors are out once more is let know, too. */
+static void expect_told(world *w)
+{
+    int first = w->client;
+    uint8_t byte = 0;
+
+    connect_client(w);
+    failures = 1;
+    rest(w, 2 * NP_LISTENER_PAUSE_MS);
+    assert_int_equal(recv(w->client, &byte, 1, MSG_DONTWAIT), 0);
+    (void)close(first);
+}
+
+/* It is there again for the next time; where it cannot be had at once, after the pause. */
+static void test_spare_descriptor_is_replaced(void **state)
+{
+    world w;
+
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        start(&w, EMFILE, 1);
+        open_failures = late;
+        rest(&w, 2 * NP_LISTENER_PAUSE_MS);
+        assert_int_equal(open_failures, 0);
+        assert_int_equal(w.refused, 1);
+        expect_told(&w);
+        expect_told(&w);
+        assert_int_equal(w.accepted, 0);
+        end(&w);
+    }
+}
+
 /* A million failures are told once in a while, not each time. */
 static void test_exhaustion_is_logged_once(void **state)
 {
@@ -204,17 +288,66 @@ static void test_held_during_a_pause(void **state)
     end(&w);
 }
 
-static void test_closed_in_its_callback(void **state)
+/* While it is held it does not look at those who wait, again and again. */
+static void test_held_costs_nothing(void **state)
 {
     world w;
 
     (void)state;
-    start(&w, EPERM, NP_LISTENER_BUDGET - 1);
-    w.close = true;
+    start(&w, 0, 0);
+    np_listener_pause(w.listener, true);
     rest(&w, 20);
-    assert_int_equal(w.accepted, 1);
-    assert_null(w.listener);
+    looks = 0;
+    rest(&w, 200);
+    assert_in_range(looks, 1, 50);
+    assert_int_equal(calls, 0);
     end(&w);
+}
+
+/* Two wait, and the first one's callback holds it: the second one goes on waiting. */
+static void test_held_in_its_callback(void **state)
+{
+    int first = -1;
+    world w;
+
+    (void)state;
+    start(&w, 0, 0);
+    first = w.client;
+    connect_client(&w);
+    w.hold = true;
+    rest(&w, 50);
+    assert_int_equal(w.accepted, 1);
+    assert_int_equal(calls, 1);
+    np_listener_pause(w.listener, false);
+    rest(&w, 50);
+    assert_int_equal(w.accepted, 2);
+    (void)close(first);
+    end(&w);
+}
+
+/* The same where it closes it: nothing is done to what is closed. */
+static void test_closed_in_its_callback(void **state)
+{
+    int first = -1;
+    world w;
+
+    (void)state;
+    for (int two = 0; two < 2; two++) {
+        start(&w, EPERM, NP_LISTENER_BUDGET - 2);
+        first = w.client;
+        if (two == 1) {
+            connect_client(&w);
+        }
+        w.close = true;
+        rest(&w, 20);
+        assert_int_equal(w.accepted, 1);
+        assert_int_equal(calls, NP_LISTENER_BUDGET - 1);
+        assert_null(w.listener);
+        if (two == 1) {
+            (void)close(first);
+        }
+        end(&w);
+    }
 }
 
 int main(void)
@@ -224,8 +357,11 @@ int main(void)
         cmocka_unit_test(test_errors_without_end),
         cmocka_unit_test(test_exhaustion),
         cmocka_unit_test(test_spare_descriptor),
+        cmocka_unit_test(test_spare_descriptor_is_replaced),
         cmocka_unit_test(test_exhaustion_is_logged_once),
         cmocka_unit_test(test_held_during_a_pause),
+        cmocka_unit_test(test_held_costs_nothing),
+        cmocka_unit_test(test_held_in_its_callback),
         cmocka_unit_test(test_closed_in_its_callback),
     };
 

@@ -1,6 +1,7 @@
 /* Log events: escaping, cutting, rates, and both kinds of lines. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,14 @@ static void test_escapes(void **state)
     assert_string_equal(ESCAPED("\xff\xc3\xc3\xa4\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80\xe2\x82"),
                         "\\xff\\xc3\xc3\xa4\\xc0\\xaf\\xed\\xa0\\x80"
                         "\\xf4\\x90\\x80\\x80\\xe2\\x82");
+    /* Overlong: what takes fewer bytes, in two, three and four; beside it the least that is not. */
+    assert_string_equal(
+        ESCAPED("\xc1\xbf\xe0\x9f\xbf\xe0\x82\x80\xf0\x8f\xbf\xbf\xf0\x82\x82\xac"),
+        "\\xc1\\xbf\\xe0\\x9f\\xbf\\xe0\\x82\\x80\\xf0\\x8f\\xbf\\xbf\\xf0\\x82\\x82\\xac");
+    assert_string_equal(ESCAPED("\xc2\xa0\xe0\xa0\x80\xf0\x90\x80\x80\xed\x9f\xbf\xee\x80\x80"),
+                        "\xc2\xa0\xe0\xa0\x80\xf0\x90\x80\x80\xed\x9f\xbf\xee\x80\x80");
+    assert_string_equal(ESCAPED("\xf4\x8f\xbf\xbf\xf5\x80\x80\x80\xed\xbf\xbf"),
+                        "\xf4\x8f\xbf\xbf\\xf5\\x80\\x80\\x80\\xed\\xbf\\xbf");
     assert_string_equal(ESCAPED("\xc2\x9b\xe2\x80\xae\xe2\x80\xa8\xef\xbb\xbf"),
                         "\\u009b\\u202e\\u2028\\ufeff");
     assert_string_equal(escape("\xff\x80", 2, true, 100), "\\ufffd\\ufffd");
@@ -48,7 +57,71 @@ static void test_escapes_are_cut(void **state)
     assert_string_equal(escape("ab\n\n\n", 5, false, 9), "ab...");
     assert_string_equal(escape("abc", 3, false, 3), "ab");
     assert_string_equal(escape("abc", 3, false, 1), "");
+    assert_string_equal(escape("abcde", 5, false, 4), "...");
+    char none = 'x';
+    assert_int_equal(np_log_escape((np_str){"abc", 3}, false, &none, 0), 0);
+    assert_int_equal(none, 'x');
     assert_string_equal(escape("\xc3\xa4\xc3\xa4\xc3\xa4", 6, false, 6), "\xc3\xa4...");
+}
+
+/* The lead bytes that no sequence has, and a sequence that ends where the text does, whatever lies
+ * behind it. */
+static void test_escapes_of_no_sequences(void **state)
+{
+    (void)state;
+    for (unsigned lead = 0xF5; lead <= 0xFF; lead++) {
+        char text[4] = {(char)lead, (char)0x80, (char)0x80, (char)0x80};
+        char expected[20];
+        (void)snprintf(expected, sizeof expected, "\\x%02x\\x80\\x80\\x80", lead);
+        assert_string_equal(escape(text, 4, false, 100), expected);
+    }
+    assert_string_equal(escape("\xe2\x82\xac", 2, false, 100), "\\xe2\\x82");
+    assert_string_equal(escape("\xf0\x9f\x98\x80", 3, false, 100), "\\xf0\\x9f\\x98");
+    assert_string_equal(escape("\xc3\xa4", 1, false, 100), "\\xc3");
+}
+
+/* Puts a character below U+10000 into UTF-8. */
+static size_t put_character(uint32_t code, char *text)
+{
+    if (code < 0x80) {
+        text[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        text[0] = (char)(0xC0 | code >> 6);
+        text[1] = (char)(0x80 | (code & 0x3F));
+        return 2;
+    }
+    text[0] = (char)(0xE0 | code >> 12);
+    text[1] = (char)(0x80 | (code >> 6 & 0x3F));
+    text[2] = (char)(0x80 | (code & 0x3F));
+    return 3;
+}
+
+/* Of all characters below U+10000 these are not shown, and no others. */
+static void test_hidden_characters(void **state)
+{
+    static const struct {
+        uint32_t first, last;
+    } hidden[] = {{0x00, 0x1F},     {0x7F, 0x9F},     {0x61C, 0x61C},   {0x200B, 0x200F},
+                  {0x2028, 0x202E}, {0x2060, 0x206F}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}};
+    char text[4];
+    char expected[16];
+    (void)state;
+
+    for (uint32_t code = 0; code < 0x10000; code++) {
+        bool is_hidden = false;
+        size_t len = put_character(code, text);
+        if (code == '"' || code == '\\' || (code >= 0xD800 && code < 0xE000)) {
+            continue;
+        }
+        for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
+            is_hidden = is_hidden || (code >= hidden[i].first && code <= hidden[i].last);
+        }
+        text[len] = '\0';
+        (void)snprintf(expected, sizeof expected, "\\u%04x", (unsigned)code);
+        assert_string_equal(escape(text, len, false, 100), is_hidden ? expected : text);
+    }
 }
 
 /* No byte of any input leaves as a control byte, a quote that ends the value, or broken UTF-8. */
@@ -121,6 +194,31 @@ static void test_rate(void **state)
     assert_int_equal(c.suppressed, 0);
 }
 
+/* A clock that goes back opens a new window; and what is counted stays at its greatest. */
+static void test_rate_at_its_ends(void **state)
+{
+    catcher c = {0, 0, NULL};
+    np_log_sink sink = {catch, &c};
+    np_time now = {500000, 0};
+    np_log log;
+    (void)state;
+
+    np_log_init(&log, &sink, NULL);
+    for (int i = 0; i < 150; i++) {
+        np_log_write(&log, now, NP_LOG_WARN, "x", NULL, 0);
+    }
+    assert_int_equal(c.count, 100);
+    for (size_t i = 0; i < NP_LOG_SLOTS; i++) {
+        log.slots[i].suppressed = log.slots[i].suppressed == 50 ? UINT32_MAX - 1 : 0;
+    }
+    np_log_write(&log, now, NP_LOG_WARN, "x", NULL, 0);
+    np_log_write(&log, now, NP_LOG_WARN, "x", NULL, 0);
+    now.mono_ms = 1000;
+    np_log_write(&log, now, NP_LOG_WARN, "x", NULL, 0);
+    assert_int_equal(c.count, 101);
+    assert_int_equal(c.suppressed, UINT32_MAX);
+}
+
 static void test_rate_options(void **state)
 {
     catcher c = {0, 0, NULL};
@@ -148,6 +246,43 @@ static void test_rate_options(void **state)
     assert_int_equal(c.count, 3000);
 }
 
+/* As many names as there are slots: each has a rate of its own, whatever their hashes are. */
+static void test_names_are_counted_apart(void **state)
+{
+    static char names[NP_LOG_SLOTS + 1][16];
+    catcher c = {0, 0, NULL};
+    np_log_sink sink = {catch, &c};
+    np_log_options options = np_log_options_default();
+    np_time now = {5000, 0};
+    np_log log;
+    (void)state;
+
+    options.rate_max = 5;
+    np_log_init(&log, &sink, &options);
+    for (int i = 0; i <= NP_LOG_SLOTS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "event.%d", i);
+    }
+    for (int i = 0; i < NP_LOG_SLOTS; i++) {
+        char same[16]; /* the rate is kept by the text, wherever it lies */
+        memcpy(same, names[i], sizeof same);
+        np_log_write(&log, now, NP_LOG_WARN, names[i], NULL, 0);
+        for (int k = 0; k < 10; k++) {
+            np_log_write(&log, now, NP_LOG_WARN, same, NULL, 0);
+        }
+        assert_int_equal(c.count, 5 * (i + 1));
+    }
+    /* One more shares the rate of another: it is bounded as well. */
+    for (int k = 0; k < 10; k++) {
+        np_log_write(&log, now, NP_LOG_WARN, names[NP_LOG_SLOTS], NULL, 0);
+    }
+    assert_int_equal(c.count, 5 * NP_LOG_SLOTS);
+    now.mono_ms += options.rate_window_ms;
+    for (int k = 0; k < 10; k++) {
+        np_log_write(&log, now, NP_LOG_WARN, names[NP_LOG_SLOTS], NULL, 0);
+    }
+    assert_int_equal(c.count, 5 * NP_LOG_SLOTS + 5);
+}
+
 static void test_levels(void **state)
 {
     catcher c = {0, 0, NULL};
@@ -165,6 +300,8 @@ static void test_levels(void **state)
         np_log_write(&log, now, NP_LOG_ERROR, "x", NULL, 0);
     }
     assert_int_equal(c.count, 1000);
+    assert_string_equal(np_log_level_name(NP_LOG_ERROR), "error");
+    assert_string_equal(np_log_level_name((np_log_level)4), "?");
     assert_false(np_log_wants(NULL, NP_LOG_ERROR));
     np_log_write(NULL, now, NP_LOG_ERROR, "x", NULL, 0);
     np_log_init(&log, NULL, NULL);
@@ -202,6 +339,47 @@ static void test_lines(void **state)
               "\"bytes\":18446744073709551615,\"diff\":-5,\"open\":true,\"cause\":\"NP_ERR_EOF\","
               "\"id\":\"01fe\",\"none\":\"\"}");
     assert_int_equal(len, strlen(line));
+}
+
+/* What needs quotes in logfmt has them, each for its own sake; what does not has none. */
+static void test_quotes(void **state)
+{
+    static const struct {
+        const char *text, *value;
+    } rows[] = {
+        {"bare", "a=bare\n"},         {"a b", "a=\"a b\"\n"},     {"a=b", "a=\"a=b\"\n"},
+        {"a\"b", "a=\"a\\\"b\"\n"},   {"a\\b", "a=\"a\\\\b\"\n"}, {"", "a=\"\"\n"},
+        {"\xc3\xa4", "a=\xc3\xa4\n"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        np_log_field field = np_log_text("a", rows[i].text);
+        np_log_event event = {{0, 0}, NP_LOG_INFO, "x", &field, 1, 0};
+        char line[200], expected[200];
+        (void)np_log_format(&event, NP_LOG_LOGFMT, line, sizeof line - 1);
+        (void)snprintf(expected, sizeof expected,
+                       "time=1970-01-01T00:00:00.000Z level=info event=x %s", rows[i].value);
+        assert_string_equal(strcat(line, "\n"), expected);
+    }
+}
+
+/* Bytes are cut where a field is full, and it shows. */
+static void test_long_bytes(void **state)
+{
+    char bytes[NP_LOG_FIELD_MAX] = {0};
+    (void)state;
+
+    for (size_t len = 120; len < 135; len++) {
+        np_log_field field = np_log_bytes("b", bytes, len);
+        np_log_event event = {{0, 0}, NP_LOG_INFO, "x", &field, 1, 0};
+        char line[1000];
+        size_t most = (NP_LOG_FIELD_MAX - 3) / 2;
+        size_t end = np_log_format(&event, NP_LOG_LOGFMT, line, sizeof line);
+        const char *value = strstr(line, " b=") + 3;
+        assert_int_equal(line + end - value, len <= most ? 2 * len : 2 * most + 3);
+        assert_string_equal(line + end - 3, len <= most ? "000" : "...");
+    }
 }
 
 static void test_dates(void **state)
@@ -252,14 +430,54 @@ static void test_short_lines(void **state)
     }
 }
 
+/* A line that is too short for all fields has a beginning of them, whole. */
+static void test_fields_are_whole(void **state)
+{
+    static const np_log_format_kind formats[] = {NP_LOG_LOGFMT, NP_LOG_JSON};
+    np_log_field fields[] = {np_log_text("first", "one two"), np_log_unsigned("second", 22222),
+                             np_log_text("third", "3")};
+    (void)state;
+
+    for (size_t f = 0; f < 2; f++) {
+        char whole[7][300] = {""}; /* the lines of the first n fields; those of its own count */
+        char line[300];
+        for (size_t n = 0; n <= 3; n++) {
+            np_log_event event = {{0, 0}, NP_LOG_WARN, "x", fields, n, 0};
+            (void)np_log_format(&event, formats[f], whole[n], sizeof whole[n]);
+        }
+        for (size_t cap = strlen(whole[0]) + 2; cap < sizeof line; cap++) {
+            np_log_event event = {{0, 0}, NP_LOG_WARN, "x", fields, 3, 0};
+            size_t n = 0;
+            size_t len = np_log_format(&event, formats[f], line, cap);
+            assert_int_equal(len, strlen(line));
+            /* Later fields that fit may stand where an earlier one does not. */
+            for (size_t i = 0; i < 3; i++) {
+                n += strstr(line, fields[i].name) != NULL;
+            }
+            assert_true(strstr(line, "first") == NULL || strstr(line, "\"one two\"") != NULL);
+            assert_true(strstr(line, "second") == NULL || strstr(line, "22222") != NULL);
+            assert_true(n < 3 || strcmp(line, whole[3]) == 0);
+            assert_true(n > 0 || strcmp(line, whole[0]) == 0);
+            assert_true(cap < strlen(whole[3]) + 3 || n == 3);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_escapes_are_cut),
         cmocka_unit_test(test_escapes_of_garbage),
+        cmocka_unit_test(test_escapes_of_no_sequences),
+        cmocka_unit_test(test_hidden_characters),
         cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_rate_at_its_ends),
+        cmocka_unit_test(test_quotes),
+        cmocka_unit_test(test_long_bytes),
+        cmocka_unit_test(test_fields_are_whole),
         cmocka_unit_test(test_rate_options),
+        cmocka_unit_test(test_names_are_counted_apart),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_dates),

@@ -90,6 +90,29 @@ static void test_every_rate_is_kept(void **state)
     }
 }
 
+/* The part of a microsecond that is left over counts as long as the bucket is not full, and not
+ * longer: rest makes no debt. */
+static void test_parts_are_forgotten_with_the_rest(void **state)
+{
+    const np_rate thirds = {3, 1};
+    const np_rate fast = {700000, 1};
+    np_rate_bucket bucket = {0};
+
+    (void)state;
+    np_rate_take(&bucket, &thirds, 0); /* 333,333 us and a third */
+    assert_false(np_rate_is_full(&bucket, 333333));
+    assert_false(np_rate_has(&bucket, &thirds, 333333));
+    assert_true(np_rate_is_full(&bucket, 333334));
+    assert_true(np_rate_has(&bucket, &thirds, 333334));
+    bucket = (np_rate_bucket){0};
+    for (uint64_t now = 1000; now < 10000; now += 100) { /* 1 us and three sevenths each */
+        assert_true(np_rate_has(&bucket, &fast, now));
+        np_rate_take(&bucket, &fast, now);
+        assert_false(np_rate_has(&bucket, &fast, now + 1));
+        assert_true(np_rate_has(&bucket, &fast, now + 2));
+    }
+}
+
 /* The greatest: nothing overflows, and it is a bound still. */
 static void test_the_greatest_rate(void **state)
 {
@@ -109,9 +132,12 @@ static void test_the_greatest_rate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_burst_then_rate),   cmocka_unit_test(test_one_at_a_time),
-        cmocka_unit_test(test_no_limit),          cmocka_unit_test(test_every_rate_is_kept),
+        cmocka_unit_test(test_burst_then_rate),
+        cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_no_limit),
+        cmocka_unit_test(test_every_rate_is_kept),
         cmocka_unit_test(test_the_greatest_rate),
+        cmocka_unit_test(test_parts_are_forgotten_with_the_rest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
