@@ -59,6 +59,9 @@ void np__loop_defer(np_loop *loop, np_task *task);
  * queues at most; deferring or flushing it again leaves it where it is. */
 void np__loop_flush(np_loop *loop, np_task *task);
 
+/* How many tasks were added to the flushes since they ran; one that was taken out again counts. */
+size_t np__loop_flushes(const np_loop *loop);
+
 /* Takes a task out of its queue. */
 void np__task_cancel(np_loop *loop, np_task *task);
 
