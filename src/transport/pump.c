@@ -226,10 +226,11 @@ static void flush(np_link *link)
     }
 }
 
-/* Whether what a turn of this link has queued may wait for the end of the loop's turn, to leave with
- * what others say to it until then. Where many links are ready it may not: all of their blocks would
- * be out at once, and beyond what the pool keeps each would be the heap's, for one message. Nor if
- * it is much already, or if the link's share was used up: there is little left to gain then. */
+/* Whether what a turn of this link has queued may wait for the end of the loop's turn, to leave
+ * with what others say to it until then. Where many links are ready it may not: all of their blocks
+ * would be out at once, and beyond what the pool keeps each would be the heap's, for one message.
+ * Nor if it is much already, or if the link's share was used up: there is little left to gain then.
+ */
 static bool may_wait(const np_link *link)
 {
     return np_session_queued(&link->session) < NP_LINK_WAIT_BYTES &&

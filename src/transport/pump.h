@@ -29,8 +29,8 @@
 
 /* What a link's own turn has queued waits for the end of the loop's while fewer links than that
  * wait, and while it is less than that many bytes, which fit the queue's first block (4 KiB) with
- * all that stands around them. So those that wait hold a quarter of what the pool keeps at most. */
-#define NP_LINK_WAITING_MAX 64
+ * all that stands around them. So those that wait hold half of what the pool keeps at most. */
+#define NP_LINK_WAITING_MAX 128
 #define NP_LINK_WAIT_BYTES ((size_t)3072)
 
 /* Which part of the queue's bound answers may fill before the link is throttled. */
