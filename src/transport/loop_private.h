@@ -4,7 +4,8 @@
  * known to loop_ev.c only. What a loop is made of stands in loop_state.h.
  *
  * A turn of the loop goes: descriptors, timers and posts, then the tasks deferred so far, then the
- * flushes; what is queued while its queue runs waits for the next turn, which then does not sleep.
+ * flushes, which are the writes of connections that have not written in their own turn; what is
+ * queued while its queue runs waits for the next turn, which then does not sleep.
  */
 #ifndef NP_TRANSPORT_LOOP_PRIVATE_H
 #define NP_TRANSPORT_LOOP_PRIVATE_H
