@@ -234,7 +234,7 @@ static void flush(np_link *link)
 static bool may_wait(const np_link *link)
 {
     return np_session_queued(&link->session) < NP_LINK_WAIT_BYTES &&
-           np__loop_flushes(link->ops->loop) < NP_LINK_WAITING_MAX &&
+           np__loop_flushes(ops_of(link)->loop) < NP_LINK_WAITING_MAX &&
            !np_session_pending(&link->session);
 }
 

@@ -36,8 +36,7 @@ typedef struct member {
 
 struct world {
     np_loop *loop;
-    np_session_options options;
-    np_link_ops ops;
+    np_links links;
     np_stream_ops counted; /* a pair's, whose writes are counted */
     np_io (*writev)(np_stream *, const struct iovec *, int, size_t *, int *);
     member members[MEMBERS];
@@ -110,10 +109,10 @@ static void release(np_link *link)
 static void start(size_t count, uint32_t hello_ms)
 {
     memset(&w, 0, sizeof w);
-    w.options = np_session_options_default(&demo_protocol);
-    w.options.hello_ms = hello_ms;
+    w.links.session = np_session_options_default(&demo_protocol);
+    w.links.session.hello_ms = hello_ms;
     w.loop = new_loop();
-    w.ops = (np_link_ops){w.loop, on_event, on_drained, on_closed, release};
+    w.links.ops = (np_link_ops){w.loop, on_event, on_drained, on_closed, release};
     for (w.count = 0; w.count < count; w.count++) {
         member *m = &w.members[w.count];
         np_stream near;
@@ -122,7 +121,8 @@ static void start(size_t count, uint32_t hello_ms)
         w.writev = near.ops->writev;
         w.counted.writev = count_writev;
         near.ops = &w.counted;
-        assert_int_equal(np_link_start(&m->link, &w.ops, &near, &w.options, NP_SESSION_SERVER),
+        assert_int_equal(np_link_start(&m->link, &w.links, &near, NP_SESSION_SERVER,
+                                       &np__loop_pool(w.loop)->own),
                          NP_OK);
     }
 }
