@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +24,7 @@
 #define WARM_UP 50000
 #define MEASURED 50000
 #define CONNECTIONS 10
+#define CROWD 1000
 #define DEPTH 8
 #define IDLE_CONNECTIONS 9000
 #define IDLE_LIMIT 512
@@ -40,7 +40,8 @@ typedef struct watcher {
     np_daemon *daemon;
     np_timer settled;
     np_timer arrived;
-    np_conn *conns[CONNECTIONS]; /* the first ones */
+    np_conn *conns[CROWD]; /* those that talk */
+    size_t talkers;
     size_t messages;
     size_t open;
     size_t want; /* connections to wait for */
@@ -54,7 +55,7 @@ static watcher w;
 
 static void hold_all(bool hold)
 {
-    for (size_t i = 0; i < CONNECTIONS; i++) {
+    for (size_t i = 0; i < w.talkers; i++) {
         np_conn_hold(w.conns[i], hold);
     }
 }
@@ -89,7 +90,7 @@ static np_err on_echo(np_conn *conn, const base_echo *msg, void *user)
 static void on_open(np_conn *conn, void *user)
 {
     (void)user;
-    if (w.open < CONNECTIONS) {
+    if (w.open < w.talkers) {
         w.conns[w.open] = conn;
     }
     w.open++;
@@ -144,8 +145,8 @@ static void stop_daemon(pid_t client)
     np_loop_free(w.loop);
 }
 
-/* The client's process; it ends with this one at the latest. */
-static pid_t start_client(const char *path, size_t connections, bool talking)
+/* The client's process; it ends with this one at the latest. It talks if there is a depth. */
+static pid_t start_client(const char *path, size_t connections, size_t depth)
 {
     const char *address = np_daemon_address(w.daemon, 0);
     const char *port = strrchr(address, ':');
@@ -157,8 +158,8 @@ static pid_t start_client(const char *path, size_t connections, bool talking)
         load_talk talk = load_talk_to(LOAD_NETPROTO, path != NULL);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         load_open(&l, &talk, atoi(port + 1), path, connections);
-        if (talking) {
-            load_run(&l, (size_t)2 * (WARM_UP + MEASURED), DEPTH);
+        if (depth > 0) {
+            load_run(&l, (size_t)2 * (WARM_UP + MEASURED), depth);
         }
         for (;;) {
             pause();
@@ -167,34 +168,26 @@ static pid_t start_client(const char *path, size_t connections, bool talking)
     return pid;
 }
 
-static void measure_traffic(const char *what, const char *address, const char *path)
+static void measure_traffic(const char *what, const char *address, const char *path,
+                            size_t connections, size_t depth)
 {
     char note[96];
 
+    if (!bench_allow_files(connections + FILES_BESIDES)) {
+        printf("| %s | none | not measured | | | needs `ulimit -n %zu` |\n", what,
+               connections + FILES_BESIDES);
+        return;
+    }
     start_daemon(address, NULL);
-    pid_t client = start_client(path, CONNECTIONS, true);
+    w.talkers = connections;
+    pid_t client = start_client(path, connections, depth);
     bench_require(np_loop_run_until(w.loop, &w.done, PATIENCE_MS) == NP_OK, "echoes come in time");
-    snprintf(note, sizeof note, "%llu in %d messages over %d connections",
+    snprintf(note, sizeof note, "%llu in %d messages over %zu connections",
              (unsigned long long)(w.allocations_after - w.allocations_before), MEASURED,
-             CONNECTIONS);
+             connections);
     bench_count_row(what, "none", (double)(w.allocations_after - w.allocations_before) / MEASURED,
                     0, note);
     stop_daemon(client);
-}
-
-static bool allow_files(size_t count)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return false;
-    }
-    if (limit.rlim_cur < count && (limit.rlim_max >= count || geteuid() == 0)) {
-        limit.rlim_cur = count;
-        limit.rlim_max = limit.rlim_max < count ? count : limit.rlim_max;
-        return setrlimit(RLIMIT_NOFILE, &limit) == 0;
-    }
-    return limit.rlim_cur >= count;
 }
 
 /* Tells what a plain connection takes, or 0. */
@@ -202,7 +195,7 @@ static double measure_idle(const char *what, const char *address, const char *pa
 {
     char note[96];
 
-    if (!allow_files(IDLE_CONNECTIONS + FILES_BESIDES)) {
+    if (!bench_allow_files(IDLE_CONNECTIONS + FILES_BESIDES)) {
         printf("| %s | %d bytes | not measured | | | needs `ulimit -n %d` |\n", what, IDLE_LIMIT,
                IDLE_CONNECTIONS + FILES_BESIDES);
         return 0;
@@ -210,7 +203,7 @@ static double measure_idle(const char *what, const char *address, const char *pa
     start_daemon(address, NULL);
     w.want = IDLE_CONNECTIONS;
     uint64_t before = heap_bytes();
-    pid_t client = start_client(path, IDLE_CONNECTIONS, false);
+    pid_t client = start_client(path, IDLE_CONNECTIONS, 0);
     bench_require(np_loop_run_until(w.loop, &w.done, PATIENCE_MS) == NP_OK, "all connect in time");
     double each = (double)(w.bytes_after - before) / IDLE_CONNECTIONS;
     snprintf(note, sizeof note, "%.0f bytes for each of %d", each, IDLE_CONNECTIONS);
@@ -336,8 +329,10 @@ int main(void)
 
     snprintf(path, sizeof path, "/tmp/netproto-bench-%ld", (long)getpid());
     snprintf(address, sizeof address, "unix://%s", path);
-    measure_traffic("allocations a message, TCP", "tcp://127.0.0.1:0", NULL);
-    measure_traffic("allocations a message, unix socket", address, path);
+    measure_traffic("allocations a message, TCP", "tcp://127.0.0.1:0", NULL, CONNECTIONS, DEPTH);
+    measure_traffic("allocations a message, unix socket", address, path, CONNECTIONS, DEPTH);
+    measure_traffic("allocations a message, TCP, 1,000 connections", "tcp://127.0.0.1:0", NULL,
+                    CROWD, 1);
     double plain = measure_idle("heap of an idle connection, TCP", "tcp://127.0.0.1:0", NULL);
     (void)measure_idle("heap of an idle connection, unix socket", address, path);
     measure_secure("heap of a secure connection beyond a plain one", plain);

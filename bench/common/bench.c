@@ -3,7 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t bench_cpu_ns(void)
 {
@@ -134,4 +136,19 @@ void bench_require(bool holds, const char *what)
         fprintf(stderr, "bench: this does not hold: %s\n", what);
         exit(1);
     }
+}
+
+bool bench_allow_files(size_t count)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return false;
+    }
+    if (limit.rlim_cur < count && (limit.rlim_max >= count || geteuid() == 0)) {
+        limit.rlim_cur = count;
+        limit.rlim_max = limit.rlim_max < count ? count : limit.rlim_max;
+        return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+    }
+    return limit.rlim_cur >= count;
 }

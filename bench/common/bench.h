@@ -63,6 +63,9 @@ void bench_row_missing(const char *what, const char *against, const char *packag
 /* Ends the program with a message if a condition that the comparison stands on does not hold. */
 void bench_require(bool holds, const char *what);
 
+/* Raises the bound of open files to `count` if need be; false if that is not allowed. */
+bool bench_allow_files(size_t count);
+
 #ifdef __cplusplus
 }
 #endif

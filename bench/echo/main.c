@@ -1,9 +1,10 @@
 /* main.c - what a message of 64 bytes costs a server that echoes it, in CPU time of its process.
  *
- *     bench_echo DIRECTORY     where the servers' programs are
+ *     bench_echo DIRECTORY [tcp] [unix] [crowd] [secure]
  *
- * Two contests, in the clear and encrypted. All servers of one run at once, and the same client
- * asks one after another, round for round.
+ * The directory is where the servers' programs are; without a word behind it, all is measured.
+ * Contests in the clear, encrypted, and of a crowd of connections. All servers of one run at once,
+ * and the same client asks one after another, round for round.
  */
 #include <sched.h>
 #include <signal.h>
@@ -21,7 +22,9 @@
 #include "common/load.h"
 #include "cover.h"
 
-#define ROUNDS 15
+#define ROUNDS_MAX 15
+#define CROWD_ROUNDS 7 /* each takes longer there */
+#define FILES_BESIDES 64
 #define MESSAGES_MIN 500
 #define BATCHES_MIN 4
 #define TURN_NS 40000000
@@ -42,7 +45,7 @@ typedef struct server {
     load load;
     load_talk talk;
     size_t messages; /* of one turn */
-    double costs[ROUNDS];
+    double costs[ROUNDS_MAX];
 } server;
 
 static server netproto = {
@@ -140,18 +143,37 @@ typedef struct contest {
     const char *what;
     server *servers[SERVERS_MAX]; /* the first is ours, which the others are compared with */
     size_t count;
+    size_t rounds;
 } contest;
+
+/* A row's load, over TCP or unix sockets. */
+typedef struct crowd {
+    bool over_unix;
+    size_t connections;
+    size_t depth;
+    double limit; /* against raw epoll, instead of what stands there; 0: that one */
+} crowd;
 
 static const contest plain = {
     .what = "echo",
     .servers = {&netproto, &raw_epoll, &redis, &nng, &zmq},
     .count = 5,
+    .rounds = ROUNDS_MAX,
+};
+
+/* More connections than the others take: what a message costs must not grow with their number. */
+static const contest crowded = {
+    .what = "echo",
+    .servers = {&netproto, &raw_epoll},
+    .count = 2,
+    .rounds = CROWD_ROUNDS,
 };
 
 static const contest secure = {
     .what = "secure echo",
     .servers = {&netproto_secure, &netproto, &netproto_xchacha, &tls_chacha, &tls_aes},
     .count = 5,
+    .rounds = ROUNDS_MAX,
 };
 
 /* Whose servers run, for whom the program ends. */
@@ -292,25 +314,26 @@ static void turn(server *s, size_t depth, size_t round)
     s->costs[round] = (cpu_ns(s) - before) / (double)count;
 }
 
-static void row(const char *what, const server *ours, const server *theirs)
+static void row(const char *what, const server *ours, const server *theirs, double limit)
 {
-    double ratios[ROUNDS];
-    double our_costs[ROUNDS];
-    double their_costs[ROUNDS];
+    size_t rounds = current->rounds;
+    double ratios[ROUNDS_MAX];
+    double our_costs[ROUNDS_MAX];
+    double their_costs[ROUNDS_MAX];
     char note[96];
 
-    for (size_t i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < rounds; i++) {
         our_costs[i] = ours->costs[i];
         their_costs[i] = theirs->costs[i];
         ratios[i] = our_costs[i] / their_costs[i];
     }
     snprintf(note, sizeof note, "%.0f ns of CPU a message against %.0f ns",
-             bench_median(our_costs, ROUNDS), bench_median(their_costs, ROUNDS));
-    bench_row(what, theirs->name, bench_median(ratios, ROUNDS), theirs->limit, note);
+             bench_median(our_costs, rounds), bench_median(their_costs, rounds));
+    bench_row(what, theirs->name, bench_median(ratios, rounds), limit, note);
 }
 
 /* With fresh servers: nng 1.5 may take nothing any more after many connections have gone. */
-static void run_turns(const char *directory, bool over_unix, size_t connections, size_t depth)
+static void run_turns(const char *directory, const crowd *size)
 {
     const contest *c = current;
 
@@ -318,17 +341,18 @@ static void run_turns(const char *directory, bool over_unix, size_t connections,
         server *s = c->servers[i];
         if (s->present) {
             start(s, directory);
-            s->talk = load_talk_to(s->kind, over_unix);
+            s->talk = load_talk_to(s->kind, size->over_unix);
             s->talk.cover = s->cover;
-            load_open(&s->load, &s->talk, s->port, over_unix ? s->path : NULL, connections);
-            calibrate(s, connections, depth);
+            load_open(&s->load, &s->talk, s->port, size->over_unix ? s->path : NULL,
+                      size->connections);
+            calibrate(s, size->connections, size->depth);
         }
     }
-    for (size_t round = 0; round < ROUNDS; round++) {
+    for (size_t round = 0; round < c->rounds; round++) {
         for (size_t i = 0; i < c->count; i++) {
             server *s = c->servers[(round + i) % c->count];
             if (s->present) {
-                turn(s, depth, round);
+                turn(s, size->depth, round);
             }
         }
     }
@@ -340,41 +364,85 @@ static void run_turns(const char *directory, bool over_unix, size_t connections,
     stop_all();
 }
 
-static void measure(const char *directory, const contest *c, bool over_unix)
+static void measure_crowd(const char *directory, const contest *c, const crowd *size)
 {
-    static const size_t connections[] = {1, 100};
-    static const size_t depths[] = {1, LOAD_DEPTH_MAX};
+    size_t files = c->count * size->connections + FILES_BESIDES;
     char what[96];
 
     current = c;
-    for (size_t i = 0; i < 4; i++) {
-        size_t count = connections[i / 2];
-        size_t depth = depths[i % 2];
-        run_turns(directory, over_unix, count, depth);
-        snprintf(what, sizeof what, "%s, %s, %zu connection%s, depth %zu", c->what,
-                 over_unix ? "unix socket" : "TCP", count, count > 1 ? "s" : "", depth);
-        for (size_t s = 1; s < c->count; s++) {
-            if (c->servers[s]->present) {
-                row(what, c->servers[0], c->servers[s]);
-            } else {
-                bench_row_missing(what, c->servers[s]->name, c->servers[s]->package);
-            }
+    snprintf(what, sizeof what, "%s, %s, %zu connection%s, depth %zu", c->what,
+             size->over_unix ? "unix socket" : "TCP", size->connections,
+             size->connections > 1 ? "s" : "", size->depth);
+    if (!bench_allow_files(files)) {
+        printf("| %s | | not measured | | | needs `ulimit -n %zu` |\n", what, files);
+        return;
+    }
+    run_turns(directory, size);
+    for (size_t i = 1; i < c->count; i++) {
+        const server *s = c->servers[i];
+        if (s->present) {
+            row(what, c->servers[0], s, size->limit > 0 ? size->limit : s->limit);
+        } else {
+            bench_row_missing(what, s->name, s->package);
         }
     }
 }
 
+static void measure(const char *directory, const contest *c, bool over_unix)
+{
+    static const size_t connections[] = {1, 100};
+    static const size_t depths[] = {1, LOAD_DEPTH_MAX};
+
+    for (size_t i = 0; i < 4; i++) {
+        const crowd size = {over_unix, connections[i / 2], depths[i % 2], 0};
+        measure_crowd(directory, c, &size);
+    }
+}
+
+static void measure_crowds(const char *directory)
+{
+    static const crowd crowds[] = {
+        {false, 1000, 1, 1.15},
+        {false, 5000, 1, 1.15},
+        {false, 1000, LOAD_DEPTH_MAX, 1.3},
+    };
+
+    for (size_t i = 0; i < sizeof crowds / sizeof *crowds; i++) {
+        measure_crowd(directory, &crowded, &crowds[i]);
+    }
+}
+
+static bool chosen(int argc, char **argv, const char *part)
+{
+    bool found = argc == 2;
+
+    for (int i = 2; i < argc; i++) {
+        found = found || strcmp(argv[i], part) == 0;
+    }
+    return found;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage: bench_echo DIRECTORY\n");
+    if (argc < 2) {
+        fprintf(stderr, "usage: bench_echo DIRECTORY [tcp] [unix] [crowd] [secure]\n");
         return 2;
     }
     bench_require(mkdtemp(folder) != NULL, "a folder for sockets");
     atexit(leave);
     share_processor();
     redis.present = in_path("redis-server");
-    measure(argv[1], &plain, false);
-    measure(argv[1], &plain, true);
-    measure(argv[1], &secure, false);
+    if (chosen(argc, argv, "tcp")) {
+        measure(argv[1], &plain, false);
+    }
+    if (chosen(argc, argv, "unix")) {
+        measure(argv[1], &plain, true);
+    }
+    if (chosen(argc, argv, "crowd")) {
+        measure_crowds(argv[1]);
+    }
+    if (chosen(argc, argv, "secure")) {
+        measure(argv[1], &secure, false);
+    }
     return 0;
 }

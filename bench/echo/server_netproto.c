@@ -39,6 +39,11 @@ int main(int argc, char **argv)
     options.service = trade_service(&trade);
     options.base = base_service(&base);
     options.security.plaintext = !secure;
+    /* All connect at once, from one place. */
+    options.handshake_rate_max = 0;
+    options.handshake_rate_per_source_max = 0;
+    options.connections_per_source_max = 0;
+    options.half_open_per_source_max = 0;
     if (secure) {
         if (np_keypair_generate(&keys) != NP_OK) {
             fprintf(stderr, "server_netproto: no key\n");
@@ -48,9 +53,6 @@ int main(int argc, char **argv)
         options.security.anyone = true;
         options.security.cipher_count = xchacha; /* else the first in common is AES-256-GCM */
         options.security.ciphers[0] = NP_CIPHER_XCHACHA20_POLY1305;
-        /* All connect at once. */
-        options.handshake_rate_max = 0;
-        options.handshake_rate_per_source_max = 0;
     }
     if (np_loop_new(&loop, NULL) != NP_OK ||
         np_daemon_start(&daemon, loop, &options, &failure) != NP_OK) {

@@ -7,10 +7,11 @@
  * done or known then.
  *
  * A send has encoded its message when it returns, so the caller's memory is free again. What is
- * queued leaves in one write at the end of the loop's turn. The queue is bounded: NP_ERR_FULL says
- * so, and on_writable says when to go on. While a peer does not take our answers, none of its
- * messages and requests is taken, only what ends calls of ours; a request that stands before that,
- * while nothing leaves for a second, is refused as busy.
+ * queued leaves in one write at the end of the loop's turn; in a few during the turn where many
+ * connections are ready, or much is said. The queue is bounded: NP_ERR_FULL says so, and
+ * on_writable says when to go on. While a peer does not take our answers, none of its messages and
+ * requests is taken, only what ends calls of ours; a request that stands before that, while nothing
+ * leaves for a second, is refused as busy.
  *
  * A close is orderly: what is queued is sent, then a Disconnect, then both sides end; it has 5 s
  * for that (close_timeout_ms). on_close runs exactly once per on_open, at the end, with the cause.

@@ -4,8 +4,11 @@
 
 #include "protocol/outq.h"
 
-/* The first block of a burst is small; the next ones are greater, so that a long queue has few. */
-#define NP_OUTQ_FIRST ((size_t)4096)
+/* One short message, which may be all that each of thousands of connections gets in a turn, takes
+ * the pool's smallest block. What does not stay alone moves to one for a burst; behind that one,
+ * blocks are greater, so that a long queue has few. */
+#define NP_OUTQ_FIRST NP_POOL_MIN
+#define NP_OUTQ_BURST ((size_t)4096)
 #define NP_OUTQ_STEP_MAX ((size_t)32 * 1024)
 
 static np_err np_outq_append(np_outq *q, np_account *account, size_t len, np_outq_block **out)
@@ -31,7 +34,34 @@ static np_err np_outq_append(np_outq *q, np_account *account, size_t len, np_out
     return NP_OK;
 }
 
-np_err np__outq_reserve_block(np_outq *q, np_account *account, size_t len, uint8_t **room)
+/* Moves the only block to one for a burst, if that has room for len bytes more. If there is no
+ * memory for it, there is none for another block either, which the caller asks for then. */
+static bool np_outq_move(np_outq *q, np_account *account, size_t len)
+{
+    np_outq_block *old = q->tail;
+    void *memory = NULL;
+    size_t cap = 0;
+    size_t used = 0;
+
+    if (q->lent || old == NULL || old != q->head || old->cap >= NP_OUTQ_BURST ||
+        old->piece_len > 0 || old->sealed > 0) {
+        return false;
+    }
+    used = sizeof *old + old->end;
+    if (len > NP_OUTQ_BURST - used ||
+        np_pool_take(account, NP_OUTQ_BURST, &memory, &cap) != NP_OK) {
+        return false;
+    }
+    memcpy(memory, old, used);
+    np_pool_give(account, old, old->cap);
+    q->head = memory;
+    q->head->cap = cap;
+    q->tail = q->head;
+    return true;
+}
+
+/* Room for len bytes in a block behind the last one. */
+static np_err np_outq_reserve_next(np_outq *q, np_account *account, size_t len, uint8_t **room)
 {
     np_outq_block *block = q->tail;
     size_t want = NP_OUTQ_FIRST;
@@ -39,6 +69,7 @@ np_err np__outq_reserve_block(np_outq *q, np_account *account, size_t len, uint8
 
     if (block != NULL) {
         want = block->cap < NP_OUTQ_STEP_MAX / 4 ? block->cap * 4 : NP_OUTQ_STEP_MAX;
+        want = want > NP_OUTQ_BURST ? want : NP_OUTQ_BURST;
     }
     want -= sizeof *block;
     err = np_outq_append(q, account, len > want ? len : want, &block);
@@ -46,6 +77,15 @@ np_err np__outq_reserve_block(np_outq *q, np_account *account, size_t len, uint8
         *room = np_outq_data(block);
     }
     return err;
+}
+
+np_err np__outq_reserve_block(np_outq *q, np_account *account, size_t len, uint8_t **room)
+{
+    if (!np_outq_move(q, account, len)) {
+        return np_outq_reserve_next(q, account, len, room);
+    }
+    *room = np_outq_data(q->tail) + q->tail->end;
+    return NP_OK;
 }
 
 np_err np_outq_reserve_pieces(np_outq *q, np_account *account, size_t head_len, size_t piece_len,
@@ -83,10 +123,17 @@ static bool np_outq_is_single(const np_outq_block *block)
 np_err np__outq_reserve_new_record(np_outq *q, np_account *account, const np_outq_margins *margins,
                                    size_t len, uint8_t **room)
 {
+    size_t rest = len + margins->spare + margins->after;
     uint8_t *data = NULL;
-    np_err err = np__outq_reserve_block(
-        q, account, margins->before + len + margins->spare + margins->after, &data);
+    np_err err = NP_OK;
 
+    if (q->tail != NULL && q->tail->open &&
+        len + margins->spare <= margins->before + margins->plain_max - q->tail->end &&
+        np_outq_move(q, account, rest)) {
+        *room = np_outq_data(q->tail) + q->tail->end; /* the same record goes on */
+        return NP_OK;
+    }
+    err = np_outq_reserve_next(q, account, margins->before + rest, &data);
     if (err == NP_OK) {
         q->tail->open = true;
         q->tail->end = margins->before;
@@ -220,7 +267,7 @@ static struct iovec np_outq_run(const np_outq_block *block, size_t at)
     return run;
 }
 
-size_t np_outq_gather(const np_outq *q, struct iovec *iov, size_t max)
+size_t np_outq_gather(np_outq *q, struct iovec *iov, size_t max)
 {
     size_t count = 0;
 
@@ -236,6 +283,7 @@ size_t np_outq_gather(const np_outq *q, struct iovec *iov, size_t max)
             break;
         }
     }
+    q->lent = count > 0;
     return count;
 }
 
@@ -254,6 +302,7 @@ static void np_outq_pop(np_outq *q, np_account *account)
 void np_outq_drop(np_outq *q, np_account *account, size_t n)
 {
     assert(n <= q->queued);
+    q->lent = false;
     q->queued -= n;
     while (q->head != NULL) {
         size_t left = q->head->end - q->head->begin;
@@ -271,21 +320,23 @@ void np_outq_drop(np_outq *q, np_account *account, size_t n)
 
 np_outq_mark np_outq_mark_end(const np_outq *q)
 {
-    const np_outq_mark mark = {q->tail, q->tail != NULL ? q->tail->end : 0, q->queued};
+    const np_outq_mark mark = {q->tail, q->tail != NULL && q->tail == q->head,
+                               q->tail != NULL ? q->tail->end : 0, q->queued};
 
     return mark;
 }
 
 void np_outq_cut(np_outq *q, np_account *account, const np_outq_mark *mark)
 {
-    np_outq_block *block = mark->tail != NULL ? mark->tail->next : q->head;
+    np_outq_block *tail = mark->alone ? q->head : mark->tail; /* alone, it may have moved */
+    np_outq_block *block = tail != NULL ? tail->next : q->head;
 
     while (block != NULL) {
         np_outq_block *next = block->next;
         np_pool_give(account, block, block->cap);
         block = next;
     }
-    q->tail = mark->tail;
+    q->tail = tail;
     if (q->tail != NULL) {
         q->tail->next = NULL;
         q->tail->end = mark->end;
@@ -301,4 +352,5 @@ void np_outq_clear(np_outq *q, np_account *account)
         np_outq_pop(q, account);
     }
     q->queued = 0;
+    q->lent = false;
 }

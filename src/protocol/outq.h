@@ -1,9 +1,10 @@
 /* outq.h - the bytes that wait to be written, as a list of pool blocks.
  *
  * A message is encoded straight into the queue, so room is reserved in one piece before and
- * committed after. Small ones share a block; blocks of one turn leave in one gathered write.
- * A body that is cut into fragments lies in one block in one piece, with the fragments' headers
- * before it: the gathered write puts each header before its fragment, so nothing is moved.
+ * committed after. Small ones share a block: a small one that a single short message takes, then
+ * one of 4 KiB to which that is moved, then greater ones; all leave in one gathered write. A body
+ * that is cut into fragments lies in one block in one piece, with the fragments' headers before it:
+ * the gathered write puts each header before its fragment, so nothing is moved.
  *
  * Of a secure session, a block is a record that stays open while messages are added to it, until
  * somebody seals it (record.h) right before it is written; a large body is a block of several
@@ -38,6 +39,7 @@ typedef struct np_outq {
     np_outq_block *head; /* written first */
     np_outq_block *tail;
     size_t queued; /* bytes */
+    bool lent;     /* what was gathered may be being written: nothing moves */
 } np_outq;
 
 static inline uint8_t *np_outq_data(const np_outq_block *block)
@@ -45,7 +47,7 @@ static inline uint8_t *np_outq_data(const np_outq_block *block)
     return (uint8_t *)(uintptr_t)block + sizeof *block;
 }
 
-/* Room in a new block. */
+/* Room in another block, to which what is queued may have moved. */
 NP_MUST_CHECK np_err np__outq_reserve_block(np_outq *q, np_account *account, size_t len,
                                             uint8_t **room);
 
@@ -86,7 +88,7 @@ typedef struct np_outq_margins {
     size_t plain_max; /* greatest plain text, what is spare included */
 } np_outq_margins;
 
-/* Room in a new record. */
+/* Room in a new record, or in the last one, which has moved to a greater block then. */
 NP_MUST_CHECK np_err np__outq_reserve_new_record(np_outq *q, np_account *account,
                                                  const np_outq_margins *margins, size_t len,
                                                  uint8_t **room);
@@ -137,6 +139,7 @@ void np_outq_seal(np_outq *q, const np_outq_margins *margins, size_t added);
 /* Where the queue ends, to go back to if not all of something can be added. */
 typedef struct np_outq_mark {
     np_outq_block *tail;
+    bool alone; /* it is the only one */
     size_t end; /* of it */
     size_t queued;
 } np_outq_mark;
@@ -146,10 +149,11 @@ np_outq_mark np_outq_mark_end(const np_outq *q);
 /* Takes out what was added since; none of it has been sealed or gathered yet. */
 void np_outq_cut(np_outq *q, np_account *account, const np_outq_mark *mark);
 
-/* Fills in at most max pieces of what is queued; returns how many. */
-size_t np_outq_gather(const np_outq *q, struct iovec *iov, size_t max);
+/* Fills in at most max pieces of what is queued; returns how many. They stay where they are until
+ * the next np_outq_drop or np_outq_clear. */
+size_t np_outq_gather(np_outq *q, struct iovec *iov, size_t max);
 
-/* Drops n bytes from the front, n at most q->queued. */
+/* Drops n bytes from the front, n at most q->queued; 0 is allowed. */
 void np_outq_drop(np_outq *q, np_account *account, size_t n);
 
 /* Gives every block back. */

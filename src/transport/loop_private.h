@@ -4,7 +4,8 @@
  * known to loop_ev.c only. What a loop is made of stands in loop_state.h.
  *
  * A turn of the loop goes: descriptors, timers and posts, then the tasks deferred so far, then the
- * flushes; what is queued while its queue runs waits for the next turn, which then does not sleep.
+ * flushes, which are the writes of connections that have not written in their own turn; what is
+ * queued while its queue runs waits for the next turn, which then does not sleep.
  */
 #ifndef NP_TRANSPORT_LOOP_PRIVATE_H
 #define NP_TRANSPORT_LOOP_PRIVATE_H
@@ -58,6 +59,9 @@ void np__loop_defer(np_loop *loop, np_task *task);
 /* Has the task run at the end of this turn, after all deferred ones. A task is in one of the two
  * queues at most; deferring or flushing it again leaves it where it is. */
 void np__loop_flush(np_loop *loop, np_task *task);
+
+/* How many tasks were added to the flushes since they ran; one that was taken out again counts. */
+size_t np__loop_flushes(const np_loop *loop);
 
 /* Takes a task out of its queue. */
 void np__task_cancel(np_loop *loop, np_task *task);

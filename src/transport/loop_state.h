@@ -14,6 +14,7 @@
 typedef struct np_task_queue {
     np_task *first;
     np_task **tail;
+    size_t added;   /* since it ran last */
     np_task marker; /* while the queue runs: the tasks behind it wait for the next turn */
 } np_task_queue;
 

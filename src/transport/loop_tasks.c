@@ -3,13 +3,19 @@
 
 #include <string.h>
 
+static void append(np_task_queue *queue, np_task *task)
+{
+    task->next = NULL;
+    task->link = queue->tail;
+    *queue->tail = task;
+    queue->tail = &task->next;
+}
+
 static void add(np_task_queue *queue, np_task *task)
 {
     if (task->link == NULL) {
-        task->next = NULL;
-        task->link = queue->tail;
-        *queue->tail = task;
-        queue->tail = &task->next;
+        append(queue, task);
+        queue->added++;
     }
 }
 
@@ -48,6 +54,11 @@ void np__loop_flush(np_loop *loop, np_task *task)
     add(&loop->flushes, task);
 }
 
+size_t np__loop_flushes(const np_loop *loop)
+{
+    return loop->flushes.added;
+}
+
 void np__task_cancel(np_loop *loop, np_task *task)
 {
     if (task->link == NULL) {
@@ -65,10 +76,11 @@ void np__task_cancel(np_loop *loop, np_task *task)
  * keep each other busy do not keep the loop from everything else. */
 void np__loop_tasks_run(np_loop *loop, np_task_queue *queue)
 {
+    queue->added = 0;
     if (queue->first == NULL) {
         return;
     }
-    add(queue, &queue->marker);
+    append(queue, &queue->marker);
     while (queue->first != &queue->marker) {
         np_task *task = queue->first;
         take_out(queue, task);

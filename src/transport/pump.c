@@ -226,6 +226,18 @@ static void flush(np_link *link)
     }
 }
 
+/* Whether what a turn of this link has queued may wait for the end of the loop's turn, to leave
+ * with what others say to it until then. Where many links are ready it may not: all of their blocks
+ * would be out at once, and beyond what the pool keeps each would be the heap's, for one message.
+ * Nor if it is much already, or if the link's share was used up: there is little left to gain then.
+ */
+static bool may_wait(const np_link *link)
+{
+    return np_session_queued(&link->session) < NP_LINK_WAIT_BYTES &&
+           np__loop_flushes(ops_of(link)->loop) < NP_LINK_WAITING_MAX &&
+           !np_session_pending(&link->session);
+}
+
 static void watch(np_link *link, unsigned events)
 {
     if (link->stream.ops->watch != NULL) {
@@ -292,6 +304,16 @@ static void settle(np_link *link)
     }
 }
 
+/* The end of a turn in which the link was read from, or looked at its deadlines. */
+static void conclude(np_link *link)
+{
+    if (!link->closed && !link->blocked && np_session_queued(&link->session) > 0 &&
+        !may_wait(link)) {
+        flush(link);
+    }
+    settle(link);
+}
+
 static void on_io(np_watch *w, unsigned events)
 {
     np_link *link = np_container_of(w, np_link, watch);
@@ -307,7 +329,7 @@ static void on_io(np_watch *w, unsigned events)
         }
         drain(link);
     }
-    settle(link);
+    conclude(link);
 }
 
 static void on_timer(np_loop *loop, np_timer *timer)
@@ -318,7 +340,7 @@ static void on_timer(np_loop *loop, np_timer *timer)
     link->in_turn = true;
     np_session_tick(&link->session, now_of(link));
     drain(link);
-    settle(link);
+    conclude(link);
 }
 
 static void on_task(np_loop *loop, np_task *task)

@@ -2,9 +2,10 @@
  *
  * A turn of a link: at most one read, into the loop's shared buffer or where the session wants it;
  * then events, until there are no more or the link's share of the turn is used up (the rest is
- * parked and continued in the next turn, after everybody else); and at the end of the turn one
- * gathered write of all that was queued. The descriptor is watched for writing only after the
- * system has refused bytes.
+ * parked and continued in the next turn, after everybody else); and one gathered write of all that
+ * was queued, at the end of the loop's turn while few links are ready and have little to say, else
+ * at the end of the link's own. The descriptor is watched for writing only after the system has
+ * refused bytes.
  *
  * Backpressure: while more than a quarter of the queue's bound waits that this link's own events
  * have queued (answers, echoes), the session is throttled: it takes no messages and no requests,
@@ -25,6 +26,12 @@
 /* A link's share of a turn. */
 #define NP_LINK_EVENTS_MAX 256
 #define NP_LINK_BYTES_MAX ((size_t)64 * 1024)
+
+/* What a link's own turn has queued waits for the end of the loop's while fewer links than that
+ * wait, and while it is less than that many bytes, which fit the queue's first block (4 KiB) with
+ * all that stands around them. So those that wait hold half of what the pool keeps at most. */
+#define NP_LINK_WAITING_MAX 128
+#define NP_LINK_WAIT_BYTES ((size_t)3072)
 
 /* Which part of the queue's bound answers may fill before the link is throttled. */
 #define NP_LINK_REPLIES_PART 4
