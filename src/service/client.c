@@ -177,6 +177,11 @@ static void on_connected(const np_connected *result, void *user)
     }
 }
 
+const char *np__client_address(const np_client *client)
+{
+    return client->text;
+}
+
 np_err np__client_adopt(np_client *client, const np_stream *stream)
 {
     return client->idle ? start_talking(client, stream, NULL) : NP_ERR_STATE;

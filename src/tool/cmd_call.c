@@ -111,10 +111,9 @@ static void say_refusal(const tool_link *link, np_err err)
         tool_complain("%s", np_err_text(err));
         return;
     }
-    const np_variant *reason = np_type_variant(&base_reason_type, failure->reason, BASE_VERSION);
     (void)np_log_escape(failure->text, false, text, sizeof text);
     tool_complain("%s: %s, code %" PRIu32 "%s%s%s", np_err_text(err),
-                  reason != NULL ? reason->name : "?", failure->code, text[0] != '\0' ? ": \"" : "",
+                  np_reason_name(failure->reason), failure->code, text[0] != '\0' ? ": \"" : "",
                   text, text[0] != '\0' ? "\"" : "");
 }
 
