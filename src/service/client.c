@@ -1,6 +1,7 @@
 /* client.c - connecting to a daemon and talking to it. See netproto/client.h. */
 #include "service/client_private.h"
 #include "service/conn_private.h"
+#include "service/options.h"
 #include "transport/connect.h"
 
 #include <stdlib.h>
@@ -314,7 +315,7 @@ np_err np_client_new(np_client **out, np_loop *loop, const np_client_options *op
     if (err != NP_OK) {
         free(client);
         return np__failure_set(failure, NP_STAGE_CONNECT, err, 0, options->address,
-                               "no protocol, or no queue");
+                               np__client_options_wrong(options));
     }
     err = np__group_compress(&client->group, &options->conn.compression, options->address, failure);
     if (err == NP_OK) {

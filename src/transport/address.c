@@ -183,7 +183,10 @@ static const char *why_no_scheme(const char *text)
 np_err np_address_parse(const char *text, np_address *out, const char **why)
 {
     memset(out, 0, sizeof *out);
-    if (text == NULL || *text == '\0') {
+    if (text == NULL) {
+        return refuse(why, "there is no address");
+    }
+    if (*text == '\0') {
         return refuse(why, "the address is empty");
     }
     if (strncmp(text, "tcp://", 6) == 0) {
