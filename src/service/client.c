@@ -188,6 +188,14 @@ np_err np__client_adopt(np_client *client, const np_stream *stream)
     return client->idle ? start_talking(client, stream, NULL) : NP_ERR_STATE;
 }
 
+/* Why an attempt could not even be begun, where it is not for lack of something. */
+static const char *why_not_begun(np_err err)
+{
+    return err == NP_ERR_ADDRESS   ? "one cannot connect to every address, nor to port 0"
+           : err == NP_ERR_CONNECT ? NP_ADDRESS_NO_INTERFACE
+                                   : NULL;
+}
+
 np_err np_client_connect(np_client *client)
 {
     np_err err = NP_OK;
@@ -202,8 +210,7 @@ np_err np_client_connect(np_client *client)
                          : err == NP_ERR_RESOLVE ? NP_STAGE_RESOLVE
                                                  : NP_STAGE_CONNECT;
         client->ended = true;
-        return np__failure_set(&client->failure, stage, err, 0, client->text,
-                               err == NP_ERR_ADDRESS ? "one cannot connect to that" : NULL);
+        return np__failure_set(&client->failure, stage, err, 0, client->text, why_not_begun(err));
     }
     client->idle = false;
     client->settled = false;

@@ -298,6 +298,18 @@ static void on_accept(np_listener *listener, int fd, const struct sockaddr *sa, 
 
 /* Starting and stopping -------------------------------------------------------------------- */
 
+/* Whether it is the daemon itself that is in its own way. */
+static const char *why_in_use(const np_daemon *daemon, const np_address *address, const char *why)
+{
+    for (size_t i = 0; i < daemon->listener_count; i++) {
+        if (np_address_overlaps(np_listener_address(daemon->listeners[i].listener), address)) {
+            return "this daemon listens there already, by another of its addresses ([::] and * "
+                   "take IPv4, too)";
+        }
+    }
+    return why;
+}
+
 static np_err listen_on(np_daemon *daemon, const char *text, const np_daemon_options *options,
                         np_failure *failure)
 {
@@ -315,6 +327,9 @@ static np_err listen_on(np_daemon *daemon, const char *text, const np_daemon_opt
     }
     err = np_listener_open(&l->listener, daemon->group.loop, &address, &listener_options, on_accept,
                            daemon, &os_error, &why);
+    if (err == NP_ERR_IN_USE) {
+        why = why_in_use(daemon, &address, why);
+    }
     if (err != NP_OK) {
         return np__failure_set(failure, NP_STAGE_LISTEN, err, os_error, text, why);
     }
