@@ -27,7 +27,7 @@ static bool begins_with(np_str text, const char *bytes, size_t len)
 static const char *wrong_encoding(np_str text)
 {
     if (begins_with(text, "\xEF\xBB\xBF", 3)) {
-        return "the file begins with a byte order mark: save the file as UTF-8 without one";
+        return "the line begins with a byte order mark: save the file as UTF-8 without one";
     }
     return begins_with(text, "\xFF\xFE", 2) || begins_with(text, "\xFE\xFF", 2)
                ? "it is UTF-16: save it as UTF-8, without a byte order mark"
@@ -53,8 +53,10 @@ static np_err take_line(np__key_lines *lines, np_str *line, np__key_refusal *ref
     size_t len = end != NULL ? (size_t)(end - start) : most;
 
     lines->number++;
-    if (lines->at == 0 && wrong_encoding(lines->text) != NULL) {
-        return np__key_refuse(refusal, NP_ERR_KEY, 1, wrong_encoding(lines->text));
+    if (wrong_encoding((np_str){start, left}) !=
+        NULL) { /* of a later line, where files were joined */
+        return np__key_refuse(refusal, NP_ERR_KEY, lines->number,
+                              wrong_encoding((np_str){start, left}));
     }
     for (size_t i = 0; i < len; i++) {
         if (is_control(start[i])) {

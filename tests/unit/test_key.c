@@ -243,6 +243,8 @@ static void test_what_editors_do(void **state)
         expect(read, text, NP_ERR_KEY, 1, "byte order mark: save the file as UTF-8 without one");
         (void)snprintf(text, sizeof text, "\xEF\xBB\xBF# first\n%s\n", good);
         expect(read, text, NP_ERR_KEY, 1, "byte order mark");
+        (void)snprintf(text, sizeof text, "# first\n\xEF\xBB\xBF%s\n", good);
+        expect(read, text, NP_ERR_KEY, 2, "byte order mark");
         expect_len(read, "\xFF\xFE#\0\n\0", 6, NP_ERR_KEY, 1, "it is UTF-16: save it as UTF-8");
         expect_len(read, "\xFE\xFF\0#\0\n", 6, NP_ERR_KEY, 1, "it is UTF-16: save it as UTF-8");
         (void)snprintf(text, sizeof text, "# first\n %s\n", good);
@@ -474,7 +476,7 @@ static void test_hosts_text(void **state)
     expect(read_hosts, "", NP_OK, 0, "");
     expect(read_hosts, "tcp://a:1\n", NP_ERR_KEY, 1, "a line is ADDRESS KEY");
     expect(read_hosts, " " ALICE "\n", NP_ERR_KEY, 1, "begins with a blank");
-    expect(read_hosts, "tcp://a:1 " ALICE " \n", NP_ERR_KEY, 1, "a line is ADDRESS KEY");
+    expect(read_hosts, "tcp://a:1 " ALICE " \n", NP_ERR_KEY, 1, "one space");
     expect(read_hosts, "tcp://a:1\t" ALICE "\n", NP_ERR_KEY, 1, "a line is ADDRESS KEY");
     expect(read_hosts, "tcp://b:1 x\n", NP_ERR_KEY, 1, "a line is ADDRESS KEY");
     /* Also behind the one that was looked for. */
