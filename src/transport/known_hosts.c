@@ -36,8 +36,8 @@ static bool has_other_blanks(np_str line, size_t address_len)
 {
     bool tcp = line.len > 6 && memcmp(line.data, "tcp://", 6) == 0;
 
-    return address_len + 1 == line.len || line.data[line.len - 1] == '\t' ||
-           (tcp && address_len > 0 && line.data[address_len - 1] == ' ');
+    return address_len > 0 && (address_len + 1 == line.len || line.data[line.len - 1] == '\t' ||
+                               (tcp && line.data[address_len - 1] == ' '));
 }
 
 /* "ADDRESS KEY"; an address may hold spaces (a path does), a key does not. */
