@@ -236,6 +236,24 @@ static void test_goodbyes_with_a_reason(void **state)
     }
 }
 
+/* Every reason of the base protocol has its name and words, and what is none says so. */
+static void test_reasons_in_words(void **state)
+{
+    (void)state;
+    assert_int_equal(base_reason_type.variant_count, sizeof reasons / sizeof reasons[0]);
+    for (size_t i = 0; i < base_reason_type.variant_count; i++) {
+        const np_variant *variant = &base_reason_type.variants[i];
+
+        assert_int_equal(variant->index, reasons[i].reason);
+        assert_string_equal(np_reason_name(variant->index), variant->name);
+        expect_words(np_reason_text(variant->index), reasons[i].words);
+    }
+    assert_string_equal(np_reason_name(NP_CONN_NO_REASON), "none");
+    assert_string_equal(np_reason_text(NP_CONN_NO_REASON), "no reason was given");
+    assert_string_equal(np_reason_name(10), "?");
+    assert_string_equal(np_reason_text(10), "a reason that this version does not know");
+}
+
 /* Calls --------------------------------------------------------------------------------------- */
 
 typedef struct asked {
@@ -411,7 +429,35 @@ static void test_a_key_that_is_refused(void **state)
     option_world_fini(&w);
 }
 
-/* What to do about a key that is not trusted, in the words of the side that does not. */
+/* What to do about a key that is not trusted, in the words of the side that does not: a daemon's
+ * are in its log. */
+static void test_a_client_that_is_not_trusted(void **state)
+{
+    np_loop_options loop_options = np_loop_options_default();
+    char key[NP_KEY_TEXT_LEN];
+    char text[512] = "";
+    np_keypair server, user;
+    option_world w;
+    np_log log;
+    (void)state;
+
+    option_world_init(&w);
+    np_loop_free(w.loop);
+    np_log_init(&log, &(np_log_sink){keep_text, text}, NULL);
+    loop_options.log = &log;
+    demo_must(np_loop_new(&w.loop, &loop_options), NULL);
+    secure(&w, &server, &user);
+    w.daemon_options.security.keys = server.public_key;
+    assert_int_equal(option_world_connect(&w), NP_ERR_REFUSED);
+    for (int i = 0; i < 100 && text[0] == '\0'; i++) {
+        demo_rest(w.loop, 100);
+    }
+    expect_words(text, "the peer's key is not trusted: np1:");
+    expect_words(text, np_key_format(user.public_key, key));
+    expect_words(text, "to let it in, add it to security.keys");
+    option_world_fini(&w);
+}
+
 static void test_a_key_that_is_not_trusted(void **state)
 {
     char key[NP_KEY_TEXT_LEN];
@@ -437,10 +483,12 @@ int main(void)
         cmocka_unit_test(test_a_stranger_that_says_nothing),
         cmocka_unit_test(test_the_peers_deadline),
         cmocka_unit_test(test_goodbyes_with_a_reason),
+        cmocka_unit_test(test_reasons_in_words),
         cmocka_unit_test(test_no_words_where_the_peer_said_none),
         cmocka_unit_test(test_answering_twice),
         cmocka_unit_test(test_a_key_that_is_refused),
         cmocka_unit_test(test_a_key_that_is_not_trusted),
+        cmocka_unit_test(test_a_client_that_is_not_trusted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
