@@ -36,6 +36,7 @@ CODEC_WORDS = (
     "encoded_len", "encoded_len_at", "encode", "encode_at", "decode", "decode_at", "copy",
     "codec", "next", "measure", "put", "read", "measure_whole", "read_whole", "measure_deeper",
     "read_deeper", "item_read", "read_item", "type", "fields", "variants", "range", "since",
+    "sort", "ascends",
 )  # fmt: skip
 """Functions and tables of every type."""
 

@@ -17,7 +17,7 @@ typedef struct guest {
     bool done;     /* what was waited for has come, or the connection has ended */
     bool lost;     /* it has ended */
     bool writable; /* the queue has room again */
-    char text[256];
+    char text[512];
     np_bytes want; /* payload of the Custom that should come back */
     uint64_t length, checksum;
 } guest;
@@ -151,7 +151,7 @@ static void show_requests(guest *g)
     demo_sum sum = {{.items = numbers, .count = 1000}};
     demo_total total = {.sum = 0};
     np_fault fault = {.err = NP_OK};
-    char text[256];
+    char text[512];
     uint64_t begin = demo_now_ns();
     np_err err = NP_OK;
 

@@ -34,6 +34,13 @@ extern "C" {
 /* Instead of a number of the base protocol's Reason: none was given. */
 #define NP_CONN_NO_REASON UINT32_MAX
 
+/* A reason for logs, by its name in the base protocol's schema: "timeout"; "none" for
+ * NP_CONN_NO_REASON, "?" for a number that is none. Static. */
+NP_API const char *np_reason_name(uint32_t reason);
+
+/* The same for people, without a full stop: "it took too long". Static; never NULL. */
+NP_API const char *np_reason_text(uint32_t reason);
+
 /* Where in a connection's life something failed. */
 typedef enum np_stage {
     NP_STAGE_NONE,         /* nothing failed: an orderly end */
@@ -67,12 +74,14 @@ typedef struct np_failure {
     int os_error;    /* the errno of the call that failed, or 0 */
     uint32_t reason; /* number of the base protocol's Reason that the peer or we gave, or
                       * NP_CONN_NO_REASON */
-    np_fault fault;  /* the field refused, where err is of class PROTO; at stage HANDLER `where` is
-                      * the message's name; where err is NP_ERR_CLOCK, `got` is the peer's clock in
-                      * ms since 1970, unverified; else all zero */
+    np_fault fault;  /* the field refused, where err is of class PROTO; where it is NP_ERR_DEADLINE,
+                      * `where` is the option that set the deadline, "idle_timeout_ms", or the
+                      * conversation; at stage HANDLER `where` is the message's name; where err is
+                      * NP_ERR_CLOCK, `got` is the peer's clock in  ms since 1970, unverified; else
+                      * all zero */
     np_disagreement disagreement; /* what is not in common, where err is NP_ERR_VERSION; the text
                                    * has both sides' offers then */
-    char text[256];               /* one line for people, always NUL-terminated */
+    char text[512];               /* one line for people, always NUL-terminated */
 } np_failure;
 
 /* Bounds of a connection; the defaults are in brackets. A time of 0 switches its deadline off. */
@@ -234,8 +243,8 @@ NP_API NP_MUST_CHECK np_err np_conn_call_typed(np_conn *conn, const np_message *
                                                const void *value, np_conn_take_fn *take,
                                                np_any_fn *done, void *user, np_fault *fault);
 
-/* Within a done function that got NP_ERR_FAILED, _BUSY or _REFUSED: what the peer said. Else
- * NULL. */
+/* Within a done function whose call the peer answered with a failure (NP_ERR_FAILED, _BUSY or
+ * _REFUSED): what it said. Else NULL, as where the connection has ended with one of these. */
 NP_API const np_call_failure *np_conn_call_failure(const np_conn *conn);
 
 /* Asks the connection for a sign of life; the Pong is dropped, but counts as one. Errors as

@@ -74,8 +74,8 @@ typedef struct np_daemon_options {
 NP_API np_daemon_options np_daemon_options_default(void);
 
 /* Listens on all addresses, or on none: on failure *out is NULL and *failure (may be NULL) tells
- * stage and cause. Errors: NP_ERR_ARG, NP_ERR_ADDRESS, NP_ERR_IN_USE, NP_ERR_FILES, NP_ERR_SYSTEM,
- * NP_ERR_MEMORY. */
+ * stage and cause. Errors: NP_ERR_ARG (the text names the option; no address is one, too),
+ * NP_ERR_ADDRESS, NP_ERR_IN_USE, NP_ERR_FILES, NP_ERR_SYSTEM, NP_ERR_MEMORY. */
 NP_API NP_MUST_CHECK np_err np_daemon_start(np_daemon **out, np_loop *loop,
                                             const np_daemon_options *options, np_failure *failure);
 

@@ -121,7 +121,8 @@ NP_API NP_MUST_CHECK np_err np_call_reply(np_call call, const void *answer, np_f
 
 /* Answers a request with a failure. reason is a number of the base protocol's `Reason`, code is
  * the application's own, text at most 256 bytes of UTF-8 (cut at a character's start where
- * longer). Errors: NP_ERR_CLOSED, NP_ERR_FULL, NP_ERR_ARG as above; NP_ERR_VARIANT for an unknown
+ * longer). Errors: NP_ERR_CLOSED (answered, failed or dropped already, canceled, or the connection
+ * has ended), NP_ERR_FULL, NP_ERR_ARG as above; NP_ERR_VARIANT for an unknown
  * reason, NP_ERR_UTF8 for text that is none. */
 NP_API NP_MUST_CHECK np_err np_call_fail(np_call call, uint32_t reason, uint32_t code, np_str text);
 

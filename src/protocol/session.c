@@ -296,6 +296,8 @@ static void np_session_tell(np_session *s, np_err err, np_session_stage stage,
     if (err == NP_ERR_NO_HANDLER) {
         snprintf(text, sizeof text, "no handler for %s", fault != NULL ? fault->where : "it");
         error.text = np_str_from(text);
+    } else if (err == NP_ERR_DEADLINE && stage != NP_SESSION_STAGE_HANDLER && fault != NULL) {
+        error.text = np_str_from(np_fault_format(fault, text, sizeof text));
     } else if (np_err_class_of(err) == NP_CLASS_PROTO && stage != NP_SESSION_STAGE_HANDLER) {
         error.text = np_str_from(np_err_text(err));
         if (fault != NULL) {
@@ -460,7 +462,7 @@ uint64_t np_session_deadline(const np_session *s)
     return deadline;
 }
 
-/* A deadline has passed; `name` is the option that set it. */
+/* A deadline has passed; `name` is the option of np_conn_options that set it. */
 static np_fault np_session_late(const char *name, uint32_t limit_ms)
 {
     np_fault fault = {
@@ -471,7 +473,7 @@ static np_fault np_session_late(const char *name, uint32_t limit_ms)
 static void np_session_tick_idle(np_session *s)
 {
     base_ping ping = {NP_SESSION_IDLE_TOKEN};
-    np_fault fault = np_session_late("session.idle_ms", s->options->idle_ms);
+    np_fault fault = np_session_late("idle_timeout_ms", s->options->idle_ms);
 
     s->idle_deadline = np__session_after(s, s->options->idle_ms);
     if (s->held || s->paused) {
@@ -502,14 +504,14 @@ void np_session_tick(np_session *s, np_time now)
     np__session_tell_time(s, now);
     if (now.mono_ms >= np_session_stall_deadline(s)) {
         /* What is queued is stuck, so an Error behind it would be too. */
-        fault = np_session_late("session.stall_ms", s->options->stall_ms);
+        fault = np_session_late("stall_timeout_ms", s->options->stall_ms);
         np__session_cause(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, false,
                           NP_SESSION_NO_REASON, &fault, none);
         np_session_cut_short(s, &fault);
     }
     if (now.mono_ms >= s->phase_deadline) {
         if (s->phase == NP_PHASE_HELLO) {
-            fault = np_session_late("session.hello_ms", s->options->hello_ms);
+            fault = np_session_late("hello_timeout_ms", s->options->hello_ms);
             np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
         } else if (s->phase == NP_PHASE_OPEN) {
             const np_conversation_state *state = np__session_converse_state(s);
@@ -517,14 +519,14 @@ void np_session_tick(np_session *s, np_time now)
             fault.rule = state->name;
             np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_CONVERSATION, &fault);
         } else {
-            fault = np_session_late("session.close_ms", s->options->close_ms);
+            fault = np_session_late(NP_SESSION_LATE_CLOSE, s->options->close_ms);
             np_session_cut_short(s, &fault);
         }
     }
     if ((now.mono_ms >= s->frame_deadline && !s->resting) ||
         (np__session_bodies_timed(s) && now.mono_ms >= s->bodies->deadline_ms &&
          np_bodies_late(s->bodies, now.mono_ms))) {
-        fault = np_session_late("session.frame_ms", s->options->frame_ms);
+        fault = np_session_late("frame_timeout_ms", s->options->frame_ms);
         np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
     }
     if (now.mono_ms >= s->idle_deadline) {

@@ -216,6 +216,9 @@ typedef struct np_session_event {
                             * are in text */
 } np_session_event;
 
+/* What fault->where says of a CLOSED whose end in order took too long. */
+#define NP_SESSION_LATE_CLOSE "close_timeout_ms"
+
 /* What names a request to who answers it, of REQUEST and CANCEL. */
 static inline np_call_key np_session_event_call(const np_session_event *event)
 {

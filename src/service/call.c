@@ -196,9 +196,8 @@ static void tell_answer(np_conn *conn, const np_session_event *event)
     const np_call_failure *before = group->call_failure;
 
     give_pending(group, kept);
-    if (err == NP_ERR_FAILED || err == NP_ERR_BUSY || err == NP_ERR_REFUSED) {
-        group->call_failure = &failure;
-    }
+    /* Not by the error: what ended the connection is also the error of its calls. */
+    group->call_failure = !answered && event->reason != NP_SESSION_NO_REASON ? &failure : NULL;
     group->telling++;
     if (pending.take != NULL) {
         take_answer(conn, &pending, err, event, &fault);

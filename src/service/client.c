@@ -1,6 +1,7 @@
 /* client.c - connecting to a daemon and talking to it. See netproto/client.h. */
 #include "service/client_private.h"
 #include "service/conn_private.h"
+#include "service/options.h"
 #include "transport/connect.h"
 
 #include <stdlib.h>
@@ -177,9 +178,22 @@ static void on_connected(const np_connected *result, void *user)
     }
 }
 
+const char *np__client_address(const np_client *client)
+{
+    return client->text;
+}
+
 np_err np__client_adopt(np_client *client, const np_stream *stream)
 {
     return client->idle ? start_talking(client, stream, NULL) : NP_ERR_STATE;
+}
+
+/* Why an attempt could not even be begun, where it is not for lack of something. */
+static const char *why_not_begun(np_err err)
+{
+    return err == NP_ERR_ADDRESS   ? "one cannot connect to every address, nor to port 0"
+           : err == NP_ERR_CONNECT ? NP_ADDRESS_NO_INTERFACE
+                                   : NULL;
 }
 
 np_err np_client_connect(np_client *client)
@@ -196,8 +210,7 @@ np_err np_client_connect(np_client *client)
                          : err == NP_ERR_RESOLVE ? NP_STAGE_RESOLVE
                                                  : NP_STAGE_CONNECT;
         client->ended = true;
-        return np__failure_set(&client->failure, stage, err, 0, client->text,
-                               err == NP_ERR_ADDRESS ? "one cannot connect to that" : NULL);
+        return np__failure_set(&client->failure, stage, err, 0, client->text, why_not_begun(err));
     }
     client->idle = false;
     client->settled = false;
@@ -309,7 +322,7 @@ np_err np_client_new(np_client **out, np_loop *loop, const np_client_options *op
     if (err != NP_OK) {
         free(client);
         return np__failure_set(failure, NP_STAGE_CONNECT, err, 0, options->address,
-                               "no protocol, or no queue");
+                               np__client_options_wrong(options));
     }
     err = np__group_compress(&client->group, &options->conn.compression, options->address, failure);
     if (err == NP_OK) {

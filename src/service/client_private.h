@@ -1,4 +1,4 @@
-/* client_private.h - what tests and other transports use of a client beyond netproto/client.h. */
+/* client_private.h - what tests and other files use of a client beyond netproto/client.h. */
 #ifndef NP_SERVICE_CLIENT_PRIVATE_H
 #define NP_SERVICE_CLIENT_PRIVATE_H
 
@@ -9,5 +9,8 @@
 /* Talks over a connected stream instead of connecting; takes it over on success. Errors:
  * NP_ERR_STATE, NP_ERR_MEMORY. */
 NP_MUST_CHECK np_err np__client_adopt(np_client *client, const np_stream *stream);
+
+/* Where it connects to, in words. Lives as long as the client. */
+const char *np__client_address(const np_client *client);
 
 #endif

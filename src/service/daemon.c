@@ -5,14 +5,13 @@
 #include "service/conn_private.h"
 #include "service/daemon_private.h"
 #include "service/keyring.h"
+#include "service/options.h"
 #include "transport/listener.h"
 
 #include <base.h>
 
 #include <stdlib.h>
 #include <unistd.h>
-
-#define ADDRESSES_MAX 64
 
 /* Room for the Error that turns a newcomer away. */
 #define BUSY_LEN 128
@@ -302,6 +301,18 @@ static void on_accept(np_listener *listener, int fd, const struct sockaddr *sa, 
 
 /* Starting and stopping -------------------------------------------------------------------- */
 
+/* Whether it is the daemon itself that is in its own way. */
+static const char *why_in_use(const np_daemon *daemon, const np_address *address, const char *why)
+{
+    for (size_t i = 0; i < daemon->listener_count; i++) {
+        if (np_address_overlaps(np_listener_address(daemon->listeners[i].listener), address)) {
+            return "this daemon listens there already, by another of its addresses ([::] and * "
+                   "take IPv4, too)";
+        }
+    }
+    return why;
+}
+
 static np_err listen_on(np_daemon *daemon, const char *text, const np_daemon_options *options,
                         np_failure *failure)
 {
@@ -319,6 +330,9 @@ static np_err listen_on(np_daemon *daemon, const char *text, const np_daemon_opt
     }
     err = np_listener_open(&l->listener, daemon->group.loop, &address, &listener_options, on_accept,
                            daemon, &os_error, &why);
+    if (err == NP_ERR_IN_USE) {
+        why = why_in_use(daemon, &address, why);
+    }
     if (err != NP_OK) {
         return np__failure_set(failure, NP_STAGE_LISTEN, err, os_error, text, why);
     }
@@ -335,7 +349,7 @@ static np_err set_up(np_daemon *daemon, np_loop *loop, const np_daemon_options *
                                 &options->handlers, &options->conn);
 
     if (err != NP_OK) {
-        return np__failure_set(failure, NP_STAGE_LISTEN, err, 0, NULL, "no protocol, or no queue");
+        return np__failure_set(failure, NP_STAGE_LISTEN, err, 0, NULL, NULL);
     }
     err = np__group_compress(&daemon->group, &options->conn.compression, NULL, failure);
     if (err == NP_OK) {
@@ -370,14 +384,23 @@ static np_err set_up(np_daemon *daemon, np_loop *loop, const np_daemon_options *
 np_err np_daemon_start(np_daemon **out, np_loop *loop, const np_daemon_options *options,
                        np_failure *failure)
 {
+    const char *why = np__daemon_options_wrong(options);
+
+    why = why != NULL ? why : np__daemon_addresses_wrong(options);
+    if (why != NULL) {
+        *out = NULL;
+        return np__failure_set(failure, NP_STAGE_LISTEN, NP_ERR_ARG, 0, NULL, why);
+    }
+    return np__daemon_start(out, loop, options, failure);
+}
+
+np_err np__daemon_start(np_daemon **out, np_loop *loop, const np_daemon_options *options,
+                        np_failure *failure)
+{
     np_daemon *daemon = NULL;
     np_err err = NP_OK;
 
     *out = NULL;
-    if (options->address_count > ADDRESSES_MAX || options->connections_max == 0) {
-        return np__failure_set(failure, NP_STAGE_LISTEN, NP_ERR_ARG, 0, NULL,
-                               "more than 64 addresses, or no connections allowed");
-    }
     daemon = calloc(1, sizeof *daemon);
     if (daemon == NULL) {
         return np__failure_set(failure, NP_STAGE_LISTEN, NP_ERR_MEMORY, 0, NULL, NULL);

@@ -1,5 +1,6 @@
 /* failure.c - stage and cause of whatever went wrong, in words. See np_failure. */
 #define _GNU_SOURCE
+#include "service/client_private.h"
 #include "service/conn_private.h"
 #include "util/utc.h"
 
@@ -157,7 +158,7 @@ static np_stage stage_of(const np_conn *conn, const np_session_event *event)
     case NP_SESSION_STAGE_PEER:
         return conn->opened ? NP_STAGE_PEER : NP_STAGE_HELLO;
     case NP_SESSION_STAGE_DEADLINE:
-        if (event->fault != NULL && strcmp(event->fault->where, "session.close_ms") == 0) {
+        if (event->fault != NULL && strcmp(event->fault->where, NP_SESSION_LATE_CLOSE) == 0) {
             return NP_STAGE_CLOSE;
         }
         if (!conn->opened) {
@@ -230,6 +231,58 @@ static const char *hint_refused(const np_conn *conn, const np_session_event *eve
            "has a pre-shared key for the other, or they differ; the server's log tells";
 }
 
+/* The other side let itself be connected to, or connected, and did not say what it had to. */
+static const char *hint_silent(const np_conn *conn)
+{
+    return np_conn_client(conn) != NULL
+               ? "it took the connection and did not answer in time; is it a netproto server, does "
+                 "it run (it may be stopped, or busy), and is the address right?"
+               : "it connected and did not say hello in time";
+}
+
+/* The server at the other end: a program may have several. The log of a daemon has its peer. */
+static void say_server(np_failure *failure, const np_conn *conn)
+{
+    const np_client *client = np_conn_client(conn);
+    char clean[160];
+
+    if (failure->stage == NP_STAGE_HELLO && client != NULL) {
+        (void)np_log_escape(np_str_from(np__client_address(client)), false, clean, sizeof clean);
+        say(failure, " %s", clean);
+    }
+}
+
+/* Who has refused us needs our key in order not to; it is no secret. */
+static void say_our_key(np_failure *failure, const np_conn *conn, const np_session_event *event)
+{
+    const np_session_security *security = conn->link.session.options->security;
+    char key[NP_KEY_TEXT_LEN];
+
+    if (event->err == NP_ERR_REFUSED && event->by_peer && security != NULL) {
+        say(failure, "; our key is %s", np_key_format(security->identity->public_key, key));
+    }
+}
+
+static void say_distrust(np_failure *failure, const np_conn *conn)
+{
+    char key[NP_KEY_TEXT_LEN];
+
+    say(failure, ": the peer's key is not trusted: %s; %s",
+        np_key_format(np_session_peer_key(&conn->link.session), key),
+        np_conn_client(conn) != NULL
+            ? "if it is the server's, add it to security.keys, or have security.trust say yes to "
+              "it; if it is not, somebody may answer in the server's place"
+            : "to let it in, add it to security.keys, or have security.trust say yes to it");
+}
+
+/* A peer that gave up said why by a number. */
+static const char *cause_text(const np_session_event *event)
+{
+    return event->by_peer && event->err == NP_ERR_FAILED && event->reason != NP_CONN_NO_REASON
+               ? np_reason_text(event->reason)
+               : np_err_text(event->err);
+}
+
 /* What to do about an end before the connection was open, where that is known; else NULL. */
 static const char *hint_hello(const np_conn *conn, const np_session_event *event)
 {
@@ -261,6 +314,8 @@ static const char *hint_hello(const np_conn *conn, const np_session_event *event
                    : NULL;
     case NP_ERR_SEAL:
         return "the pre-shared keys differ, or somebody in between changes the bytes";
+    case NP_ERR_DEADLINE:
+        return event->by_peer ? NULL : hint_silent(conn);
     default:
         return NULL;
     }
@@ -345,14 +400,13 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
     char detail[256];
 
     say(failure, "%s", np_stage_name(failure->stage));
+    say_server(failure, conn);
     if (event->disagreement != NP_DISAGREE_NONE) {
         say_disagreement(failure, event);
         return;
     }
     if (is_distrust(conn, event)) {
-        char key[NP_KEY_TEXT_LEN];
-        say(failure, ": the peer's key is not trusted: %s",
-            np_key_format(np_session_peer_key(&conn->link.session), key));
+        say_distrust(failure, conn);
         return;
     }
     if (is_psk_on_one_side(conn, event)) {
@@ -375,7 +429,7 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
         return;
     }
     if (event->fault == NULL || event->fault->err != event->err) {
-        say(failure, ": %s", np_err_text(event->err));
+        say(failure, ": %s", cause_text(event));
     }
     if (event->fault != NULL) {
         say(failure, ": %s", np_fault_format(event->fault, detail, sizeof detail));
@@ -385,10 +439,20 @@ static void say_error(np_failure *failure, const np_conn *conn, const np_session
     }
     if (failure->stage == NP_STAGE_HELLO && why != NULL) {
         say(failure, "; %s", why);
+        say_our_key(failure, conn, event);
     }
     if (event->stage == NP_SESSION_STAGE_NEGOTIATE && event->err == NP_ERR_SEAL) {
         say_claim(failure, conn);
     }
+}
+
+/* An end in order, with the reason where one was given. */
+static void say_goodbye(np_failure *failure, const np_session_event *event)
+{
+    bool reason = event->reason != NP_CONN_NO_REASON;
+
+    say(failure, "closed by %s%s%s", event->by_peer ? "the peer" : "us", reason ? ": " : "",
+        reason ? np_reason_text(event->reason) : "");
 }
 
 void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_session_event *event)
@@ -404,7 +468,7 @@ void np__failure_from_event(np_failure *failure, const np_conn *conn, const np_s
     failure->reason = event->reason;
     failure->disagreement = event->disagreement;
     if (event->err == NP_OK) {
-        say(failure, "closed by %s", event->by_peer ? "the peer" : "us");
+        say_goodbye(failure, event);
     } else if (failure->stage == NP_STAGE_HANDLER) {
         say_handler(failure, event);
     } else {

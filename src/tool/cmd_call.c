@@ -94,7 +94,7 @@ static np_err on_incoming(const void *user, np_conn *conn, const np_incoming *in
     }
     tool_exit code =
         tool_print_payload(&x->link->p, in->version, NP_JSON_MESSAGE, in->payload, in->len);
-    (void)fflush(stdout);
+    (void)tool_flush();
     if (x->waiting && in->id == x->expects) {
         x->code = code;
         x->done = true;
@@ -111,10 +111,9 @@ static void say_refusal(const tool_link *link, np_err err)
         tool_complain("%s", np_err_text(err));
         return;
     }
-    const np_variant *reason = np_type_variant(&base_reason_type, failure->reason, BASE_VERSION);
     (void)np_log_escape(failure->text, false, text, sizeof text);
     tool_complain("%s: %s, code %" PRIu32 "%s%s%s", np_err_text(err),
-                  reason != NULL ? reason->name : "?", failure->code, text[0] != '\0' ? ": \"" : "",
+                  np_reason_name(failure->reason), failure->code, text[0] != '\0' ? ": \"" : "",
                   text, text[0] != '\0' ? "\"" : "");
 }
 
@@ -128,7 +127,7 @@ static void on_answer(np_client *client, np_err err, const void *payload, size_t
     x->done = true;
     if (err == NP_OK) {
         x->code = tool_print_payload(&x->link->p, version, NP_JSON_REPLY, payload, len);
-        (void)fflush(stdout);
+        (void)tool_flush();
         return;
     }
     if (np_err_class_of(err) == NP_CLASS_PEER) {

@@ -138,7 +138,7 @@ static np_err print_message(server *s, const np_conn *conn, const np_incoming *i
     }
     (void)printf("{\"connection\":\"%" PRIu64 "\",\"message\":%.*s}\n", np_conn_id(conn),
                  (int)text.len, text.data);
-    if (fflush(stdout) != 0) {
+    if (!tool_flush()) {
         np_daemon_stop(s->daemon); /* nobody reads any more; the exit code tells */
     }
     return NP_OK;
@@ -246,7 +246,7 @@ static void say_where(const server *s, bool secure)
         printf(s->p.protocol != NULL ? "{\"key\":\"%s\"}\n" : "key %s\n",
                np_key_format(s->admit.identity.public_key, key));
     }
-    (void)fflush(stdout);
+    (void)tool_flush();
 }
 
 static tool_exit listen_on(server *s, const serve_options *options, const np_security *security,

@@ -66,12 +66,10 @@ static tool_exit print_failure(const np_framing_head *head, uint64_t offset, con
         tool_show_bytes(stderr, data, len, fault.offset);
         return tool_exit_of(err);
     }
-    const np_variant *reason =
-        np_type_variant(&base_reason_type, (uint64_t)failure.reason, BASE_VERSION);
     (void)np_log_escape(failure.text, true, text, sizeof text);
     print_start(head, offset);
     printf(",\"failure\":{\"reason\":\"%s\",\"code\":%" PRIu32 ",\"text\":\"%s\"}}\n",
-           reason != NULL ? reason->name : "?", failure.code, text);
+           np_reason_name((uint32_t)failure.reason), failure.code, text);
     return EXIT_CODE_OK;
 }
 

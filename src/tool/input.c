@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,32 @@ void tool_bytes_free(tool_bytes *bytes)
     *bytes = (tool_bytes){0};
 }
 
+/* Whether to read on where nothing came: a signal interrupted it, as it does with sockets that have
+ * a deadline when the program was stopped and goes on; or the input is one that does not wait. */
+static bool read_again(FILE *in)
+{
+    struct pollfd ready = {.fd = fileno(in), .events = POLLIN};
+
+    if (!ferror(in) || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)) {
+        return false;
+    }
+    if (errno != EINTR) {
+        (void)poll(&ready, 1, -1); /* interrupted, it is asked again */
+    }
+    clearerr(in);
+    return true;
+}
+
+static int next_byte(FILE *in)
+{
+    int c;
+
+    do {
+        c = getc(in);
+    } while (c == EOF && read_again(in));
+    return c;
+}
+
 static tool_exit read_error(void)
 {
     tool_complain("cannot read: %s", strerror(errno));
@@ -57,7 +84,7 @@ tool_exit tool_read_all(FILE *in, tool_bytes *out)
     uint8_t piece[65536];
     size_t len;
 
-    while ((len = fread(piece, 1, sizeof piece, in)) > 0) {
+    while ((len = fread(piece, 1, sizeof piece, in)) > 0 || read_again(in)) {
         if (!tool_bytes_add(out, piece, len, TOOL_INPUT_MAX)) {
             return EXIT_CODE_GENERIC;
         }
@@ -82,7 +109,7 @@ tool_exit tool_read_line(FILE *in, tool_bytes *line, bool *end)
 
     *end = false;
     line->len = 0;
-    while ((c = getc(in)) != EOF) {
+    while ((c = next_byte(in)) != EOF) {
         uint8_t byte = (uint8_t)c;
         if (byte != '\n') {
             if (!tool_bytes_add(line, &byte, 1, TOOL_LINE_MAX)) {

@@ -24,7 +24,7 @@ void tool_complain(const char *format, ...)
 {
     va_list args;
 
-    (void)fflush(stdout); /* what was printed before stands before it on a terminal */
+    (void)tool_flush(); /* what was printed before stands before it on a terminal */
     (void)fputs("netproto: ", stderr);
     va_start(args, format);
     (void)vfprintf(stderr, format, args);
@@ -140,11 +140,7 @@ static tool_exit no_command(const char *name)
 /* A full disk or a closed pipe is no success. */
 static int finish(tool_exit code)
 {
-    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_CODE_OK) {
-        tool_complain("cannot write: %s", strerror(errno));
-        code = EXIT_CODE_GENERIC;
-    }
-    return (int)code;
+    return (int)tool_output_end(code);
 }
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@
  *   main.c      the table of subcommands, global options
  *   exits.c     exit codes
  *   input.c     arguments, standard input, hexadecimal
+ *   output.c    standard output, and whether it took everything
  *   protocol.c  the protocol spoken: base, or a plugin's
  *   show.c      messages for people: errors with the bytes around them
  *   log.c       time, and logs on standard error
@@ -93,6 +94,16 @@ tool_exit tool_usage(const tool_command *command, const char *format, ...)
 /* A decimal number within bounds; complains and returns false otherwise. */
 bool tool_number(const tool_command *command, const char *option, const char *text, uint64_t min,
                  uint64_t max, uint64_t *out);
+
+/* Output ---------------------------------------------------------------------------------------
+ */
+
+/* Writes out what was printed; false where that has failed, now or before. */
+bool tool_flush(void);
+
+/* The same at the end of a run: a full disk or a closed pipe is no success, and is complained of
+ * unless something else was. Returns the exit code. */
+tool_exit tool_output_end(tool_exit code);
 
 /* Input ---------------------------------------------------------------------------------------- */
 

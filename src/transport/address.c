@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 static np_err refuse(const char **why, const char *text)
@@ -183,7 +184,10 @@ static const char *why_no_scheme(const char *text)
 np_err np_address_parse(const char *text, np_address *out, const char **why)
 {
     memset(out, 0, sizeof *out);
-    if (text == NULL || *text == '\0') {
+    if (text == NULL) {
+        return refuse(why, "there is no address");
+    }
+    if (*text == '\0') {
         return refuse(why, "the address is empty");
     }
     if (strncmp(text, "tcp://", 6) == 0) {
@@ -272,6 +276,45 @@ socklen_t np_address_numeric(const np_address *address, struct sockaddr_storage 
     in->sin_family = AF_INET;
     in->sin_port = htons(address->port);
     return sizeof *in;
+}
+
+bool np_address_lacks_interface(const np_address *address)
+{
+    struct sockaddr_storage sa;
+
+    /* Parsing has seen to the rest of it. */
+    return address->kind == NP_ADDRESS_TCP && strchr(address->host, '%') != NULL &&
+           np_address_numeric(address, &sa) == 0;
+}
+
+static bool is_everywhere(const np_address *address)
+{
+    struct sockaddr_storage sa;
+    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&sa;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&sa;
+
+    if (np_address_numeric(address, &sa) == 0) {
+        return false;
+    }
+    return sa.ss_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr)
+                                    : in->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+/* What listening makes of it, too. */
+static const char *listening_host(const np_address *address)
+{
+    return strcasecmp(address->host, "localhost") == 0 ? "127.0.0.1" : address->host;
+}
+
+bool np_address_overlaps(const np_address *a, const np_address *b)
+{
+    if (a->kind != b->kind || a->abstract != b->abstract || a->port != b->port) {
+        return false;
+    }
+    if (a->kind == NP_ADDRESS_TCP && (is_everywhere(a) || is_everywhere(b))) {
+        return true;
+    }
+    return strcmp(listening_host(a), listening_host(b)) == 0;
 }
 
 static void format_unix(const struct sockaddr_un *un, socklen_t len, char *text)

@@ -38,8 +38,17 @@ NP_MUST_CHECK np_err np_address_parse(const char *text, np_address *out, const c
 char *np_address_format(const np_address *address, char *text);
 
 /* The socket address of a UNIX one, or of a TCP one whose host is numeric (the wildcard gives
- * [::]). Returns its length, or 0 if the host is a name that must be resolved. */
+ * [::]). Returns its length, or 0 if the host is a name that must be resolved, or lacks its
+ * interface. */
 socklen_t np_address_numeric(const np_address *address, struct sockaddr_storage *out);
+
+/* Why an IPv6 address with a zone has no socket address: np_address_numeric gives 0 for it. */
+#define NP_ADDRESS_NO_INTERFACE "this machine has no interface of the name behind '%'"
+bool np_address_lacks_interface(const np_address *address);
+
+/* Whether who listens on one of them cannot listen on the other, too: it is the same, or one of
+ * them is every address. [::] is so of IPv4 as well. */
+bool np_address_overlaps(const np_address *a, const np_address *b);
 
 /* Writes "tcp://192.0.2.1:80" for a socket address of the system's. Returns text. */
 char *np_address_format_socket(const struct sockaddr *sa, socklen_t len, char *text);

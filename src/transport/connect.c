@@ -403,7 +403,7 @@ np_err np_connector_start(np_connector **out, np_loop *loop, const np_address *a
     np__task_init(&c->task, on_task);
     c->single_len = np_address_numeric(address, &c->single);
     if (c->single_len == 0 && strchr(address->host, ':') != NULL) {
-        err = NP_ERR_ADDRESS;
+        err = NP_ERR_CONNECT; /* its interface is not there, or not yet */
     } else if (c->single_len == 0) {
         c->unresolved = 2;
         c->begun_ms = np_loop_now(loop).mono_ms;

@@ -42,7 +42,8 @@ typedef struct np_connector np_connector;
 typedef void np_connector_fn(const np_connected *result, void *user);
 
 /* Connects within timeout_ms; 0: within what the system grants. Errors: NP_ERR_ADDRESS (a wildcard,
- * port 0, or a zone that is not there), NP_ERR_MEMORY, NP_ERR_RESOLVE; fn does not run then. */
+ * or port 0), NP_ERR_CONNECT (a zone that is not there), NP_ERR_MEMORY, NP_ERR_RESOLVE; fn does not
+ * run then. */
 NP_MUST_CHECK np_err np_connector_start(np_connector **out, np_loop *loop,
                                         const np_address *address, uint32_t timeout_ms,
                                         np_connector_fn *fn, void *user);

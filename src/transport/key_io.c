@@ -75,15 +75,29 @@ np_err np__key_fail_refused(np_key_failure *failure, const char *path,
     return np__key_fail(failure, refusal->err, 0, path, refusal->line, "%s", refusal->rule);
 }
 
+/* A link is told from links that lead in a circle on the way to the file, which have the same
+ * error; the system's word for it, "too many levels", fits neither. */
+static np_err fail_link(np_key_failure *failure, const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        return np__key_fail(failure, NP_ERR_UNSAFE, 0, path, 0,
+                            "it is a symbolic link, which somebody could turn elsewhere: name the "
+                            "file that it leads to, as readlink -f tells it");
+    }
+    return np__key_fail(failure, NP_ERR_IO, ELOOP, path, 0,
+                        "a symbolic link on the way to it leads in a circle");
+}
+
 np_err np__key_fail_open(np_key_failure *failure, int os_error, const char *path)
 {
     switch (os_error) {
     case ELOOP:
-        return np__key_fail(failure, NP_ERR_UNSAFE, os_error, path, 0,
-                            "it is a symbolic link, which could lead anywhere: name the file");
+        return fail_link(failure, path);
     case ENXIO:
     case EISDIR:
-        return np__key_fail(failure, NP_ERR_UNSAFE, os_error, path, 0,
+        return np__key_fail(failure, NP_ERR_UNSAFE, 0, path, 0,
                             "it is no regular file: name the file");
     case ENOMEM:
         return np__key_fail(failure, NP_ERR_MEMORY, os_error, path, 0, "it cannot be opened");

@@ -18,6 +18,31 @@ static bool is_control(char c)
     return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7F;
 }
 
+static bool begins_with(np_str text, const char *bytes, size_t len)
+{
+    return text.len >= len && memcmp(text.data, bytes, len) == 0;
+}
+
+/* What editors put in front of a text: people see nothing of it. */
+static const char *wrong_encoding(np_str text)
+{
+    if (begins_with(text, "\xEF\xBB\xBF", 3)) {
+        return "the line begins with a byte order mark: save the file as UTF-8 without one";
+    }
+    return begins_with(text, "\xFF\xFE", 2) || begins_with(text, "\xFE\xFF", 2)
+               ? "it is UTF-16: save it as UTF-8, without a byte order mark"
+               : NULL;
+}
+
+/* What is said about a control character; end: where the line ends, or NULL. */
+static const char *wrong_character(const char *at, const char *end)
+{
+    return *at == '\r' && at + 1 == end
+               ? "the line ends in CR LF, as on Windows: let all lines end in LF alone, as sed -i "
+                 "'s/\\r$//' makes them"
+               : "a control character stands in it: is it the right file?";
+}
+
 /* One line as it stands. Looks at no more than a line may have. */
 static np_err take_line(np__key_lines *lines, np_str *line, np__key_refusal *refusal)
 {
@@ -28,10 +53,15 @@ static np_err take_line(np__key_lines *lines, np_str *line, np__key_refusal *ref
     size_t len = end != NULL ? (size_t)(end - start) : most;
 
     lines->number++;
+    if (wrong_encoding((np_str){start, left}) !=
+        NULL) { /* of a later line, where files were joined */
+        return np__key_refuse(refusal, NP_ERR_KEY, lines->number,
+                              wrong_encoding((np_str){start, left}));
+    }
     for (size_t i = 0; i < len; i++) {
         if (is_control(start[i])) {
             return np__key_refuse(refusal, NP_ERR_KEY, lines->number,
-                                  "a control character stands in it: is it the right file?");
+                                  wrong_character(start + i, end));
         }
     }
     if (end == NULL && left > NP_KEY_LINE_MAX) {
@@ -59,6 +89,10 @@ np_err np__key_next_line(np__key_lines *lines, np_str *line, bool *end, np__key_
         }
         while (blank < line->len && is_space(line->data[blank])) {
             blank++;
+        }
+        if (blank < line->len && blank > 0) {
+            return np__key_refuse(refusal, NP_ERR_KEY, lines->number,
+                                  "the line begins with a blank: remove it");
         }
         if (blank < line->len && line->data[0] != '#') {
             return NP_OK;
@@ -119,6 +153,11 @@ static np_err read_named(np__key_lines *lines, const char *name, np_str *value, 
     }
     value->data += name_len + 1;
     value->len -= name_len + 1;
+    if (value->len > 0 && (is_space(value->data[0]) || is_space(value->data[value->len - 1]))) {
+        return np__key_refuse(refusal, NP_ERR_KEY, lines->number,
+                              "one space stands between the two words, and nothing behind them: "
+                              "remove the other blanks");
+    }
     return NP_OK;
 }
 

@@ -30,6 +30,15 @@ typedef struct hosts {
 
 /* The text ------------------------------------------------------------------------------------- */
 
+/* Blanks that nobody sees would make it a line about another address. Paths may hold some. */
+static bool has_other_blanks(np_str line, size_t address_len)
+{
+    bool tcp = line.len > 6 && memcmp(line.data, "tcp://", 6) == 0;
+
+    return address_len > 0 && (address_len + 1 == line.len || line.data[line.len - 1] == '\t' ||
+                               (tcp && line.data[address_len - 1] == ' '));
+}
+
 /* "ADDRESS KEY"; an address may hold spaces (a path does), a key does not. */
 static np_err read_host(np_str line, np_str *address, uint8_t key[NP_KEY_LEN], size_t number,
                         np__key_refusal *refusal)
@@ -38,6 +47,11 @@ static np_err read_host(np_str line, np_str *address, uint8_t key[NP_KEY_LEN], s
     size_t len = space == NULL ? 0 : (size_t)(space - line.data);
 
     *address = (np_str){line.data, len};
+    if (has_other_blanks(line, len)) {
+        return np__key_refuse(refusal, NP_ERR_KEY, number,
+                              "one space stands between ADDRESS and KEY, and nothing behind them: "
+                              "remove the other blanks");
+    }
     if (len == 0 || len >= NP_ADDRESS_TEXT_LEN || memchr(line.data, '\t', len) != NULL ||
         np_key_parse(key, space + 1, line.len - len - 1) != NP_OK) {
         return np__key_refuse(refusal, NP_ERR_KEY, number,

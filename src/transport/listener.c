@@ -174,6 +174,11 @@ static np_err open_tcp(np_listener *listener, const np_listener_options *options
         memcpy(listener->address.host, "127.0.0.1", sizeof "127.0.0.1");
     }
     len = np_address_numeric(&listener->address, &sa);
+    if (np_address_lacks_interface(&listener->address)) {
+        *os_error = ENODEV;
+        *why = NP_ADDRESS_NO_INTERFACE;
+        return NP_ERR_SYSTEM;
+    }
     if (len == 0) {
         *why = "a listener's host must be numeric, or * for all addresses";
         return NP_ERR_ADDRESS;

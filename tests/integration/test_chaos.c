@@ -217,7 +217,7 @@ static void run(uint64_t seed)
     options.conn.queue_max = 20000;
     options.connections_max = CLIENTS - 2;
     demo_must(np_loop_new(&c.loop, NULL), NULL);
-    demo_must(np_daemon_start(&c.daemon, c.loop, &options, NULL), NULL);
+    demo_must(np__daemon_start(&c.daemon, c.loop, &options, NULL), NULL);
     (void)snprintf(c.addresses[0], sizeof c.addresses[0], "%s", np_daemon_address(c.daemon, 0));
     for (int i = 0; i < CLIENTS; i++) {
         new_client(&c, i, &handlers);

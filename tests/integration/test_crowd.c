@@ -46,7 +46,7 @@ struct crowd {
     size_t closed;
     bool done;
     const char *trouble; /* the first thing that went wrong */
-    char text[300];
+    char text[600];
 };
 
 static void trouble(crowd *c, const char *what, const np_failure *failure)

@@ -197,7 +197,7 @@ static void test_handler_fails(void **state)
     assert_true(w.user.failure.by_peer);
     assert_int_equal(w.user.failure.err, NP_ERR_FAILED);
     assert_int_equal(w.user.failure.reason, BASE_REASON_INTERNAL);
-    assert_string_equal(w.user.failure.text, "peer: the peer answered with an error");
+    assert_string_equal(w.user.failure.text, "peer: the other side failed while serving it");
     end(&w);
 }
 
@@ -328,7 +328,7 @@ typedef struct waits {
     np_err call, connect, close, run;
     np_fault fault;
     np_failure failure;
-    char call_text[256], close_text[256];
+    char call_text[512], close_text[512];
     bool done;
 } waits;
 
@@ -489,8 +489,8 @@ static void test_wrong_state(void **state)
     (void)snprintf(text, sizeof text, "conversation: %s", words);
     assert_string_equal(w.server.failure.text, text);
     (void)snprintf(text, sizeof text,
-                   "peer: the peer answered with an error; the peer says: "
-                   "\"%s\"",
+                   "peer: the message is not allowed at this point of the conversation; the peer "
+                   "says: \"%s\"",
                    words);
     assert_string_equal(w.user.failure.text, text);
     end(&w);
@@ -507,7 +507,7 @@ static void test_other_schema(void **state)
     np_client_options client = np_client_options_default();
     const char *addresses[] = {"tcp://127.0.0.1:0"};
     np_failure failure;
-    char text[160];
+    char text[256];
 
     daemon.security.plaintext = true;
     client.security.plaintext = true;
@@ -525,9 +525,10 @@ static void test_other_schema(void **state)
     assert_int_equal(failure.stage, NP_STAGE_HELLO);
     assert_int_equal(failure.disagreement, NP_DISAGREE_SCHEMA);
     snprintf(text, sizeof text,
-             "hello: the schemas differ at the same version: talk version 2 has digest "
+             "hello %s: the schemas differ at the same version: talk version 2 has digest "
              "0000000000000000 here, %02x%02x",
-             talk_protocol.digests[1][0], talk_protocol.digests[1][1]);
+             np_daemon_address(w.daemon, 0), talk_protocol.digests[1][0],
+             talk_protocol.digests[1][1]);
     assert_memory_equal(failure.text, text, strlen(text));
     assert_non_null(strstr(failure.text, " there; build both sides from the same schema, or raise "
                                          "the version of the changed one (see npgen breaking)"));

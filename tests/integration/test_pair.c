@@ -87,7 +87,7 @@ static void start(world *w, const np_service *service, const np_service *base, s
     daemon_options.base = *base;
     daemon_options.handlers =
         (np_conn_handlers){.on_open = on_open, .on_close = on_close, .user = &w->server};
-    demo_must(np_daemon_start(&w->daemon, w->loop, &daemon_options, NULL), NULL);
+    demo_must(np__daemon_start(&w->daemon, w->loop, &daemon_options, NULL), NULL);
     client_options.address = "tcp://127.0.0.1:1";
     client_options.service = *service;
     client_options.service.dispatch = NULL;
@@ -339,7 +339,7 @@ static void test_base_as_a_service(void **state)
     options.addresses = addresses;
     options.address_count = 1;
     options.service = base;
-    demo_must(np_daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
+    demo_must(np__daemon_start(&w.daemon, w.loop, &options, NULL), NULL);
     client_options.address = addresses[0];
     client_options.service = base;
     client_options.handlers =
@@ -385,7 +385,7 @@ static void test_idle_connection_is_small(void **state)
 #endif
     demo_must(np_loop_new(&loops[0], NULL), NULL);
     demo_must(np_loop_new(&loops[1], NULL), NULL);
-    demo_must(np_daemon_start(&daemon, loops[0], &options, NULL), NULL);
+    demo_must(np__daemon_start(&daemon, loops[0], &options, NULL), NULL);
     /* Each client gives two connections, its own and the daemon's. The first round warms up what
      * is kept whatever comes and goes: the pool's blocks and the arrays of libev (16 bytes a
      * descriptor) and of the registry (16 bytes a connection, which are added below). */

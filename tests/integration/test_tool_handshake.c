@@ -84,7 +84,7 @@ static void test_another_protocol(void **state)
         pid_t pid = serve(secure);
         const tool_result *r = RUN("handshake", mode, value, address);
         expect_words(r, 5,
-                     "hello: no protocol in common: the peer offers talk versions 1 to 2, this "
+                     ": no protocol in common: the peer offers talk versions 1 to 2, this "
                      "side base version 1; is it the right address?\n");
         expect_words(r, 5, "without --protocol this side speaks base: give --protocol ./NAME.so");
         assert_null(strstr(r->err, "the peer says"));

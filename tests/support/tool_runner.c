@@ -130,6 +130,33 @@ pid_t tool_start_into(const char *out, const char *const *args)
     return start(args, out, err_path);
 }
 
+pid_t tool_start_on(int in, int out, const char *const *args)
+{
+    pid_t pid;
+
+    write_file(in_path, "", 0);
+    write_file(out_path, "", 0);
+    pid = fork();
+    if (pid == 0) {
+        char *argv[24] = {tool};
+
+        for (size_t i = 0; args[i] != NULL && i < 22; i++) {
+            argv[i + 1] = (char *)(uintptr_t)args[i];
+        }
+        choose_input(-1, TOOL_TERMINAL_OWN);
+        redirect(out_path, O_WRONLY | O_CREAT | O_TRUNC, 1);
+        redirect(err_path, O_WRONLY | O_CREAT | O_TRUNC, 2);
+        if ((in >= 0 && dup2(in, 0) < 0) || (out >= 0 && dup2(out, 1) < 0) ||
+            (in == TOOL_CLOSED && close(0) != 0) || (out == TOOL_CLOSED && close(1) != 0)) {
+            _exit(126);
+        }
+        execv(tool, argv);
+        _exit(127);
+    }
+    assert_true(pid > 0);
+    return pid;
+}
+
 int tool_wait(pid_t pid, np_loop *loop)
 {
     const bool never = false;
@@ -156,6 +183,11 @@ static const tool_result *read_result(int code)
     result.out_len = tool_read_file(out_path, result.out, sizeof result.out);
     (void)tool_read_file(err_path, result.err, sizeof result.err);
     return &result;
+}
+
+const tool_result *tool_finish(pid_t pid)
+{
+    return read_result(tool_wait(pid, NULL));
 }
 
 const tool_result *tool_run_with(np_loop *loop, const void *input, size_t len,

@@ -44,6 +44,14 @@ typedef enum tool_terminal {
 const tool_result *tool_run_at_terminal(tool_terminal kind, const char *typed, unsigned delay_ms,
                                         const char **shown, const char *const *args);
 
+/* Starts it with these as its standard input and output, which stay the caller's: -1 for the output
+ * is the file that tool_finish reads, TOOL_CLOSED is none at all. */
+#define TOOL_CLOSED (-2)
+pid_t tool_start_on(int in, int out, const char *const *args);
+
+/* Waits for its end, and gives what it left behind. */
+const tool_result *tool_finish(pid_t pid);
+
 /* Fails the test unless that was the exit code, and that the whole output (NULL: any), or words of
  * standard error. */
 void expect(const tool_result *r, int code, const char *out);

@@ -223,12 +223,14 @@ static void test_lengths_without_data(void **state)
     assert_int_equal(everything_hidden_encoded_len(&hidden, &len, &fault), NP_ERR_ARG);
     assert_string_equal(
         np_fault_format(&fault, text, sizeof text),
-        "everything.Hidden.password: invalid argument, rule: data is not NULL at byte 4");
+        "everything.Hidden.password: invalid argument, rule: set data together with len at byte 4");
     assert_int_equal(everything_file_encoded_len(&file, &len, &fault), NP_ERR_ARG);
     assert_string_equal(fault.where, "everything.File.body");
     hidden.password.len = 0;
     assert_int_equal(everything_hidden_encoded_len(&hidden, &len, &fault), NP_OK);
 }
+
+#define TOGETHER "set items together with count"
 
 static void test_counts_without_items(void **state)
 {
@@ -238,16 +240,23 @@ static void test_counts_without_items(void **state)
 
     (void)state;
     v.i = (np_list_i16){.count = 2};
-    refused_bounds(v, "NP_ERR_ARG: everything.Bounds.i: invalid argument, got 2 at byte 73");
+    refused_bounds(v, "NP_ERR_ARG: everything.Bounds.i: invalid argument, got 2, rule: " TOGETHER
+                      " at byte 73");
     v = everything_values_bounds();
     v.l = (np_list_char){.count = 1};
-    refused_bounds(v, "NP_ERR_ARG: everything.Bounds.l: invalid argument, got 1 at byte 124");
+    refused_bounds(v, "NP_ERR_ARG: everything.Bounds.l: invalid argument, got 1, rule: " TOGETHER
+                      " at byte 124");
     n.a = (everything_nests_a){.count = 1};
-    refused_nests(n, "NP_ERR_ARG: everything.Nests.a: invalid argument, got 1 at byte 12");
+    refused_nests(n, "NP_ERR_ARG: everything.Nests.a: invalid argument, got 1, rule: " TOGETHER
+                     " at byte 12");
     w.tree.left = (everything_tree_list){.count = 1};
-    refused_woods_at(&w, 3, "NP_ERR_ARG: everything.Tree: invalid argument, got 1 at byte 6");
+    refused_woods_at(&w, 3,
+                     "NP_ERR_ARG: everything.Tree: invalid argument, got 1, rule: " TOGETHER
+                     " at byte 6");
     w.tree.left = (everything_tree_list){.count = 2};
-    refused_woods_at(&w, 3, "NP_ERR_ARG: everything.Tree.left: invalid argument, got 2 at byte 5");
+    refused_woods_at(&w, 3,
+                     "NP_ERR_ARG: everything.Tree.left: invalid argument, got 2, rule: "
+                     "count is 0, or 1 with items at byte 5");
 }
 
 /* A list that came in is as long as its wire; to send less of it, say so by items. Were the count
@@ -262,9 +271,11 @@ static void test_counts_that_differ_from_the_wire(void **state)
     assert_int_equal(everything_nests_decode(&full, data, len, NULL), NP_OK);
     v = full;
     v.a.count = 0;
-    refused_nests(v, "NP_ERR_ARG: everything.Nests.a: invalid argument, got 0 at byte 12");
+    refused_nests(v, "NP_ERR_ARG: everything.Nests.a: invalid argument, got 0, rule: " TOGETHER
+                     " at byte 12");
     v.a.count = 2;
-    refused_nests(v, "NP_ERR_ARG: everything.Nests.a: invalid argument, got 2 at byte 31");
+    refused_nests(v, "NP_ERR_ARG: everything.Nests.a: invalid argument, got 2, rule: " TOGETHER
+                     " at byte 31");
     v = full;
     v.q.value.count = 1;
     np_fault fault = {0};

@@ -77,9 +77,9 @@ static void test_fault_lines(void **state)
     assert_string_equal(np_fault_format(&fault, text, sizeof text),
                         "chat.Say: this side has no handler for the message: set .on_say in "
                         "chat_handlers");
-    np_fault_set(&fault, NP_ERR_DEADLINE, "session.hello_ms", NULL, 0, 5000);
+    np_fault_set(&fault, NP_ERR_DEADLINE, "hello_timeout_ms", NULL, 0, 5000);
     assert_string_equal(np_fault_format(&fault, text, sizeof text),
-                        "session.hello_ms: the deadline has passed after 5000 ms");
+                        "hello_timeout_ms: the deadline has passed after 5000 ms");
     np_fault_set(&fault, NP_ERR_DEADLINE, "chat.session", "greet", 0, 500);
     assert_string_equal(np_fault_format(&fault, text, sizeof text),
                         "chat.session: the deadline has passed after 500 ms in state greet");

@@ -452,7 +452,7 @@ static void test_stalled(void **state)
     finish(&w);
     wire_tick(&w, 1);
     assert_false(np_session_is_open(&w.server.s));
-    expect_end(&w, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, "session.frame_ms");
+    expect_end(&w, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, "frame_timeout_ms");
 }
 
 /* Pieces of a body give no time to a message that stops between its fragments. */
@@ -471,7 +471,7 @@ static void test_stalled_between_fragments(void **state)
     finish(&w);
     assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms + 10015); /* for 1 KiB */
     wire_tick(&w, 10015);
-    expect_end(&w, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, "session.frame_ms");
+    expect_end(&w, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, "frame_timeout_ms");
 }
 
 /* Byte by byte within a piece: the frame's deadline is absolute. */

@@ -201,7 +201,7 @@ static void test_silence(void **state)
     event = wire_expect(&w.server, NP_SESSION_EVENT_CLOSED);
     assert_int_equal(event->event.err, NP_ERR_DEADLINE);
     assert_int_equal(event->event.stage, NP_SESSION_STAGE_DEADLINE);
-    assert_string_equal(event->fault.where, "session.hello_ms");
+    assert_string_equal(event->fault.where, "hello_timeout_ms");
     wire_fini(&w);
 }
 
@@ -477,7 +477,7 @@ static void test_slow_frame(void **state)
     wire_drain(&w, &w.server);
     event = wire_expect(&w.server, NP_SESSION_EVENT_CLOSED);
     assert_int_equal(event->event.err, NP_ERR_DEADLINE);
-    assert_string_equal(event->fault.where, "session.frame_ms");
+    assert_string_equal(event->fault.where, "frame_timeout_ms");
     wire_fini(&w);
 }
 
@@ -525,7 +525,7 @@ static void test_peer_that_does_not_read(void **state)
     wire_drain(&w, &w.server);
     event = wire_expect(&w.server, NP_SESSION_EVENT_CLOSED);
     assert_int_equal(event->event.err, NP_ERR_DEADLINE);
-    assert_string_equal(event->fault.where, "session.stall_ms");
+    assert_string_equal(event->fault.where, "stall_timeout_ms");
     assert_int_equal(np_session_output(&w.server.s, iov, 4, w.now), 0);
     wire_fini(&w);
 }
@@ -572,7 +572,7 @@ static void test_close_deadline(void **state)
     wire_drain(&w, &w.client);
     event = wire_expect(&w.client, NP_SESSION_EVENT_CLOSED);
     assert_int_equal(event->event.err, NP_ERR_DEADLINE);
-    assert_string_equal(event->fault.where, "session.close_ms");
+    assert_string_equal(event->fault.where, "close_timeout_ms");
     wire_fini(&w);
 
     start(&w); /* all is written, and the peer says nothing */

@@ -50,7 +50,7 @@ static uint64_t drip(wire *w, size_t bytes, uint64_t ms)
     np_session_lost(&w->server.s, NP_ERR_RESET, w->now);
     wire_drain(w, &w->server);
     assert_string_equal(w->server.events[w->server.event_count - 1].fault.where,
-                        "session.frame_ms");
+                        "frame_timeout_ms");
     return w->now.mono_ms - begin;
 }
 

@@ -17,6 +17,7 @@ from .measure import Measure
 from .put import Put
 from .read import Read
 from .shapes import is_leaf, own_messages, own_types, place_of
+from .sort import define_sort
 
 
 def emit_codec(p: Protocol) -> str:
@@ -122,6 +123,7 @@ def _record(context: Context, c: Code, record: Record, held: set[str]) -> None:
     read.record(record)
     if isinstance(record, Items):
         _next(c, record, read.item_function(record), has_walk(context.p, record))
+        define_sort(context.p, c, record)
     decl = context.p.types.get(record.owner or "")
     if decl is not None and context.recursive(decl.name) and record.name == place_of(decl).path:
         assert decl.max_len is not None and decl.depth is not None

@@ -13,6 +13,7 @@ from .common import macro_literal
 from .deprecation import declare as declare_marked, note
 from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, records
 from .shapes import declare, own_messages, own_types, place_of
+from .sort import declare_sort
 
 
 def emit_header(p: Protocol) -> str:
@@ -84,7 +85,8 @@ def _types(p: Protocol, c: Code) -> None:
     c.section("Types")
     # Who takes a list for a plain array reads through NULL, and looks here first.
     c("/* Strings, bytes, lists and maps are views. To send a list or map, set items and count. In one")
-    c(" * that came, items is NULL: its _at or _next reads it; see netproto/types.h. */")
+    c(" * that came, items is NULL: its _at or _next reads it; see netproto/types.h. The entries of a")
+    c(" * map are sent in the order of their keys: its _sort makes that of an array of them. */")
     c()
     for decl in own_types(p):
         if isinstance(decl, Enum):
@@ -151,6 +153,7 @@ def _accessors(p: Protocol, c: Code, record: Items) -> None:
     args = [f"const {record.name} *list", "np_iter *it", f"{record.item_name} *item"]
     c.call(f"NP_API bool {record.name}_next", args)
     c()
+    declare_sort(c, record)
 
 
 # --------------------------------------------------------------------------------------------

@@ -20,6 +20,13 @@ from .layout import Fields, Items, Maybe, Member, Record, UnionRecord, by_versio
 from .shapes import SCALAR_C, Place, c_type, is_leaf, leaf_word, raw_width, rule_of, scalar_width
 
 
+_WHOLE = "set items together with count"
+"""What to do about a list whose count is not that of what it holds, such as one without items."""
+
+_SOME = "count is 0, or 1 with items"
+"""The same of an option that is a list."""
+
+
 class Measure:
     """Writes the measure functions of a protocol."""
 
@@ -155,7 +162,7 @@ class Measure:
                 self.value(t.item, at, "item.items" if isinstance(t.item, Array) else "item")
                 self._flush()
         with c.block(f"if (np_unlikely({_incomplete('it', 'v->')})) {{"):
-            self._fail("NP_ERR_ARG", record.where, None, "NP_GOT_UNSIGNED", "v->count")
+            self._fail("NP_ERR_ARG", record.where, _WHOLE, "NP_GOT_UNSIGNED", "v->count")
 
     # Values --------------------------------------------------------------------------------
 
@@ -194,7 +201,7 @@ class Measure:
         elif isinstance(t, Option) and lazy_target(t) is not None:
             self._flush()
             with c.block(f"if (np_unlikely({expr}.count > 1)) {{"):
-                self._fail("NP_ERR_ARG", at.where, None, "NP_GOT_UNSIGNED", f"{expr}.count")
+                self._fail("NP_ERR_ARG", at.where, _SOME, "NP_GOT_UNSIGNED", f"{expr}.count")
             c("m->len += 1;")
             c.check(f"{c_type(p, t, at)}_measure", ["m", f"&{expr}"])
         else:
@@ -251,7 +258,7 @@ class Measure:
         with c.block(
             f"if ({expr}.items == NULL && np_unlikely({expr}.wire.len != {expr}.count * {width})) {{"
         ):
-            self._fail("NP_ERR_ARG", at.where, None, "NP_GOT_UNSIGNED", f"{expr}.count")
+            self._fail("NP_ERR_ARG", at.where, _WHOLE, "NP_GOT_UNSIGNED", f"{expr}.count")
         if out_of_range(item, "x") is None and not item.finite:
             c(f"m->len += {expr}.count * {width};" if width > 1 else f"m->len += {expr}.count;")
             return
@@ -273,7 +280,7 @@ class Measure:
                 self.value(item, at.item(), "each")
                 self._flush()
             with c.block(f"if (np_unlikely({_incomplete('walk', f'{expr}.')})) {{"):
-                self._fail("NP_ERR_ARG", at.where, None, "NP_GOT_UNSIGNED", f"{expr}.count")
+                self._fail("NP_ERR_ARG", at.where, _WHOLE, "NP_GOT_UNSIGNED", f"{expr}.count")
 
     # Pieces --------------------------------------------------------------------------------
 
