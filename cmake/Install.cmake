@@ -4,6 +4,16 @@ include(CMakePackageConfigHelpers)
 
 set(netproto_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/netproto")
 
+# Who has cloned netproto to ~/netproto may well say --prefix ~/netproto: bin, lib and headers that are
+# generated would mix with the sources. The first rule, so that nothing is written before.
+install(CODE "
+  file(REAL_PATH \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}\" place)
+  file(REAL_PATH \"${PROJECT_SOURCE_DIR}\" tree)
+  if(place STREQUAL tree)
+    message(FATAL_ERROR \"Not installed into \${place}: this is the tree that netproto was built \"
+      \"from. Name another folder by --prefix, e.g. \$ENV{HOME}/.local\")
+  endif()")
+
 install(DIRECTORY include/netproto DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILES_MATCHING PATTERN "*.h")
 install(FILES "${PROJECT_SOURCE_DIR}/generated/base.h" "${PROJECT_SOURCE_DIR}/generated/base_service.h"

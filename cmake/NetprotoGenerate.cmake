@@ -1,12 +1,16 @@
 # netproto_generate(TARGET <target> SCHEMA <file>...
 #                   [CHECKED_IN <dir>] [IMPORT_DIR <dir>...] [PLUGIN] [TESTS])
 #
-# Adds the code that npgen makes of each schema to a target, which links netproto::netproto (or
-# netproto::core) by itself, and adds the folder of the headers to its include path.
+# Adds the code that npgen makes of each schema to a target, and the folder of the headers to its
+# include path. The code is C: a project in C++ enables both languages, project(room LANGUAGES C CXX).
 #
 #   add_executable(room main.c)
-#   target_link_libraries(room PRIVATE netproto::netproto)
 #   netproto_generate(TARGET room SCHEMA chat.np)          # then: #include "chat.h"
+#
+# The code needs the library. A target that links netproto::netproto, netproto::core or one of the
+# static twins, directly or by what it links, keeps its choice, wherever in its folder's CMakeLists.txt
+# it says so. One that links none of them is linked with netproto::netproto (where only the component
+# core was asked for, with that).
 #
 # Without CHECKED_IN the code is generated in the build tree, again whenever the schema, one of its
 # imports or the generator changes. That takes Python 3.11 and Ragel.
@@ -146,6 +150,13 @@ function(netproto_generate)
     message(FATAL_ERROR "usage: netproto_generate(TARGET target SCHEMA file... "
       "[CHECKED_IN dir] [IMPORT_DIR dir...] [PLUGIN] [TESTS])")
   endif()
+  # CMake leaves out sources of a language that is not enabled, and says nothing.
+  get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
+  if(NOT "C" IN_LIST languages)
+    message(FATAL_ERROR "netproto_generate(TARGET ${ARG_TARGET}): the generated code is C, a language "
+      "that this project has not enabled.\n"
+      "  Write project(${PROJECT_NAME} LANGUAGES C CXX), or enable_language(C) before this.")
+  endif()
   set(import_dirs "")
   set(import_options "")
   foreach(dir IN LISTS ARG_IMPORT_DIR)
@@ -194,6 +205,8 @@ function(netproto_generate)
   endwhile()
 
   target_sources(${ARG_TARGET} PRIVATE ${all_sources})
+  # Only once the folder is read through it is known what the target links.
+  cmake_language(EVAL CODE "cmake_language(DEFER CALL netproto_link_by_default [[${ARG_TARGET}]])")
   if(ARG_PLUGIN)
     foreach(protocol IN LISTS protocols)
       netproto_add_plugin(${protocol} "${out}" ${all_sources})
@@ -211,6 +224,46 @@ function(netproto_generate)
       netproto_add_tests(${protocol} ${protocol} ${protocol}-under-test ${test_sources})
     endforeach()
   endif()
+endfunction()
+
+# netproto_links(<variable> <target>): whether it links a library of netproto's, directly or by what
+# the libraries that it links pass on, under whatever name (netproto::core, netproto-core-static...).
+function(netproto_links variable target)
+  set(${variable} FALSE PARENT_SCOPE)
+  set(seen "")
+  get_target_property(queue ${target} LINK_LIBRARIES)
+  while(queue)
+    list(POP_FRONT queue name)
+    if(name IN_LIST seen)
+      continue()
+    endif()
+    list(APPEND seen "${name}")
+    # What generator expressions choose from counts as chosen: $<IF:$<CONFIG:Debug>,netproto::...>.
+    if(name MATCHES "netproto::|^netproto(-(core|json|tls))?(-static)?$")
+      set(${variable} TRUE PARENT_SCOPE)
+      return()
+    endif()
+    if(TARGET "${name}")
+      get_target_property(libraries "${name}" INTERFACE_LINK_LIBRARIES)
+      if(libraries)
+        list(APPEND queue ${libraries})
+      endif()
+    endif()
+  endwhile()
+endfunction()
+
+# netproto_link_by_default(<target>): called when the target's folder has been read. The library is
+# found by find_package, or is built in the same tree.
+function(netproto_link_by_default target)
+  netproto_links(linked ${target})
+  foreach(library netproto::netproto netproto::core)
+    if(NOT linked AND TARGET ${library})
+      # By the properties: target_link_libraries() refuses one of its two forms after the other.
+      set_property(TARGET ${target} APPEND PROPERTY LINK_LIBRARIES ${library})
+      set_property(TARGET ${target} APPEND PROPERTY INTERFACE_LINK_LIBRARIES ${library})
+      set(linked TRUE)
+    endif()
+  endforeach()
 endfunction()
 
 # netproto_generate_one(<schema> <protocol> <folder> <variable>): the rules for one schema; the

@@ -4,7 +4,9 @@
  * &arena)` moves all of it into an arena, where it lives until np_arena_reset or np_arena_fini.
  *
  *     np_arena arena = np_arena_make(64 * 1024);
- *     ...
+ *     chat_say copy;
+ *     np_err err = chat_say_copy(&copy, msg, &arena);
+ *     // what copy points to stays, whatever becomes of msg, until:
  *     np_arena_fini(&arena);
  *
  * Ownership: the struct is the caller's storage; the arena owns its blocks and what is in them.

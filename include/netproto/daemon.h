@@ -4,9 +4,13 @@
  *     const char *addresses[] = {"tcp://127.0.0.1:7000", "unix:///run/chat.sock"};
  *     options.addresses = addresses;
  *     options.address_count = 2;
- *     options.service = (np_service){&chat_protocol, chat_dispatch, &handlers};
+ *     options.service = chat_service(&handlers);
+ *     options.security.identity = &keys; // of np_keypair_load(&keys, "server.key", &key_failure)
+ *     options.security.anyone = true;    // who is let in; or security.keys, security.trust
  *     err = np_daemon_start(&daemon, loop, &options, &failure);
- *     err = np_loop_run(loop);
+ *     if (err == NP_OK) {
+ *         err = np_loop_run(loop); // until np_loop_stop
+ *     }
  *     np_daemon_free(daemon);
  *
  * Ownership: np_daemon_start and np_daemon_free; a daemon must be freed before its loop. Options

@@ -4,11 +4,16 @@
  * out by running the incremental parser over the payload, and comes in by building wire bytes that
  * the same parser then judges: there is one place where a schema's rules are checked.
  *
- *     np_json *json;
+ *     np_json *json = NULL;
  *     err = np_json_new(&json, &chat_protocol, NULL);
- *     err = np_json_print(json, 2, NP_JSON_MESSAGE, payload, len, &text, &error);
- *         -> {"Say":{"to":"bob","text":"hi","at":null,"mood":0}}
- *     err = np_json_parse(json, 2, NP_JSON_MESSAGE, text, &payload, &error);
+ *     if (err == NP_OK) {
+ *         err = np_json_print(json, 2, NP_JSON_MESSAGE, packet, len, &text, &error);
+ *         // text: {"Say":{"text":"hi","name":"bob","at":null,"mood":0}}
+ *     }
+ *     if (err == NP_OK) {
+ *         err = np_json_parse(json, 2, NP_JSON_MESSAGE, text, &payload, &error);
+ *         // payload: what packet holds
+ *     }
  *     np_json_free(json);
  *
  * How values look in JSON (docs/json.md has examples):

@@ -412,8 +412,8 @@ const tool_command tool_bench = {
     .summary = "measure echo round trips per second",
     .help =
         "Keeps a number of Echoes under way on each connection of an echo daemon (netproto serve)\n"
-        "and tells round trips per second and how long they took. One thread. With --compress it\n"
-        "tells what the server agreed to.\n\n"
+        "and tells round trips per second and how long they took. One thread. It speaks the base\n"
+        "protocol only. With --compress it tells what the server agreed to.\n\n"
         "  -c, --connections N  connections; without: 1\n"
         "  -d, --depth N        Echoes under way on each; without: 1\n"
         "  -s, --size BYTES     of text in each; without: 64\n"
@@ -427,5 +427,7 @@ const tool_command tool_bench = {
         "  netproto bench tcp://127.0.0.1:7000\n"
         "  netproto bench --compress=lz4 -s 4096 tcp://127.0.0.1:7000\n"
         "  netproto bench -c 16 -d 64 -n 10 --json unix:///tmp/echo.sock\n",
+    .without_protocol = "it speaks the base protocol only, to an echo daemon such as netproto "
+                        "serve without --protocol; netproto ping times the servers of others",
     .run = run,
 };

@@ -87,5 +87,6 @@ const tool_command tool_key = {
             "  netproto key\n"
             "  echo \"$(netproto key) ann, laptop\" | ssh host 'cat >> authorized_keys'\n"
             "  netproto key backup.key\n",
+    .without_protocol = "keys are the same for all protocols",
     .run = run,
 };

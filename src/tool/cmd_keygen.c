@@ -241,5 +241,6 @@ const tool_command tool_keygen = {
         "  netproto keygen --psk --out psks np1:hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo\n"
         "  netproto keygen --psk --out psks --other for-alice \\\n"
         "      np1:hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo \"$(netproto key)\"\n",
+    .without_protocol = "keys are the same for all protocols",
     .run = run,
 };

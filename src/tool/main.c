@@ -124,6 +124,18 @@ static void move_protocol(int argc, char **argv)
     }
 }
 
+/* --protocol FILE, --protocol=FILE, -p FILE or -pFILE among the options; NULL if there is none. */
+static const char *protocol_option(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--protocol") == 0 || strncmp(argv[i], "--protocol=", 11) == 0 ||
+            strncmp(argv[i], "-p", 2) == 0) {
+            return argv[i][1] == '-' ? "--protocol" : "-p";
+        }
+    }
+    return NULL;
+}
+
 static tool_exit no_command(const char *name)
 {
     if (strncmp(name, "--protocol", 10) == 0 || strncmp(name, "-p", 2) == 0) {
@@ -170,6 +182,10 @@ int main(int argc, char **argv)
     const tool_command *command = find(name);
     if (command == NULL) {
         return (int)no_command(name);
+    }
+    const char *option = protocol_option(argc - 1, argv + 1);
+    if (option != NULL && command->without_protocol != NULL) {
+        return (int)tool_usage(command, "it takes no %s: %s", option, command->without_protocol);
     }
     return finish(command->run(command, argc - 1, argv + 1));
 }

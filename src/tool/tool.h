@@ -75,6 +75,8 @@ typedef struct tool_command {
     const char *synopsis; /* what stands behind the name */
     const char *summary;  /* one line */
     const char *help;     /* options and examples */
+    /* NULL for a command that takes --protocol; else why it takes none, for who gives one. */
+    const char *without_protocol;
     tool_exit (*run)(const struct tool_command *self, int argc, char **argv);
 } tool_command;
 

@@ -57,7 +57,8 @@ expect nokey.out "run netproto keygen"
 "$netproto" keygen --server >>"$work/keygen.out"
 
 # The server, on a port that the system chooses.
-"$programs/server" tcp://127.0.0.1:0 "unix://$work/chat.sock" >"$work/server.out" 2>"$work/server.err" &
+setpriv --pdeathsig KILL "$programs/server" tcp://127.0.0.1:0 "unix://$work/chat.sock" \
+    >"$work/server.out" 2>"$work/server.err" &
 server_pid=$!
 expect server.out "listening on unix://"
 expect server.out "key np1:"
@@ -85,7 +86,7 @@ start() { # name, address, options
     address=$2
     shift 2
     mkfifo "$work/$name.in"
-    "$programs/client" "$@" "$address" "$name" garden \
+    setpriv --pdeathsig KILL "$programs/client" "$@" "$address" "$name" garden \
         <"$work/$name.in" >"$work/$name.out" 2>"$work/$name.err" &
     eval "${name}_pid=$!"
 }

@@ -216,7 +216,7 @@ static size_t endure(world *w)
     assert_true(most > 0);
     print_message(
         "%d strangers: at most %zu at once, %zu bytes of heap each, %.3f ms of CPU each\n",
-        STRANGERS, most, heap / most, (cpu_ms() - cpu_before) / STRANGERS);
+        STRANGERS, most, heap / most, (cpu_ms() - cpu_before) / (double)STRANGERS);
 #if !TEST_SANITIZED
     assert_in_range(heap / most, 100, 2048);
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <limits.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -245,6 +246,45 @@ static void test_stages(void **state)
                  "--depth takes a number");
 }
 
+/* Every command takes --protocol, before its name or behind it, or says why it does not. */
+static void test_protocol_option(void **state)
+{
+    static const struct {
+        const char *command, *why;
+    } all[] = {
+        {"encode", NULL},
+        {"decode", NULL},
+        {"serve", NULL},
+        {"call", NULL},
+        {"ping", NULL},
+        {"handshake", NULL},
+        {"bench", "takes no --protocol: it speaks the base protocol only"},
+        {"key", "takes no --protocol: keys are the same for all protocols"},
+        {"keygen", "takes no --protocol: keys are the same for all protocols"},
+    };
+    char joined[PATH_MAX + 64];
+    (void)state;
+
+    snprintf(joined, sizeof joined, "--protocol=%s", tool_plugin);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const char *name = all[i].command;
+        const char *const ways[][5] = {
+            {"--protocol", tool_plugin, name, "--nix"},
+            {name, "--protocol", tool_plugin, "--nix"},
+            {joined, name, "--nix"},
+            {name, joined, "--nix"},
+        };
+        for (size_t way = 0; way < sizeof ways / sizeof ways[0]; way++) {
+            const tool_result *r = tool_run_with(NULL, "", 0, ways[way]);
+            expect_words(r, 2, all[i].why != NULL ? all[i].why : "'--nix'");
+            assert_null(strstr(r->err, "'--protocol")); /* getopt's way to refuse it */
+        }
+    }
+    expect_words(RUN("-p", tool_plugin, "bench", "tcp://127.0.0.1:1"), 2, "it takes no -p: ");
+    expect_words(RUN("bench", "-px.so", "tcp://127.0.0.1:1"), 2, "it takes no -p: ");
+    expect_words(RUN("key", "--", "-p"), 14, "-p: it cannot be opened");
+}
+
 /* With a daemon of a plugin's protocol ------------------------------------------------------------
  */
 
@@ -353,15 +393,11 @@ static void test_handshake_shows_compression(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_encode),
-        cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_frames),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_manual),
-        cmocka_unit_test(test_serve_call_ping),
-        cmocka_unit_test(test_stages),
-        cmocka_unit_test(test_plugin),
-        cmocka_unit_test(test_handshake_shows_compression),
+        cmocka_unit_test(test_encode), cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_frames), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_manual), cmocka_unit_test(test_serve_call_ping),
+        cmocka_unit_test(test_stages), cmocka_unit_test(test_protocol_option),
+        cmocka_unit_test(test_plugin), cmocka_unit_test(test_handshake_shows_compression),
     };
     return cmocka_run_group_tests(tests, tool_runner_setup, tool_runner_teardown);
 }

@@ -632,113 +632,6 @@ static void test_made_pre_shared_keys(void **state)
     stop(pid);
 }
 
-/* The question ----------------------------------------------------------------------------------
- */
-
-#define AT_TERMINAL(kind, typed, shown, ...)                                                       \
-    tool_run_at_terminal((kind), (typed), 0, (shown), (const char *const[]){__VA_ARGS__, NULL})
-
-static void expect_hosts(const char *expected)
-{
-    size_t len = 0;
-    char *text = key_folder_read(CONFIG "known_hosts", &len);
-
-    assert_string_equal(text, expected);
-    free(text);
-}
-
-static void test_question_yes(void **state)
-{
-    char line[256];
-    const char *shown = NULL;
-    (void)state;
-
-    for (int i = 0; i < PLACES; i++) {
-        pid_t pid = SERVE(place(i));
-        for (int kind = TOOL_TERMINAL_OWN; kind <= TOOL_TERMINAL_STDIN; kind++) {
-            forget_hosts();
-            const tool_result *r =
-                AT_TERMINAL((tool_terminal)kind, "yes\n", &shown, "call", address, ECHO);
-            expect(r, 0, ECHO_JSON);
-            expect_in(shown, server_key);
-            expect_in(shown, "is not known yet");
-            snprintf(line, sizeof line, "%s %s\n", address, server_key);
-            expect_hosts(line);
-            key_folder_expect_mode(path(CONFIG "known_hosts"), 0600);
-        }
-        /* It is known from now on: nobody is asked, with or without a terminal. */
-        expect(AT_TERMINAL(TOOL_TERMINAL_OWN, "no\n", &shown, "call", address, ECHO), 0, ECHO_JSON);
-        assert_null(strstr(shown, "np1:"));
-        expect(RUN("call", address, ECHO), 0, ECHO_JSON);
-        stop(pid);
-    }
-    forget_hosts();
-}
-
-/* A person takes longer than the deadline, which is for the peer. */
-static void test_question_takes_its_time(void **state)
-{
-    static const char *const args[] = {"call", "-t", "1000", address, ECHO, NULL};
-    const char *shown = NULL;
-    (void)state;
-
-    pid_t pid = SERVE(place(0));
-    expect(tool_run_at_terminal(TOOL_TERMINAL_OWN, "yes\n", 1200, &shown, args), 0, ECHO_JSON);
-    expect_in(shown, server_key);
-    forget_hosts();
-    stop(pid);
-}
-
-static void test_question_pasted(void **state)
-{
-    char typed[128];
-    const char *shown = NULL;
-    (void)state;
-
-    pid_t pid = SERVE(place(0));
-    snprintf(typed, sizeof typed, "hm\n%s\n", server_key);
-    expect(AT_TERMINAL(TOOL_TERMINAL_OWN, typed, &shown, "call", address, ECHO), 0, ECHO_JSON);
-    expect_in(shown, "Type yes or no, or paste the key");
-    forget_hosts();
-    snprintf(typed, sizeof typed, "%s\n", other_key);
-    expect_words(AT_TERMINAL(TOOL_TERMINAL_OWN, typed, &shown, "call", address, ECHO), 15,
-                 "is not trusted, and nothing was sent to it");
-    assert_int_equal(access(path(CONFIG "known_hosts"), F_OK), -1);
-    stop(pid);
-}
-
-static void test_question_no(void **state)
-{
-    static const char *const answers[] = {"no\n", "\n\n\n", "\004", "y\nno\n", "maybe\nwhy\nja\n"};
-    const char *shown = NULL;
-    (void)state;
-
-    pid_t pid = SERVE(place(1));
-    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
-        const tool_result *r =
-            AT_TERMINAL(TOOL_TERMINAL_OWN, answers[i], &shown, "ping", "-c", "1", address);
-        expect_words(r, 15, "is not trusted, and nothing was sent to it");
-        assert_string_equal(r->out, "");
-        assert_int_equal(access(path(CONFIG "known_hosts"), F_OK), -1);
-    }
-    stop(pid);
-}
-
-/* A changed key is no question. */
-static void test_no_question_about_a_changed_key(void **state)
-{
-    const char *shown = NULL;
-    (void)state;
-
-    pid_t pid = SERVE(place(0));
-    write_text(CONFIG "known_hosts", "%s %s\n", address, other_key);
-    expect_words(AT_TERMINAL(TOOL_TERMINAL_OWN, "yes\n", &shown, "call", address, ECHO), 15,
-                 "HAS CHANGED");
-    assert_null(strstr(shown, "np1:"));
-    forget_hosts();
-    stop(pid);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -761,11 +654,6 @@ int main(void)
         cmocka_unit_test(test_server_is_plain),
         cmocka_unit_test(test_pre_shared_keys),
         cmocka_unit_test(test_made_pre_shared_keys),
-        cmocka_unit_test(test_question_yes),
-        cmocka_unit_test(test_question_takes_its_time),
-        cmocka_unit_test(test_question_pasted),
-        cmocka_unit_test(test_question_no),
-        cmocka_unit_test(test_no_question_about_a_changed_key),
     };
 
     return cmocka_run_group_tests(tests, make_things, remove_things);

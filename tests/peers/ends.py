@@ -15,8 +15,10 @@ class End:
 
     def __init__(self, command: list[str]) -> None:
         self.words = tempfile.TemporaryFile()
+        # It ends with this one, also where that is killed for taking too long.
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.words
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.words,
         )
         assert self.process.stdin is not None and self.process.stdout is not None
         self.input: IO[bytes] = self.process.stdin

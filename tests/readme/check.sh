@@ -48,7 +48,7 @@ compile() { # folder
 
 # serve <folder> <address>: starts its server and waits for the socket.
 serve() {
-    "$1/build/server" "unix://$2" >"$work/log" 2>&1 &
+    setpriv --pdeathsig KILL "$1/build/server" "unix://$2" >"$work/log" 2>&1 &
     pid=$!
     tries=0
     until [ -S "$2" ]; do

@@ -213,6 +213,16 @@ static void read_screen(int master, char *screen, size_t cap)
     screen[len] = '\0';
 }
 
+bool tool_has_terminal(void)
+{
+    int master = -1, slave = -1;
+
+    if (openpty(&master, &slave, NULL, NULL, NULL) != 0) {
+        return false;
+    }
+    return close(slave) == 0 && close(master) == 0;
+}
+
 const tool_result *tool_run_at_terminal(tool_terminal kind, const char *typed, unsigned delay_ms,
                                         const char **shown, const char *const *args)
 {

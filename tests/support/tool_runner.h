@@ -38,6 +38,9 @@ typedef enum tool_terminal {
     TOOL_TERMINAL_STDIN /* as standard input, and there is no controlling one */
 } tool_terminal;
 
+/* Whether this system has terminals to give; chroots and containers may lack /dev/pts. */
+bool tool_has_terminal(void);
+
 /* Runs it at a terminal where this is typed: at once, or where delay_ms is not 0, so long after
  * something has been asked. *shown is what stands on the screen, the echo included; until the next
  * run. All other runs have no terminal. */

@@ -696,7 +696,7 @@ static void test_parked_in_the_middle(void **state)
     assert_true(np_session_next_event(&w.server.s, &event));
     assert_int_equal(event.kind, NP_SESSION_EVENT_BODY_BEGIN);
     np_session_park(&w.server.s);
-    for (int i = 0; got < 60000; i++) {
+    while (got < 60000) {
         assert_true(np_session_pending(&w.server.s));
         assert_true(np_session_next_event(&w.server.s, &event));
         assert_int_equal(event.kind, NP_SESSION_EVENT_BODY_DATA);

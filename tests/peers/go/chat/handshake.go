@@ -56,16 +56,19 @@ func (id identity) start(initiator bool) (*noise.HandshakeState, error) {
 	if err != nil {
 		return nil, err
 	}
-	return noise.NewHandshakeState(noise.Config{
-		CipherSuite:           noise.NewCipherSuite(noise.DH25519, cipherFunc{}, noise.HashSHA256),
-		Random:                rand.Reader,
-		Pattern:               noise.HandshakeXX,
-		Initiator:             initiator,
-		Prologue:              prologue,
-		PresharedKey:          id.psk,
-		PresharedKeyPlacement: 3,
-		StaticKeypair:         noise.DHKey{Private: id.secret, Public: public},
-	})
+	config := noise.Config{
+		CipherSuite:   noise.NewCipherSuite(noise.DH25519, cipherFunc{}, noise.HashSHA256),
+		Random:        rand.Reader,
+		Pattern:       noise.HandshakeXX,
+		Initiator:     initiator,
+		Prologue:      prologue,
+		StaticKeypair: noise.DHKey{Private: id.secret, Public: public},
+	}
+	if id.psk != nil { // from flynn/noise 1.1 on, a placement alone already means psk3
+		config.PresharedKey = id.psk
+		config.PresharedKeyPlacement = 3
+	}
+	return noise.NewHandshakeState(config)
 }
 
 // send puts a Noise message into the frame of its message; prefix is what stands before it there.
