@@ -573,7 +573,7 @@ static void start(world *w, const base_handlers base[2], side *const handlers[2]
     daemon_options.conn = conn_options_of(w, limits);
     daemon_options.handlers =
         (np_conn_handlers){on_open, on_close, on_writable, on_cancel, &w->sides[0]};
-    err = np_daemon_start(&w->daemon, w->loop, &daemon_options, NULL);
+    err = np__daemon_start(&w->daemon, w->loop, &daemon_options, NULL);
     assert(err == NP_OK);
     client_options.address = "tcp://127.0.0.1:1";
     client_options.service = (np_service){&demo_protocol, dispatch, &handlers[1]};

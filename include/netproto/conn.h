@@ -140,7 +140,7 @@ typedef struct np_conn_handlers {
     /* The peer has canceled a request that was not answered yet; none that moves the conversation
      * is ever canceled. np_call_user tells what belongs to
      * it; stop the work, and np_call_drop it when that has ended. A peer may cancel 100 requests a
-     * second, and one for each answer that it gets; beyond that its connection ends. */
+     * second, and one for each answer that it gets; beyond that it is read from no faster. */
     void (*on_cancel)(np_conn *conn, np_call call, void *user);
     void *user;
 } np_conn_handlers;

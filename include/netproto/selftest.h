@@ -8,8 +8,7 @@
  *   - X_encoded_len tells the number of bytes that X_encode writes, and they are the bytes
  * expected; one byte less of room is refused;
  *   - X_decode accepts them, what it makes of them encodes to the same bytes, and so does X_copy;
- *   - whatever was in a struct before, both leave the same in all its members: in those of absent
- *     options and of variants that were not chosen, too, and in the items of its lists;
+ *   - what was in a struct before shows in no member after, nor in an item of its lists;
  *   - the incremental parser agrees, in one piece, byte by byte, and cut in two;
  *   - each beginning of the bytes is refused as cut short there, and a byte behind them as
  * trailing;

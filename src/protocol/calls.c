@@ -110,6 +110,7 @@ np_err np_calls_reserve(np_calls **calls, np_account *account)
     if (old != NULL) {
         fresh->count[0] = old->count[0];
         fresh->count[1] = old->count[1];
+        fresh->refused = old->refused;
         fresh->deadline_ms = old->deadline_ms;
         for (uint32_t i = 0; i < old->slot_count; i++) {
             if (old->slots[i].stream != 0) {
@@ -134,6 +135,7 @@ void np_calls_add(np_calls *calls, const np_call_entry *entry)
     assert(entry->stream != 0);
     np_calls_put(calls, entry);
     calls->count[entry->stream & 1]++;
+    calls->refused += entry->state == NP_CALL_REFUSED;
     calls->deadline_ms = np_time_earlier(calls->deadline_ms, entry->deadline_ms);
 }
 
@@ -168,6 +170,7 @@ void np_calls_cancel(np_calls *calls, np_call_entry *entry, uint64_t deadline_ms
 void np_calls_remove(np_calls **calls, np_account *account, np_call_entry *entry)
 {
     (*calls)->count[entry->stream & 1]--;
+    (*calls)->refused -= entry->state == NP_CALL_REFUSED;
     if ((*calls)->count[0] + (*calls)->count[1] == 0) {
         np_calls_clear(calls, account);
     } else {
@@ -197,13 +200,14 @@ void np_calls_forget(np_calls **calls, np_account *account, uint64_t now_ms)
     }
 }
 
-bool np_calls_take_refused(np_calls **calls, np_account *account, np_call_entry *out)
+bool np_calls_take_refused(np_calls **calls, np_account *account, uint32_t *from,
+                           np_call_entry *out)
 {
-    for (uint32_t i = 0; *calls != NULL && i < (*calls)->slot_count; i++) {
-        np_call_entry *entry = &(*calls)->slots[i];
+    for (; *calls != NULL && (*calls)->refused > 0 && *from < (*calls)->slot_count; ++*from) {
+        np_call_entry *entry = &(*calls)->slots[*from];
         if (entry->stream != 0 && entry->state == NP_CALL_REFUSED) {
             *out = *entry;
-            np_calls_remove(calls, account, entry);
+            np_calls_remove(calls, account, entry); /* what stood behind it may stand here now */
             return true;
         }
     }

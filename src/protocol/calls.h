@@ -54,6 +54,7 @@ typedef struct np_calls {
     uint32_t slot_count; /* a power of two */
     uint32_t block_cap;
     uint32_t count[2];    /* in the table, by the lowest bit of the id */
+    uint32_t refused;     /* of the peer's: those that wait to be refused */
     uint64_t deadline_ms; /* no entry's is earlier */
     np_call_entry slots[];
 } np_calls;
@@ -64,6 +65,17 @@ void np_calls_clear(np_calls **calls, np_account *account);
 static inline uint32_t np_calls_count(const np_calls *calls, uint32_t parity)
 {
     return calls != NULL ? calls->count[parity] : 0;
+}
+
+/* How many of the peer's, by the lowest bit of their ids, somebody works on. */
+static inline uint32_t np_calls_served(const np_calls *calls, uint32_t parity)
+{
+    return calls != NULL ? calls->count[parity] - calls->refused : 0;
+}
+
+static inline uint32_t np_calls_refused(const np_calls *calls)
+{
+    return calls != NULL ? calls->refused : 0;
 }
 
 static inline uint64_t np_calls_deadline(const np_calls *calls)
@@ -84,7 +96,8 @@ NP_MUST_CHECK np_err np_calls_reserve(np_calls **calls, np_account *account);
 /* Gives the block back if nothing came of a reservation. */
 void np_calls_unreserve(np_calls **calls, np_account *account);
 
-/* Adds an entry that waits, whose stream is not in the table, after np_calls_reserve. */
+/* Adds an entry that waits, or is refused, whose stream is not in the table, after
+ * np_calls_reserve. */
 void np_calls_add(np_calls *calls, const np_call_entry *entry);
 
 /* An entry that waits is canceled: its stream is free again. It leaves the table at the deadline,
@@ -100,8 +113,10 @@ void np_calls_give_up(np_call_entry *entry);
 /* Takes out all canceled ones whose deadline is not after now_ms. */
 void np_calls_forget(np_calls **calls, np_account *account, uint64_t now_ms);
 
-/* Takes out one that is refused; false if there is none. */
-bool np_calls_take_refused(np_calls **calls, np_account *account, np_call_entry *out);
+/* Takes out one that is refused; false if there is none. *from is 0 at first, and where the next
+ * search goes on then. */
+bool np_calls_take_refused(np_calls **calls, np_account *account, uint32_t *from,
+                           np_call_entry *out);
 
 /* Takes out one entry of the given parity whose deadline is not after now_ms, or where it moves the
  * conversation, gives it up; false if there is none, and then np_calls_deadline is exact. */

@@ -21,8 +21,8 @@
 #define NP_CANCELS_TOKEN_MS 10u
 
 /* So many at once our own side sends, and so many it takes. The bucket of who takes them is larger
- * by what a connection can hold up for as long as it lives (frame and stall deadlines, 30 s): who
- * keeps to the first never meets the second. */
+ * by what the way between them can hold up for 30 s: who keeps to the first seldom meets the
+ * second. Who meets it waits, and nothing worse: who takes reads on when there is a token again. */
 #define NP_CANCELS_SENT_MAX 1024u
 #define NP_CANCELS_TAKEN_MAX 4096u
 
@@ -38,15 +38,24 @@ static inline uint32_t np_cancels_missing_ms(const np_cancels *cancels, uint64_t
     return ahead_ms <= NP_CANCELS_TAKEN_MAX * NP_CANCELS_TOKEN_MS ? ahead_ms : 0;
 }
 
+/* How long it takes until a bucket of so many has a token. */
+static inline uint32_t np_cancels_wait_ms(const np_cancels *cancels, uint32_t bucket,
+                                          uint64_t now_ms)
+{
+    uint32_t missing_ms = np_cancels_missing_ms(cancels, now_ms);
+    uint32_t most_ms = (bucket - 1) * NP_CANCELS_TOKEN_MS;
+
+    return missing_ms > most_ms ? missing_ms - most_ms : 0;
+}
+
 /* Takes a token out of a bucket of so many; false if there is none. */
 static inline bool np_cancels_take(np_cancels *cancels, uint32_t bucket, uint64_t now_ms)
 {
-    uint32_t missing_ms = np_cancels_missing_ms(cancels, now_ms);
-
-    if (missing_ms > (bucket - 1) * NP_CANCELS_TOKEN_MS) {
+    if (np_cancels_wait_ms(cancels, bucket, now_ms) > 0) {
         return false;
     }
-    cancels->full_ms = (uint32_t)now_ms + missing_ms + NP_CANCELS_TOKEN_MS;
+    cancels->full_ms =
+        (uint32_t)now_ms + np_cancels_missing_ms(cancels, now_ms) + NP_CANCELS_TOKEN_MS;
     return true;
 }
 

@@ -66,6 +66,8 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
     s->options = options;
     np_account_init(&s->account, &pool->own);
     np__session_tell_time(s, now);
+    s->cancels_taken.full_ms = (uint32_t)now.mono_ms;
+    s->cancels_sent.full_ms = (uint32_t)now.mono_ms;
     s->role = (uint8_t)role;
     s->phase = NP_PHASE_HELLO;
     s->phase_deadline = np__session_after(s, options->hello_ms);
@@ -545,7 +547,8 @@ void np_session_hold(np_session *s, bool hold, np_time now)
         return;
     }
     s->held = hold;
-    np__session_rest(s, hold || s->paused);
+    s->paused = false; /* what it waited for is looked at afresh when it is let go */
+    np__session_rest(s, hold);
     if (s->phase == NP_PHASE_OPEN) {
         s->idle_deadline = np__session_after(s, s->options->idle_ms);
         s->pinged = false;

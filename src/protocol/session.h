@@ -299,7 +299,7 @@ struct np_session {
     bool parting_begun : 1;  /* the window is where that goes on */
     bool stuck : 1;          /* a request was refused, and there has been no room since */
     bool yields : 1;         /* a turn's share of unpacking is used up */
-    uint8_t paused_at : 2;   /* np__session_pace */
+    uint8_t paused_at : 3;   /* np__session_pace */
     uint8_t compression : 2; /* np_compression agreed on */
     uint16_t version;        /* agreed on; 0 before */
 

@@ -399,8 +399,15 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
                            "not one that is in use", NP_FRAMING_HEADER_LEN, stream);
         return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
     }
+    if (np__session_refuses(s) && np_calls_reserve(&s->calls, &s->account) != NP_OK) {
+        return np_session_failed(s, NP_ERR_MEMORY, NP_SESSION_STAGE_LOCAL, NULL);
+    }
     if (message == NULL) {
-        err = np__session_emit_failure(s, stream, BASE_REASON_UNKNOWN_MESSAGE, 0, none, true);
+        if (np__session_refuses(s)) {
+            np__session_refuse_later(s, &entry);
+        } else {
+            err = np__session_emit_failure(s, stream, BASE_REASON_UNKNOWN_MESSAGE, 0, none, true);
+        }
         return err == NP_OK ? np_session_unknown(id, len, event)
                             : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
     }
@@ -410,7 +417,11 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
     }
     np__session_converse_move(s, place);
     entry.moves = np__session_converse_waits(s, message, true);
-    if (np_calls_count(s->calls, stream & 1) >= s->options->serve_max ||
+    if (np__session_refuses(s)) {
+        np__session_refuse_later(s, &entry);
+        return NP_STEP_AGAIN;
+    }
+    if (np_calls_served(s->calls, stream & 1) >= s->options->serve_max ||
         np_calls_reserve(&s->calls, &s->account) != NP_OK) {
         err = np__session_emit_failure(s, stream, BASE_REASON_BUSY, 0, none, true);
         if (err != NP_OK) {
@@ -419,10 +430,6 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
         if (entry.moves) {
             np__session_converse_answer(s, message, false, NP_CONVERSATION_REFUSED);
         }
-        return NP_STEP_AGAIN;
-    }
-    if (np__session_refuses(s)) {
-        np__session_refuse_later(s, &entry);
         return NP_STEP_AGAIN;
     }
     event->serial = np_session_next_serial(s);
@@ -439,7 +446,6 @@ static bool np_session_heard(np_session *s, np_call_entry *entry, np_conversatio
     np_call_entry heard = *entry;
 
     np_calls_remove(&s->calls, &s->account, entry);
-    np_cancels_give(&s->cancels_sent, s->now_ms);
     if (heard.moves) {
         np__session_converse_answer(s, heard.message, true, letter);
     }
@@ -469,6 +475,7 @@ static np__session_step np_session_take_response(np_session *s, uint32_t stream,
                            np_get_u32(payload));
         return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
     }
+    np_cancels_give(&s->cancels_sent, s->now_ms);
     if (!np_session_heard(s, entry, NP_CONVERSATION_ANSWERED, event)) {
         return NP_STEP_AGAIN;
     }
@@ -486,6 +493,11 @@ static np__session_step np_session_take_failure(np_session *s, uint32_t stream,
 
     if (err != NP_OK) {
         return np_session_failed(s, err, NP_SESSION_STAGE_DECODE, &fault);
+    }
+    /* What was refused before anybody worked on it is worth no cancel. */
+    if (entry != NULL && failure.reason != BASE_REASON_BUSY &&
+        failure.reason != BASE_REASON_UNKNOWN_MESSAGE) {
+        np_cancels_give(&s->cancels_sent, s->now_ms);
     }
     if (entry == NULL || !np_session_heard(s, entry, NP_CONVERSATION_REFUSED, event)) {
         return NP_STEP_AGAIN;
@@ -514,10 +526,7 @@ static np__session_step np_session_take_cancel(np_session *s, uint32_t stream,
         return np__session_body_canceled(s, body, event);
     }
     if (!np_cancels_take(&s->cancels_taken, NP_CANCELS_TAKEN_MAX, s->now_ms)) {
-        np_err err = np_fault_set(&fault, NP_ERR_LIMIT, "base.stream_header.kind",
-                                  "100 cancels a second, and one for each answer",
-                                  NP_FRAMING_HEADER_LEN + 4, NP_FRAMING_CANCEL);
-        return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
+        return np__session_pause(s, NP_PACE_CANCEL);
     }
     if (entry == NULL) {
         return NP_STEP_AGAIN; /* answered meanwhile */

@@ -8,6 +8,9 @@
  * request stands before them and nothing of ours has left for a second, it is refused: the peer
  * hears "busy" once there is room.
  *
+ * Cancels beyond their budget (cancels.h) wait until there is a token, and what stands behind them
+ * with them.
+ *
  * What is compressed may cost a thousand times as much as its bytes on the wire. So the bytes that
  * it becomes are counted, and a turn and a second have their share of them.
  */
@@ -17,6 +20,9 @@
  * there is room again. Both sides wait like this in turn, so the second is short. */
 #define NP_SESSION_STUCK_MS 1000u
 #define NP_SESSION_STUCK_AGAIN_MS 20u
+
+/* So many requests may wait to be refused, or serve_max where that is more. */
+#define NP_SESSION_REFUSALS 1024u
 
 /* Beyond the queue's bound: what Pongs may fill. */
 #define NP_SESSION_PONG_ROOM ((size_t)4096)
@@ -62,45 +68,58 @@ static bool np_session_has_unpacked(const np_session *s)
            (uint32_t)s->now_ms - s->unpack_ms < NP_SESSION_UNPACK_WINDOW_MS;
 }
 
+/* Requests that wait to be refused have a bound of their own, for those that are served may wait
+ * for room as well. Two sides whose calls_max is within it never wait for each other. */
+static bool np_session_refuses_enough(const np_session *s)
+{
+    uint32_t max = s->options->serve_max;
+
+    return np_calls_refused(s->calls) >= (max > NP_SESSION_REFUSALS ? max : NP_SESSION_REFUSALS);
+}
+
 bool np__session_must_wait(const np_session *s, np__session_pace pace)
 {
     switch (pace) {
     case NP_PACE_REQUEST:
-        /* The peer's requests that wait to be refused have a bound, as those that are served. */
-        return !np_session_has_room(s) &&
-               (!np_session_is_stuck(s) ||
-                np_calls_count(s->calls, 1 - np__session_parity(s)) >= s->options->serve_max);
+        return !np_session_has_room(s) && (!np_session_is_stuck(s) || np_session_refuses_enough(s));
     case NP_PACE_MESSAGE:
         return s->throttled;
     case NP_PACE_PING:
         return s->out.queued > s->options->queue_max + NP_SESSION_PONG_ROOM;
     case NP_PACE_UNPACK:
         return np_session_has_unpacked(s);
+    case NP_PACE_CANCEL:
+        return np_cancels_wait_ms(&s->cancels_taken, NP_CANCELS_TAKEN_MAX, s->now_ms) > 0;
     }
     return false;
 }
 
 np__session_step np__session_pause(np_session *s, np__session_pace pace)
 {
-    s->paused_at = pace & 3u;
+    s->paused_at = pace & 7u;
     return NP_STEP_PAUSED;
 }
 
 uint64_t np__session_pace_deadline(const np_session *s)
 {
-    if (!s->paused) {
+    uint32_t gone_ms = (uint32_t)s->now_ms - s->unpack_ms;
+
+    if (!s->paused || s->held) {
         return NP_TIME_NEVER;
     }
-    if (s->paused_at == NP_PACE_REQUEST && s->stall_since != NP_TIME_NEVER &&
-        np_calls_count(s->calls, 1 - np__session_parity(s)) < s->options->serve_max) {
-        return np_time_after(s->stall_since, np_session_patience(s));
-    }
-    if (s->paused_at == NP_PACE_UNPACK) {
-        uint32_t gone = (uint32_t)s->now_ms - s->unpack_ms;
+    switch (s->paused_at) {
+    case NP_PACE_REQUEST:
+        return s->stall_since != NP_TIME_NEVER && !np_session_refuses_enough(s)
+                   ? np_time_after(s->stall_since, np_session_patience(s))
+                   : NP_TIME_NEVER;
+    case NP_PACE_UNPACK:
         return s->now_ms +
-               (gone < NP_SESSION_UNPACK_WINDOW_MS ? NP_SESSION_UNPACK_WINDOW_MS - gone : 0);
+               (gone_ms < NP_SESSION_UNPACK_WINDOW_MS ? NP_SESSION_UNPACK_WINDOW_MS - gone_ms : 0);
+    case NP_PACE_CANCEL:
+        return s->now_ms + np_cancels_wait_ms(&s->cancels_taken, NP_CANCELS_TAKEN_MAX, s->now_ms);
+    default:
+        return NP_TIME_NEVER;
     }
-    return NP_TIME_NEVER;
 }
 
 /* Requests that are refused ----------------------------------------------------------------- */
@@ -127,14 +146,18 @@ void np__session_emit_refusals(np_session *s)
 {
     np_str none = {NULL, 0};
     np_call_entry refused;
+    uint32_t from = 0;
 
     while (np__session_refusals_due(s)) {
         np_err err = NP_OK;
-        if (!np_calls_take_refused(&s->calls, &s->account, &refused)) {
+        if (!np_calls_take_refused(&s->calls, &s->account, &from, &refused)) {
             s->refusals = false;
             return;
         }
-        err = np__session_emit_failure(s, refused.stream, BASE_REASON_BUSY, 0, none, true);
+        err = np__session_emit_failure(s, refused.stream,
+                                       refused.message != NULL ? BASE_REASON_BUSY
+                                                               : BASE_REASON_UNKNOWN_MESSAGE,
+                                       0, none, true);
         if (err != NP_OK) {
             np__session_fail(s, err, NP_SESSION_STAGE_LOCAL, NULL);
         } else if (refused.moves) {

@@ -154,7 +154,8 @@ typedef enum np__session_pace {
     NP_PACE_REQUEST, /* room for the answer; or, after a second in vain, for a refusal */
     NP_PACE_MESSAGE, /* the pump, which throttles */
     NP_PACE_PING,    /* room for the Pong */
-    NP_PACE_UNPACK   /* the next share of time to unpack in */
+    NP_PACE_UNPACK,  /* the next share of time to unpack in */
+    NP_PACE_CANCEL   /* the budget of cancels */
 } np__session_pace;
 
 /* Whether the peer's input waits for room in our queue: then requests of ours do not take it. */

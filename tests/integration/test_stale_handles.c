@@ -2,6 +2,7 @@
  * never, and peers that cancel, use ids again, and do both without end. The peers are bytes written
  * by hand; a property test of the same is unit/test_session_handles.c. */
 #include "core/framing.h"
+#include "protocol/cancels.h"
 #include "support/demo_service.h"
 
 #include <base_service.h>
@@ -285,34 +286,37 @@ static void test_canceled_work_counts(void **state)
     free(w);
 }
 
-/* Rapid reset: what waits in the server stays within serve_max, and the connection ends. */
+/* Rapid reset: what waits in the server stays within serve_max, and the peer is read from no faster
+ * than its budget of cancels allows. */
 static void rapid_reset(bool drop)
 {
     enum { AT_ONCE = 100 };
     uint8_t bytes[AT_ONCE * 64];
     uint8_t *p = bytes;
     world *w = malloc(sizeof *w);
+    uint64_t begun = 0;
+    uint64_t took = 0;
 
     assert_non_null(w);
     start(w, drop);
     for (size_t i = 0; i < AT_ONCE; i++) {
         p = put_cancel(put_request(p, 1, DEMO_COUNT_ID), 1);
     }
-    for (size_t i = 0; i < PAIRS / AT_ONCE && !w->closed; i++) {
-        if (send(w->fd, bytes, (size_t)(p - bytes), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-            demo_rest(w->loop, 1);
+    begun = np_loop_now(w->loop).mono_ms;
+    for (size_t i = 0; i < PAIRS / AT_ONCE && took < 1500; i++) {
+        if (send(w->fd, bytes, (size_t)(p - bytes), MSG_NOSIGNAL | MSG_DONTWAIT) < p - bytes) {
+            break; /* it holds up what it does not read, so the rest of a frame may be missing */
         }
         demo_rest(w->loop, 0);
+        took = np_loop_now(w->loop).mono_ms - begun;
         assert_true(drop || w->job_count <= SERVE_MAX);
     }
-    for (int i = 0; i < 1000 && !w->closed; i++) {
-        demo_rest(w->loop, 10);
-    }
-    assert_true(w->closed);
-    assert_int_equal(w->failure.err, NP_ERR_LIMIT);
-    assert_int_equal(w->failure.stage, NP_STAGE_FRAME);
-    assert_non_null(strstr(w->failure.text, "cancels"));
+    demo_rest(w->loop, 300);
+    took = np_loop_now(w->loop).mono_ms - begun;
+    assert_false(w->closed);
+    assert_true(w->canceled <= NP_CANCELS_TAKEN_MAX + took / NP_CANCELS_TOKEN_MS + 1);
     assert_int_equal(w->canceled > SERVE_MAX, drop);
+    assert_true(drop || w->job_count <= SERVE_MAX);
     stop(w);
     free(w);
 }

@@ -119,7 +119,7 @@ mutant odd odd.c '/^uint8_t \*odd_odd_head_put/,/^}/s/p\[9\] = 0x05/p[9] = 0x06/
 mutant odd odd.c '/^np_err odd_odd_head_read/,/^}/s/any_bits != 0xFF/any_bits == 0x11/' \
     'read: odd.odd_head.any must be refused with NP_ERR_CONST'
 # A variant that is cut to the byte that C's enum may have, an option that keeps what was there.
-mutant odd odd.c '/^static np_err odd_data_read/,/^}/s/switch (index)/switch (index \& 0xFF)/' \
+mutant odd odd.c '/^static np_err odd_data_read/,/^}/s/switch (index)/switch (index % 0x100)/' \
     'with a variant but for one bit above in odd.Data'
 mutant chat chat.c 's/v->at.value = 0;/(void)0;/' \
     'decoding leaves in the member at.value what was there before' \

@@ -33,6 +33,7 @@ typedef struct line {
     wire w;
     side sides[2];
     size_t kernel;
+    uint32_t serve_max; /* 0: the default */
     uint32_t seed;
 } line;
 
@@ -146,6 +147,7 @@ static uint64_t run_line(line *l, size_t queue_max)
         l->sides[i].end = i == 0 ? &l->w.client : &l->w.server;
         l->sides[i].end->options.queue_max = queue_max;
         l->sides[i].end->options.stall_ms = 30000;
+        l->sides[i].end->options.serve_max = l->serve_max > 0 ? l->serve_max : 1024;
     }
     wire_open(&l->w);
     begun = l->w.now.mono_ms;
@@ -197,6 +199,7 @@ static void test_there_is_always_progress(void **state)
     for (uint32_t seed = 1; seed <= 60; seed++) {
         line l = {.seed = seed, .sides = {{.calls = CALLS}, {.calls = CALLS}}};
         size_t queue_max = 300 + draw(&l, 8000);
+        l.serve_max = draw(&l, 3) == 0 ? 1 + draw(&l, 4) : 0;
         l.kernel = 1 + draw(&l, draw(&l, 2) == 0 ? 100 : 3000);
         for (int i = 0; i < 2; i++) {
             l.sides[i].throttles = draw(&l, 2) == 0;
@@ -250,6 +253,7 @@ static void test_requests_wait_and_are_refused(void **state)
     uint8_t *place = NULL;
     size_t room = 0;
     uint32_t own = 0;
+    size_t queued = 0;
     wire w;
 
     (void)state;
@@ -288,17 +292,25 @@ static void test_requests_wait_and_are_refused(void **state)
     wire_drain(&w, &w.server);
     np_session_park(&w.server.s);
 
-    /* Three are refused, once there is room to say so; the last waits for that. */
+    /* They are refused, once there is room to say so, and do not count among those served. */
     assert_null(wire_next(&w.server));
-    assert_int_equal(np_calls_count(w.server.s.calls, 1), 3);
+    assert_int_equal(np_calls_refused(w.server.s.calls), 4);
+    assert_int_equal(np_calls_served(w.server.s.calls, 1), 0);
+    /* So is one that nobody knows, instead of an answer beyond the queue's bound. */
+    queued = np_session_queued(&w.server.s);
+    w.client.s.opened++;
+    inject(&w.server, NP_FRAMING_REQUEST, 11, "\xff\xff\xff\x7f\0\0\0\0", 8);
+    assert_true(wire_read(&w, &w.server));
+    wire_expect(&w.server, NP_SESSION_EVENT_UNKNOWN);
+    assert_int_equal(np_calls_refused(w.server.s.calls), 5);
+    assert_int_equal(np_session_queued(&w.server.s), queued);
     /* Nobody has been given a handle of theirs. */
     assert_false(np_session_serving(&w.server.s, talk_call(&w.server.s, 5)));
     np_session_drop(&w.server.s, talk_call(&w.server.s, 5));
-    assert_int_equal(np_calls_count(w.server.s.calls, 1), 3);
+    assert_int_equal(np_calls_refused(w.server.s.calls), 5);
     assert_false(np_session_pending(&w.server.s));
     assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms - 1000 + 30000);
     wire_run(&w);
-    assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_REQUEST)->event.stream, 9);
     wire_expect(&w.server, NP_SESSION_EVENT_WRITABLE);
     assert_null(wire_next(&w.server));
     assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE)->event.id, DEMO_SAY_ID);
@@ -307,13 +319,45 @@ static void test_requests_wait_and_are_refused(void **state)
         assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE)->event.id, BASE_PONG_ID);
     }
     assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE)->event.id, DEMO_SAY_ID);
-    for (size_t i = 0; i < 3; i++) {
-        static const uint32_t refused[] = {1, 5, 7};
+    for (size_t i = 0; i < 4; i++) {
+        static const uint32_t refused[] = {1, 5, 7, 9};
         const wire_event *event = wire_expect(&w.client, NP_SESSION_EVENT_FAILURE);
         assert_int_equal(event->event.err, NP_ERR_BUSY);
         assert_int_equal(event->event.stream, refused[i]);
     }
     assert_null(wire_next(&w.client));
+    wire_fini(&w);
+}
+
+/* Held by the application while it waits: time does not make it try again and again, and what it
+ * has to say about its queue still comes. */
+static void test_held_while_it_waits(void **state)
+{
+    uint8_t *bytes = wire_pattern(3000, 4);
+    wire w;
+
+    (void)state;
+    fill(&w);
+    (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
+    w.write_max = 0;
+    wire_write(&w, &w.client);
+    assert_true(wire_read(&w, &w.server));
+    assert_int_equal(talk_say(&w.server.s, bytes, 3000), NP_ERR_FULL);
+    np_session_hold(&w.server.s, true, w.now);
+    for (int i = 0; i < 5; i++) {
+        w.now.mono_ms += 1000;
+        np_session_tick(&w.server.s, w.now);
+        assert_false(np_session_pending(&w.server.s));
+        assert_true(np_session_deadline(&w.server.s) > w.now.mono_ms);
+    }
+    wire_write(&w, &w.server);
+    wire_drain(&w, &w.server);
+    wire_expect(&w.server, NP_SESSION_EVENT_WRITABLE);
+    assert_null(wire_next(&w.server));
+    np_session_hold(&w.server.s, false, w.now);
+    wire_drain(&w, &w.server);
+    wire_expect(&w.server, NP_SESSION_EVENT_REQUEST);
+    free(bytes);
     wire_fini(&w);
 }
 
@@ -443,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_there_is_always_progress),
         cmocka_unit_test(test_one_side_alone),
         cmocka_unit_test(test_requests_wait_and_are_refused),
+        cmocka_unit_test(test_held_while_it_waits),
         cmocka_unit_test(test_throttle),
         cmocka_unit_test(test_a_turn_has_its_share),
         cmocka_unit_test(test_a_second_has_its_share),
