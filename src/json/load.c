@@ -92,21 +92,30 @@ typedef struct feed {
     np_str text;
     size_t at;
     place number; /* the next one that ends behind `at` */
+    bool hides;   /* it is a long one */
+    bool real;    /* and no integer */
 } feed;
 
+/* Looks at each number once, however many pieces it is read in. */
+static void find_number(feed *f, size_t at)
+{
+    f->number = next_number(f->text, at);
+    f->hides = f->number.start < f->text.len && is_long(f->text, f->number);
+    f->real = false;
+    for (size_t i = f->number.start; f->hides && !f->real && i < f->number.end; i++) {
+        f->real = is_one_of(f->text, i, ".eE");
+    }
+}
+
+/* What of the number lies in this piece. */
 static void hide(const feed *f, uint8_t *piece, size_t len)
 {
-    np_str digits = {f->text.data + f->number.start, f->number.end - f->number.start};
-    bool real = false;
+    size_t from = f->number.start > f->at ? f->number.start : f->at;
+    size_t to = f->number.end < f->at + len ? f->number.end : f->at + len;
 
-    for (size_t i = 0; i < digits.len; i++) {
-        real = real || is_one_of(digits, i, ".eE");
-    }
-    for (size_t i = 0; i < digits.len; i++) {
-        size_t where = f->number.start + i;
-        if (where >= f->at && where - f->at < len) {
-            piece[where - f->at] = (uint8_t)(i < 3 && real ? "0.0"[i] : i == 0 ? '0' : ' ');
-        }
+    for (; from < to; from++) {
+        size_t i = from - f->number.start;
+        piece[from - f->at] = (uint8_t)(i < 3 && f->real ? "0.0"[i] : i == 0 ? '0' : ' ');
     }
 }
 
@@ -120,13 +129,13 @@ static size_t give(void *buffer, size_t cap, void *context)
     }
     memcpy(buffer, f->text.data + f->at, len);
     while (f->number.start < f->at + len) {
-        if (is_long(f->text, f->number)) {
+        if (f->hides) {
             hide(f, buffer, len);
         }
         if (f->number.end > f->at + len) { /* its rest is in the next piece */
             break;
         }
-        f->number = next_number(f->text, f->number.end);
+        find_number(f, f->number.end);
     }
     f->at += len;
     return len;
@@ -171,11 +180,13 @@ static void place_numbers(json_t *tree, np_str text, size_t *at)
 
 json_t *np__json_load(np_str text, json_error_t *why)
 {
-    feed f = {.text = text, .at = 0, .number = next_number(text, 0)};
+    feed f = {.text = text};
     size_t at = 0;
-    json_t *tree = json_load_callback(
-        give, &f, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, why);
+    json_t *tree = NULL;
 
+    find_number(&f, 0);
+    tree = json_load_callback(give, &f, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY,
+                              why);
     if (tree != NULL) {
         place_numbers(tree, text, &at);
     }

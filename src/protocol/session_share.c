@@ -32,6 +32,11 @@ void np_session_shed(np_session *s, np_time now)
     np_fault fault;
 
     np__session_tell_time(s, now);
+    /* Requests of the peer's get no answer any more; those of ours must hear of the end. */
+    if (np_calls_count(s->calls, np__session_parity(s)) == 0) {
+        np_calls_clear(&s->calls, &s->account);
+        s->refusals = false;
+    }
     if (s->phase == NP_PHASE_CLOSED) {
         return;
     }

@@ -168,7 +168,7 @@ static np_conn *anybody_yields(np_admission *admission, const np_site *newcomers
 }
 
 /* A stranger who has had time enough: of the newcomer's own site, of the one that has most, or of
- * some others. */
+ * some others; of none that has fewer strangers than the newcomer's. */
 static np_conn *dawdler(np_admission *admission, np_group *group, np_site *newcomers,
                         uint64_t until_ms)
 {
@@ -188,7 +188,9 @@ static np_conn *dawdler(np_admission *admission, np_group *group, np_site *newco
         if (site == NULL) {
             break;
         }
-        conn = oldest_of(&site->half_open, until_ms);
+        if (newcomers == NULL || site->strangers.held >= newcomers->strangers.held) {
+            conn = oldest_of(&site->half_open, until_ms);
+        }
     }
     return conn;
 }

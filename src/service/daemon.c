@@ -251,6 +251,9 @@ np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct
         return err; /* who does not come in takes nobody's place */
     }
     err = find_place(daemon, source, limit);
+    if (err == NP_OK && daemon->stopping) {
+        err = NP_ERR_BUSY; /* by the on_close of who made room */
+    }
     if (err == NP_OK) {
         err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa, source);
         *limit = err == NP_ERR_LIMIT ? "memory_max" : NULL;

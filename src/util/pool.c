@@ -193,8 +193,11 @@ static np_account *np_pool_largest(np_pool *pool, const np_account *asking, size
 /* Whether there is room for len more bytes, once those who hold most have given way. */
 static bool np_pool_make_room(np_pool *pool, const np_account *asking, size_t len)
 {
+    int in_vain = 0;
+
     while (pool->live > pool->options.live_max || len > pool->options.live_max - pool->live) {
         size_t before = pool->live;
+        bool gave = false;
         np_account *largest = NULL;
 
         if (pool->evict == NULL || pool->evicting || len > pool->options.live_max) {
@@ -205,9 +208,11 @@ static bool np_pool_make_room(np_pool *pool, const np_account *asking, size_t le
             return false;
         }
         pool->evicting = true; /* what it takes to say goodbye makes nobody else give way */
-        (void)pool->evict(largest);
+        gave = pool->evict(largest);
         pool->evicting = false;
-        if (pool->live >= before) {
+        /* The first time it may keep what it has to say; the second it keeps nothing. */
+        in_vain = pool->live < before ? 0 : in_vain + 1;
+        if (!gave || in_vain == 2) {
             return false;
         }
     }
