@@ -168,15 +168,34 @@ void np_account_move(np_account *account, np_holder *holder)
     np_share_add(&holder->pool->holders, &holder->share, account->live);
 }
 
+/* The holder that holds most, of those with an account that can give way; NULL: there is none. Who
+ * has many light accounts only is left out of the order, which hides nobody behind it, until it
+ * takes more. */
+static np_holder *np_pool_top(np_pool *pool)
+{
+    np_share *top = np_shares_top(&pool->holders);
+
+    while (top != NULL) {
+        np_holder *holder = (np_holder *)(void *)((char *)top - offsetof(np_holder, share));
+        if (np_shares_top(&holder->accounts) != NULL) {
+            return holder;
+        }
+        np_share_leave(&pool->holders, top);
+        top = np_shares_top(&pool->holders);
+    }
+    return NULL;
+}
+
 /* Who gives way to an account that wants len bytes; NULL: nobody holds more than that would. */
 static np_account *np_pool_largest(np_pool *pool, const np_account *asking, size_t len)
 {
-    np_share *top = np_shares_top(&pool->holders);
+    np_holder *largest = np_pool_top(pool);
     np_holder *holder = np_account_holder(asking);
+    np_share *top = NULL;
     np_heavy *heavy = NULL;
 
-    if (top != NULL && top->held > holder->share.held + len) {
-        holder = (np_holder *)(void *)((char *)top - offsetof(np_holder, share));
+    if (largest != NULL && largest->share.held > holder->share.held + len) {
+        holder = largest;
     }
     top = np_shares_top(&holder->accounts);
     if (top == NULL) {

@@ -297,12 +297,57 @@ static void test_busy(void **state)
     end(w);
 }
 
+/* Many who hold little hide nobody who holds much, though together they hold most. */
+static void test_light_accounts_hide_nobody(void **state)
+{
+    enum { LIGHT = 300 };
+    const np_pool_options options = {.cache_max = 1 << 20, .live_max = (size_t)1200 * 1024};
+    user *light = calloc(LIGHT, sizeof *light);
+    user hog = {.evicted = 0};
+    user newcomer = {.evicted = 0};
+    np_holder holders[3];
+    np_pool pool;
+
+    (void)state;
+    assert_non_null(light);
+    np_pool_init(&pool, &options);
+    pool.evict = evict;
+    for (int i = 0; i < 3; i++) {
+        np_holder_init(&holders[i], &pool, 0);
+    }
+    for (int i = 0; i < LIGHT; i++) {
+        np_account_init(&light[i].account, &holders[0]);
+        for (int k = 0; k < 3; k++) {
+            assert_int_equal(take(&light[i], 500), NP_OK);
+        }
+    }
+    np_account_init(&hog.account, &holders[1]);
+    np_account_init(&newcomer.account, &holders[2]);
+    for (int k = 0; k < 4; k++) {
+        assert_int_equal(take(&hog, 60000), NP_OK);
+    }
+    pool.options.live_max = pool.live; /* it is full */
+    assert_true(holders[0].share.held > holders[1].share.held);
+    assert_int_equal(take(&newcomer, 4096), NP_OK);
+    assert_int_equal(hog.evicted, 1);
+    for (int i = 0; i < LIGHT; i++) {
+        assert_int_equal(light[i].evicted, 0);
+        give_all(&light[i]);
+    }
+    give_all(&newcomer);
+    for (int i = 0; i < 3; i++) {
+        np_holder_fini(&holders[i]);
+    }
+    np_pool_fini(&pool);
+    free(light);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_who_gives_way), cmocka_unit_test(test_share_of_an_account),
-        cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_busy),          cmocka_unit_test(test_light_accounts_hide_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
