@@ -68,7 +68,7 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
     np__session_tell_time(s, now);
     s->cancels_taken.full_ms = (uint32_t)now.mono_ms;
     s->cancels_sent.full_ms = (uint32_t)now.mono_ms;
-    s->role = (uint8_t)role;
+    s->role = role == NP_SESSION_SERVER ? 1 : 0;
     s->phase = NP_PHASE_HELLO;
     s->phase_deadline = np__session_after(s, options->hello_ms);
     s->frame_deadline = NP_TIME_NEVER;

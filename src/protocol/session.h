@@ -254,10 +254,30 @@ struct np_session {
     uint32_t whole_max;  /* bound of the message */
     uint32_t whole_stream;
     uint8_t whole_kind; /* np_framing_kind */
-
-    uint8_t role;
     uint8_t phase;
     uint8_t end_stage;
+
+    bool answer_wanted : 1;  /* a send met NP_ERR_UNEXPECTED while a request of ours waited */
+    bool secured : 1;        /* input comes in records, or will */
+    bool in_carry : 1;       /* the window lies in carry */
+    bool whole_more : 1;     /* another frame follows the current one */
+    bool body_more : 1;      /* it is not the last piece */
+    bool closed_due : 1;     /* the event CLOSED is still to come */
+    bool peer_bye : 1;       /* its Disconnect or Close was seen: it says no more */
+    bool peer_ended : 1;     /* and nothing but the end of its bytes is to come */
+    bool eof : 1;            /* the end of its bytes */
+    bool by_peer : 1;        /* of the cause */
+    bool unverified : 1;     /* of the cause */
+    bool pinged : 1;         /* idle_ms has passed once */
+    bool close_queued : 1;   /* the last entry of our direction */
+    bool parting : 1;        /* CLOSING in order: what still comes is looked at */
+    bool parting_begun : 1;  /* the window is where that goes on */
+    bool stuck : 1;          /* a request was refused, and there has been no room since */
+    bool yields : 1;         /* a turn's share of unpacking is used up */
+    uint8_t paused_at : 3;   /* np__session_pace */
+    uint8_t compression : 2; /* np_compression agreed on */
+    uint8_t role : 1;        /* np_session_role */
+
     int16_t end_err;
 
     /* What takes the next event off the short way; np_session_event_plain asks for all at once. */
@@ -281,27 +301,7 @@ struct np_session {
         };
         uint16_t detours;
     };
-
-    bool answer_wanted : 1;  /* a send met NP_ERR_UNEXPECTED while a request of ours waited */
-    bool secured : 1;        /* input comes in records, or will */
-    bool in_carry : 1;       /* the window lies in carry */
-    bool whole_more : 1;     /* another frame follows the current one */
-    bool body_more : 1;      /* it is not the last piece */
-    bool closed_due : 1;     /* the event CLOSED is still to come */
-    bool peer_bye : 1;       /* its Disconnect or Close was seen: it says no more */
-    bool peer_ended : 1;     /* and nothing but the end of its bytes is to come */
-    bool eof : 1;            /* the end of its bytes */
-    bool by_peer : 1;        /* of the cause */
-    bool unverified : 1;     /* of the cause */
-    bool pinged : 1;         /* idle_ms has passed once */
-    bool close_queued : 1;   /* the last entry of our direction */
-    bool parting : 1;        /* CLOSING in order: what still comes is looked at */
-    bool parting_begun : 1;  /* the window is where that goes on */
-    bool stuck : 1;          /* a request was refused, and there has been no room since */
-    bool yields : 1;         /* a turn's share of unpacking is used up */
-    uint8_t paused_at : 3;   /* np__session_pace */
-    uint8_t compression : 2; /* np_compression agreed on */
-    uint16_t version;        /* agreed on; 0 before */
+    uint16_t version; /* agreed on; 0 before */
 
     uint32_t body_stream; /* of the current piece; where body_given, of the last event */
     uint32_t body_left;   /* bytes that the current frame still brings */
