@@ -29,6 +29,7 @@ struct np_daemon {
     np_keyring keyring;
     bool stopping;
     bool freeing;
+    bool stop_told; /* or about to be: once, whatever ends meanwhile */
     np_task stopped; /* tells on_stopped outside of every connection's callbacks */
     void (*on_stopped)(np_daemon *daemon, void *user);
     void *user;
@@ -73,7 +74,9 @@ static void on_stopped(np_loop *loop, np_task *task)
 
 static void check_stopped(np_daemon *daemon)
 {
-    if (daemon->stopping && !daemon->freeing && np_daemon_connections(daemon) == 0) {
+    if (daemon->stopping && !daemon->freeing && !daemon->stop_told &&
+        np_daemon_connections(daemon) == 0) {
+        daemon->stop_told = true;
         np__loop_defer(daemon->group.loop, &daemon->stopped);
     }
 }

@@ -45,8 +45,8 @@ static void set_allocator(void)
     ev_set_allocator(np__reserve_realloc);
 }
 
-/* Around all calls of libev that may allocate. They nest: a callback of one loop may make another.
- */
+/* Around all calls of libev that may allocate; and callbacks leave it again, since the application
+ * may use libev there itself: a block of the reserve would outlive, in its loop, what knows it. */
 static np_reserve *enter_ev(np_loop_ev *ev)
 {
     return np__reserve_use(ev->own ? &ev->reserve : NULL);
@@ -55,6 +55,19 @@ static np_reserve *enter_ev(np_loop_ev *ev)
 static void leave_ev(np_reserve *before)
 {
     (void)np__reserve_use(before);
+}
+
+/* Around the application's code, and whatever else is no part of libev, in libev's callbacks. */
+static np_reserve *enter_callback(np_loop *loop)
+{
+    np__loop_enter(loop);
+    return np__reserve_use(NULL);
+}
+
+static void leave_callback(np_loop *loop, np_reserve *before)
+{
+    (void)np__reserve_use(before);
+    np__loop_leave(loop);
 }
 
 np_err np__watch_room(np_loop *loop, int fd)
@@ -95,13 +108,13 @@ static void arm_timer(np_loop *loop)
 static void on_timer(struct ev_loop *unused, ev_timer *timer, int events)
 {
     np_loop *loop = timer->data;
+    np_reserve *before = enter_callback(loop);
 
     (void)unused;
     (void)events;
     loop->ev->timer_at_ms = UINT64_MAX;
-    np__loop_enter(loop);
     np__loop_timers_run(loop, np_loop_now(loop).mono_ms);
-    np__loop_leave(loop);
+    leave_callback(loop, before);
 }
 
 static void on_idle(struct ev_loop *unused, ev_idle *idle, int events)
@@ -114,9 +127,11 @@ static void on_idle(struct ev_loop *unused, ev_idle *idle, int events)
 static void on_prepare(struct ev_loop *ev, ev_prepare *prepare, int events)
 {
     np_loop *loop = prepare->data;
+    np_reserve *before = np__reserve_use(NULL);
     bool over = np__loop_end_turn(loop);
 
     (void)events;
+    leave_ev(before);
     if (np__loop_has_tasks(loop)) {
         ev_idle_start(ev, &loop->ev->idle);
     } else {
@@ -255,6 +270,7 @@ static void on_io(struct ev_loop *unused, ev_io *io, int events)
 {
     np_watch *watch = np_container_of(io, np_watch, ev);
     np_loop *loop = io->data; /* the watch may be gone after its callback */
+    np_reserve *before = NULL;
     unsigned mask = 0;
 
     (void)unused;
@@ -264,9 +280,9 @@ static void on_io(struct ev_loop *unused, ev_io *io, int events)
     if ((events & EV_WRITE) != 0) {
         mask |= NP_WATCH_WRITE;
     }
-    np__loop_enter(loop);
+    before = enter_callback(loop);
     watch->fn(watch, mask != 0 ? mask : NP_WATCH_READ);
-    np__loop_leave(loop);
+    leave_callback(loop, before);
 }
 
 void np__watch_init(np_watch *watch, int fd, np_watch_fn *fn)
@@ -322,12 +338,12 @@ static void on_signal(struct ev_loop *unused, ev_signal *watcher, int events)
 {
     np_signal_watch *watch = np_container_of(watcher, np_signal_watch, ev);
     np_loop *loop = watch->loop; /* its callback may remove the watch */
+    np_reserve *before = enter_callback(loop);
 
     (void)unused;
     (void)events;
-    np__loop_enter(loop);
     watch->fn(loop, watch->number, watch->user);
-    np__loop_leave(loop);
+    leave_callback(loop, before);
 }
 
 /* libev ends the process if there is no descriptor for the pipe that its first signal takes. There

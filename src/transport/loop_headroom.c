@@ -21,6 +21,9 @@
 /* The heap is searched for pages to give back so often at most. */
 #define TRIM_MS 1000
 
+/* And so often for what it may have kept: newcomers who are turned away shall cost little. */
+#define SEARCH_MS 100
+
 static bool hold(np_headroom *headroom, size_t len)
 {
     void *memory = headroom->memory == NULL
@@ -72,6 +75,19 @@ static bool heap_has(size_t len)
     return got >= len;
 }
 
+/* heap_has, as of a moment ago. */
+static bool heap_had(np_loop *loop, size_t len)
+{
+    np_headroom *headroom = &loop->headroom;
+    uint64_t now = np_loop_now(loop).mono_ms;
+
+    if (headroom->searched_ms == 0 || now - headroom->searched_ms >= SEARCH_MS) {
+        headroom->searched_ms = now;
+        headroom->found = heap_has(len);
+    }
+    return headroom->found;
+}
+
 bool np__loop_headroom(np_loop *loop)
 {
     np_headroom *headroom = &loop->headroom;
@@ -85,7 +101,7 @@ bool np__loop_headroom(np_loop *loop)
     }
     tidy_up(loop);
     return hold(headroom, len) || hold(headroom, len - STEP_LEN) ||
-           (headroom->memory == NULL && heap_has(len - STEP_LEN));
+           (headroom->memory == NULL && heap_had(loop, len - STEP_LEN));
 }
 
 bool np__loop_relieve(void *loop)

@@ -69,6 +69,8 @@ typedef struct np_headroom {
     void *memory; /* NULL: it was needed, or never asked for */
     size_t len;
     uint64_t tidied_ms;
+    uint64_t searched_ms; /* when the heap was searched for as much; 0: never */
+    bool found;           /* with what result */
 } np_headroom;
 
 /* loop_ev.c: libev's loop and its watchers. */

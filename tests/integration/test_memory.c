@@ -18,6 +18,7 @@ int main(void)
 #include "support/fake_dns.h"
 
 #include "transport/loop_private.h"
+#include "transport/loop_reserve.h"
 
 #include <base_service.h>
 
@@ -28,6 +29,7 @@ int main(void)
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -367,9 +369,139 @@ static void test_many_at_once(void **state)
     np_loop_free(loop);
 }
 
+/* No memory for newcomers --------------------------------------------------------------------- */
+
+/* The process may have no more than it has. Returns what it might have before. */
+static struct rlimit take_all_memory(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long pages = 0;
+    struct rlimit before, now;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    (void)fclose(file);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    now = before;
+    now.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE);
+    assert_int_equal(setrlimit(RLIMIT_AS, &now), 0);
+    return before;
+}
+
+/* While memory is short, who comes and is turned away costs no search of the heap each. */
+static void test_newcomers_search_seldom(void **state)
+{
+    np_loop *loop = NULL;
+    struct rlimit before;
+    size_t first = 0;
+    size_t more = 0;
+    int admitted = 0;
+
+    (void)state;
+    demo_must(np_loop_new(&loop, NULL), NULL);
+    before = take_all_memory();
+    failing_heap_arm(0, false);
+    admitted += np__loop_headroom(loop);
+    first = failing_heap_disarm();
+    failing_heap_arm(0, false);
+    for (int i = 0; i < 1000; i++) {
+        admitted += np__loop_headroom(loop);
+    }
+    more = failing_heap_disarm();
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_true(first > 0);
+    assert_int_equal(more, 0);
+    assert_int_equal(admitted, 0);
+    assert_true(np__loop_headroom(loop)); /* as soon as there is some */
+    np_loop_free(loop);
+}
+
+/* A libev loop of the application's ------------------------------------------------------------ */
+
+typedef struct asking {
+    np_timer timer;
+    np_task task;
+    np_watch watch;
+    int asked;
+    int from_reserve;
+    bool done;
+} asking;
+
+/* What libev would do for a loop that the application runs in a callback of ours. */
+static void ask(np_loop *loop, asking *a)
+{
+    void *block = NULL;
+
+    failing_heap_arm(1, true);
+    block = np__reserve_realloc(NULL, 64);
+    (void)failing_heap_disarm();
+    a->asked++;
+    a->from_reserve += block != NULL;
+    if (a->asked == 1) {
+        np__loop_defer(loop, &a->task);
+    } else if (a->asked == 2) {
+        np__watch_set(loop, &a->watch, NP_WATCH_WRITE);
+    } else if (a->asked == 3) {
+        (void)raise(SIGUSR2);
+    } else {
+        a->done = true;
+    }
+}
+
+static np_loop *asking_loop; /* a watch does not know it */
+
+static void on_asking_timer(np_loop *loop, np_timer *timer)
+{
+    ask(loop, np_container_of(timer, asking, timer));
+}
+
+static void on_asking_task(np_loop *loop, np_task *task)
+{
+    ask(loop, np_container_of(task, asking, task));
+}
+
+static void on_asking_watch(np_watch *watch, unsigned events)
+{
+    asking *a = np_container_of(watch, asking, watch);
+
+    (void)events;
+    np__watch_set(asking_loop, watch, NP_WATCH_NONE);
+    ask(asking_loop, a);
+}
+
+static void on_asking_signal(np_loop *loop, int number, void *user)
+{
+    (void)number;
+    ask(loop, user);
+}
+
+/* It gets nothing of our loop's reserve, in none of the callbacks: nobody would know the block when
+ * it is given back. */
+static void test_reserve_is_of_one_loop(void **state)
+{
+    asking a = {.asked = 0};
+    int fd = eventfd(0, EFD_CLOEXEC);
+
+    (void)state;
+    demo_must(np_loop_new(&asking_loop, NULL), NULL);
+    demo_must(np__watch_room(asking_loop, fd), NULL);
+    np_timer_init(&a.timer, on_asking_timer);
+    np__task_init(&a.task, on_asking_task);
+    np__watch_init(&a.watch, fd, on_asking_watch);
+    demo_must(np_loop_on_signal(asking_loop, SIGUSR2, on_asking_signal, &a), NULL);
+    np_timer_start(asking_loop, &a.timer, 1);
+    assert_int_equal(np_loop_run_until(asking_loop, &a.done, 10000), NP_OK);
+    assert_int_equal(a.asked, 4);
+    assert_int_equal(a.from_reserve, 0);
+    np_loop_free(asking_loop);
+    (void)close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_newcomers_search_seldom),
+        cmocka_unit_test(test_reserve_is_of_one_loop),
         cmocka_unit_test(test_each_allocation),
         cmocka_unit_test(test_each_and_all_that_follow),
         cmocka_unit_test(test_names),
