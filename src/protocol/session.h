@@ -274,6 +274,7 @@ struct np_session {
     bool parting_begun : 1;  /* the window is where that goes on */
     bool stuck : 1;          /* a request was refused, and there has been no room since */
     bool yields : 1;         /* a turn's share of unpacking is used up */
+    bool output_lost : 1;    /* there is a gap: nothing more can be written */
     uint8_t paused_at : 3;   /* np__session_pace */
     uint8_t compression : 2; /* np_compression agreed on */
     uint8_t role : 1;        /* np_session_role */
@@ -578,6 +579,10 @@ void np_session_fail(np_session *s, np_err err, np_session_stage stage, const np
  * memory: the cause is NP_ERR_LIMIT at stage LOCAL, with a fault that tells what it held. Not while
  * an event of this session is looked at. */
 void np_session_shed(np_session *s, np_time now);
+
+/* Gives back its queue alone; also while an event of this session is looked at. Nothing can be
+ * written any more, and np_session_shed has to follow. Returns whether there was something. */
+bool np_session_shed_output(np_session *s);
 
 /* Whether sends are possible. */
 bool np_session_is_open(const np_session *s);

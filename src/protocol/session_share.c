@@ -44,7 +44,8 @@ void np_session_shed(np_session *s, np_time now)
                        "who holds most gives way when others need memory", 0, s->account.live);
     s->parting = false;
     np__session_drop_input(s);
-    if (s->phase < NP_PHASE_CLOSING && s->out.queued <= NP_SESSION_SHED_QUEUE_MAX) {
+    if (s->phase < NP_PHASE_CLOSING && !s->output_lost &&
+        s->out.queued <= NP_SESSION_SHED_QUEUE_MAX) {
         np__session_fail(s, NP_ERR_LIMIT, NP_SESSION_STAGE_LOCAL, &fault);
     } else {
         /* Nothing can be said behind a queue that is thrown away. */
@@ -53,6 +54,17 @@ void np_session_shed(np_session *s, np_time now)
                           &fault, none);
         np__session_closed(s);
     }
+}
+
+bool np_session_shed_output(np_session *s)
+{
+    bool some = s->out.queued > 0;
+
+    if (some) {
+        np_outq_clear(&s->out, &s->account);
+        s->output_lost = true;
+    }
+    return some;
 }
 
 /* Time -------------------------------------------------------------------------------------- */

@@ -172,11 +172,15 @@ static void on_write_error(np_link *link, int os_error)
 static bool write_some(np_link *link)
 {
     struct iovec iov[IOV_MAX_PIECES];
-    size_t pieces = np_session_output(&link->session, iov, IOV_MAX_PIECES, now_of(link));
+    size_t pieces = 0;
     size_t total = 0;
     size_t count = 0;
     int os_error = 0;
 
+    if (link->shed_due) {
+        return false; /* its queue may have a gap */
+    }
+    pieces = np_session_output(&link->session, iov, IOV_MAX_PIECES, now_of(link));
     if (pieces == 0) {
         return false;
     }
@@ -370,7 +374,7 @@ static bool shed(np_account *account)
 
     if (link->in_turn) {
         link->shed_due = true;
-        return false;
+        return np_session_shed_output(&link->session);
     }
     np_session_shed(&link->session, now_of(link));
     np__loop_defer(ops_of(link)->loop, &link->task);

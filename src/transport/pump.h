@@ -14,7 +14,7 @@
  * Memory: a link is part of its owner, who frees it in `release`. When the loop's memory is short,
  * the link that pool.h names is shed: what it holds is given back at once, in the middle of
  * somebody else's turn, and its owner hears of its end in a turn of its own. One whose own events
- * are being handed out cannot be, and is ended at the end of that turn.
+ * are being handed out gives its queue back at once, and the rest, and its end, after the event.
  * Threads: the loop's.
  */
 #ifndef NP_TRANSPORT_PUMP_H
