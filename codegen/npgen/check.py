@@ -26,7 +26,7 @@ def check(protocol: Protocol, unit: Unit, reporter: Reporter) -> None:
     check_messages(protocol, reporter)
     nodes = [n for n in unit.schema.declarations if isinstance(n, ConversationNode)]
     for node, conversation in zip(nodes, protocol.conversations):
-        check_conversation(conversation, node.complete, reporter)
+        check_conversation(protocol, conversation, node.complete, reporter)
     if not reporter.failed:  # a machine with a hole in it would cause errors of its own
         for conversation in protocol.conversations:
             check_moves(protocol, conversation, reporter)

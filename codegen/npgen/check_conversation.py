@@ -1,22 +1,39 @@
-"""Rules about conversations: one rule for each message, a way to every state, and where requests
-move, no message that the two sides could judge differently."""
+"""Rules about conversations: one rule for each message, a way to every state, no move by what the
+runtime says of itself, and where requests move, no message that the two sides could judge
+differently."""
 
 from __future__ import annotations
 
 from typing import Optional
 
+from .check_messages import BASE
 from .crossing import crossings
 from .diagnostics import Reporter
 from .machine import SIDES
 from .model import Conversation, Protocol, Rule, Side, State
 from .places import MAX_MOVES, MAX_PLACES, TooManyPlaces, places_of
 
+_BY_RUNTIME = {
+    "Ping": "the runtime says it where a connection is idle",
+    "Pong": "the runtime says it where a connection is idle",
+    "Hello": "it is said before the conversation begins",
+    "Welcome": "it is said before the conversation begins",
+    "SecureHandshakeInit": "it is said before the conversation begins",
+    "SecureHandshakeResponse": "it is said before the conversation begins",
+    "SecureHandshakeConfirm": "it is said before the conversation begins",
+}
+"""Messages of base.np that no application says, or not alone, and why they cannot move."""
 
-def check_conversation(conversation: Conversation, complete: bool, reporter: Reporter) -> None:
+
+def check_conversation(
+    protocol: Protocol, conversation: Conversation, complete: bool, reporter: Reporter
+) -> None:
     """All rules that need the whole state machine; ``complete`` if all of it could be read."""
     seen: set[tuple[object, ...]] = set()
+    base = {m.name for m in protocol.messages if m.origin == BASE and not protocol.own(m)}
     for state in conversation.states:
         _check_ambiguous(state, seen, reporter)
+        _check_base(state, base, seen, reporter)
     if conversation.start and complete:
         _check_reachable(conversation, reporter)
 
@@ -61,6 +78,19 @@ def _check_ambiguous(state: State, seen: set[tuple[object, ...]], reporter: Repo
                     f" in line {other.span.line}; keep one"
                 )
                 reporter.error(rule.span, "rule-ambiguous", text)
+
+
+def _check_base(
+    state: State, base: set[str], seen: set[tuple[object, ...]], reporter: Reporter
+) -> None:
+    """Report rules that have a message of the runtime's lead somewhere."""
+    for rule in state.rules:
+        for message in rule.messages if rule.target is not None else ():
+            why = _BY_RUNTIME.get(message) if message in base else None
+            if why is not None and ("base", message, rule.span) not in seen:
+                seen.add(("base", message, rule.span))
+                text = f"'{message}' leads nowhere, since {why}; use a message of your own"
+                reporter.error(rule.span, "base-moves", text)
 
 
 def _check_reachable(conversation: Conversation, reporter: Reporter) -> None:

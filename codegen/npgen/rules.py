@@ -95,6 +95,7 @@ RULES: dict[str, str] = {
     "state-unreachable": "no path from the start leads to a state",
     "message-unknown": "a rule names something that is no message",
     "rule-ambiguous": "two rules of a state are about the same message from the same side",
+    "base-moves": "a message that the runtime says of itself leads to a state",
     "else-message": "'else' in a rule that is not about requests of the protocol alone",
     "request-crosses": "letters that may cross and part the sides, where requests move",
     "place-count": "a conversation with more than 4096 places, or 262144 messages said in them",

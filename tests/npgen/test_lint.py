@@ -170,9 +170,9 @@ class Crossing(unittest.TestCase):
 
     def test_an_imported_message_that_leads_somewhere(self) -> None:
         base = 'import "netproto/base.np";\n'
-        states = "state s { client X; server Ping -> b; } state b { client Y; }"
+        states = "state s { client X; server Custom -> b; } state b { client Y; }"
         (text,) = self.texts(states, base)
-        self.assertIn("'X' and the server's 'Ping' may cross; then the client is in 'b'", text)
+        self.assertIn("'X' and the server's 'Custom' may cross; then the client is in 'b'", text)
         states = "state s { either *; either Disconnect -> d; } final d;"
         self.assertEqual(self.texts(states, base), [], "nobody judges what comes after parting")
 
