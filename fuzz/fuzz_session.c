@@ -1,8 +1,9 @@
 /* One session and a peer that sends anything. The first byte of the input picks the role, whether
- * the connection is open already, what was agreed on to compress with, whether this side closes,
- * before the peer's bytes or at some message of them, and whether the peer, who has keys then, says
- * it all in records; the rest are the peer's bytes, or the plain text of such records, each behind
- * two bytes from which its length comes. The same bytes in one piece, byte by byte, in pieces of
+ * the connection is open already, what was agreed on to compress with or instead a protocol with a
+ * conversation that requests of both sides move, whether this side closes, before the peer's bytes
+ * or at some message of them, and whether the peer, who has keys then, says it all in records; the
+ * rest are the peer's bytes, or the plain text of such records, each behind two bytes from which
+ * its length comes. The same bytes in one piece, byte by byte, in pieces of
  * growing sizes, and with the session's short way closed must give the same events, and no buffer
  * may be left behind. Only the bytes of a stream's body come in events of any length, so these are
  * compared as bytes. */
@@ -11,12 +12,22 @@
 #include <string.h>
 
 #include <base.h>
+#include <gate.h>
 
 #include "protocol/session_private.h"
 #include "support/demo_protocol.h"
 
-/* Bits of the first byte; bits 3 and 4 are the compression. Who talks in RECORDS is OPEN, too. */
-enum { CLIENT = 1, OPEN = 2, END = 4, CLOSE_FIRST = 32, CLOSE_AT_MESSAGE = 64, RECORDS = 128 };
+/* Bits of the first byte; bits 3 and 4 are the compression, or both together GATE. Who talks in
+ * RECORDS is OPEN, too. */
+enum {
+    CLIENT = 1,
+    OPEN = 2,
+    END = 4,
+    GATE = 24,
+    CLOSE_FIRST = 32,
+    CLOSE_AT_MESSAGE = 64,
+    RECORDS = 128
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -52,12 +63,20 @@ static void mix_bytes(run *r, const np_session_event *event)
     }
 }
 
+static bool is_gate(const run *r)
+{
+    return (r->mode & GATE) == GATE;
+}
+
 /* Of the peer's bodies some are taken in pieces, some whole, some thrown away. */
 static void begin_body(run *r, const np_session_event *event)
 {
-    base_data data;
+    union {
+        base_data data;
+        gate_upload upload;
+    } head;
     np_fault fault;
-    np_err err = np_message_decode_head(event->message, &data, event->version, event->payload,
+    np_err err = np_message_decode_head(event->message, &head, event->version, event->payload,
                                         event->len, &fault);
 
     assert(err == NP_OK); /* the session has checked it */
@@ -100,7 +119,11 @@ static np_err reply(run *r, np_call_key key, const np_session_event *event)
 {
     demo_say say = {{event->payload, event->len < 100 ? event->len : 100}};
     demo_find number = {5};
+    gate_pass pass = {np_str_from("you")};
 
+    if (is_gate(r)) {
+        return np_session_reply(&r->s, key, &pass, NULL);
+    }
     return np_session_reply(
         &r->s, key, key.message == demo_message_find ? (void *)&say : (void *)&number, NULL);
 }
@@ -135,6 +158,29 @@ static np_err use_kept(run *r, const np_session_event *event)
     }
 }
 
+/* Something that the conversation of the gate allows in some places. */
+static np_err say_at_the_gate(run *r, size_t step)
+{
+    static const uint32_t ids[] = {GATE_ENTER_ID, GATE_PROVE_ID, GATE_FIND_ID, GATE_SAY_ID,
+                                   GATE_TELL_ID,  GATE_HINT_ID,  GATE_BYE_ID,  GATE_QUIT_ID};
+    static const union {
+        gate_enter enter;
+        gate_prove prove;
+        gate_find find;
+        gate_say say;
+        gate_tell tell;
+        gate_hint hint;
+        gate_bye bye;
+        gate_quit quit;
+    } nothing; /* empty text is one that each of them may have */
+    const np_message *message = np_protocol_message(&gate_protocol, ids[step % 8]);
+    np_err err = message->reply != NULL
+                     ? np_session_request(&r->s, message, &nothing, 50000, NULL, NULL, NULL)
+                     : np_session_send(&r->s, message, &nothing, NULL);
+
+    return err == NP_ERR_UNEXPECTED ? NP_OK : err;
+}
+
 static void leave(run *r)
 {
     np_session_close(&r->s, BASE_REASON_BUSY, np_str_from("bye"), r->now);
@@ -158,6 +204,7 @@ static void handle(run *r, const np_session_event *event)
     mix(r, (uint64_t)event->err);
     mix(r, event->len);
     mix(r, event->fault != NULL ? event->fault->offset : 0);
+    mix(r, (uint64_t)r->s.conversation_place);
     mix_bytes(r, event);
     switch (event->kind) {
     case NP_SESSION_EVENT_REQUEST:
@@ -176,7 +223,9 @@ static void handle(run *r, const np_session_event *event)
         err = use_kept(r, event);
         break;
     case NP_SESSION_EVENT_MESSAGE:
-        if (event->id == DEMO_SAY_ID && event->len % 7 == 0) {
+        if (is_gate(r)) {
+            err = say_at_the_gate(r, event->len);
+        } else if (event->id == DEMO_SAY_ID && event->len % 7 == 0) {
             err = np_session_send(&r->s, event->message, &answer, NULL);
         }
         go_on_with_body(r, event->len);
@@ -282,11 +331,12 @@ static void open_session(run *r, np_session_role role)
     if (role == NP_SESSION_SERVER) {
         len = 10 + 4 + 12 + 8 + 32; /* the rest of a Hello is empty lists and no features */
         memcpy(bytes, hello, sizeof hello);
+        memcpy(bytes + 22, r->options.protocol->name, 4);
     } else {
         len = 10 + 4 + 4 + 32 + 2 + 16; /* Welcome: version 2 and its digest */
         bytes[10] = 10;
         bytes[14] = 2;
-        memcpy(bytes + 18, demo_protocol.digests[1], 32);
+        memcpy(bytes + 18, r->options.protocol->digests[1], 32);
     }
     bytes[9] = (uint8_t)(len - 10);
     feed(r, bytes, len, len);
@@ -388,7 +438,8 @@ static void begin(run *r, uint8_t mode)
     np_err err;
 
     np_pool_init(&r->pool, NULL);
-    r->options = np_session_options_default(&demo_protocol);
+    r->options = np_session_options_default(is_gate(r) ? &gate_protocol : &demo_protocol);
+    r->options.conversation = is_gate(r) ? &gate_protocol.conversations[0] : NULL;
     r->options.serve_max = 4;
     r->options.idle_ms = 1000;
     r->options.security = (mode & RECORDS) != 0 ? &security : NULL;
@@ -404,7 +455,11 @@ static void begin(run *r, uint8_t mode)
         open_session(r, role);
     }
     choose_compression(r, mode);
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; is_gate(r) && i < 3; i++) {
+        err = say_at_the_gate(r, i); /* Enter or Prove, which moves, and Find, which does not */
+        assert(err == NP_OK);
+    }
+    for (int i = 0; !is_gate(r) && i < 3; i++) {
         err = np_session_request(&r->s, demo_message_find, &find, 50000, NULL, NULL, NULL);
         assert(err == NP_OK);
     }
