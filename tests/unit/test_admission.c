@@ -1,9 +1,11 @@
 /* A daemon's limits on strangers, without the strangers: rates that no test could connect at. */
 #include "service/admission.h"
+#include "service/conn_private.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -55,9 +57,52 @@ static void test_great_rates_are_limits(void **state)
     }
 }
 
+/* A stranger that has had time enough gives way, but not to a source that has more of them. */
+static void test_small_sources_keep_their_strangers(void **state)
+{
+    enum { MANY = 5, ALL = MANY + 1 };
+    static const uint8_t addresses[2][16] = {{0x20, 0x01, 0x0D, 0xB8}, {0x20, 0x02, 0x0D, 0xB8}};
+    np_daemon_options options = np_daemon_options_default();
+    const np_time now = {60000, 0};
+    const char *limit = NULL;
+    np_source *sources[ALL];
+    np_admission admission;
+    np_group group;
+    np_pool pool;
+    np_conn *conns = calloc(ALL, sizeof *conns);
+
+    (void)state;
+    assert_non_null(conns);
+    memset(&group, 0, sizeof group);
+    options.half_open_max = ALL;
+    np_pool_init(&pool, NULL);
+    np__admission_init(&admission, &options, &pool, 1);
+    for (size_t i = 0; i < ALL; i++) { /* the last is alone, and has been here for long */
+        np_origin origin = np_origin_of(addresses[i == MANY]);
+        assert_int_equal(np__admission_enter(&admission, &origin, now, &sources[i], &limit), NP_OK);
+        conns[i].since_ms = i == MANY ? 1000 : now.mono_ms - 10;
+        np_members_add(&np_source_site(sources[i])->half_open, &conns[i].member);
+        group.half_open_count++;
+    }
+    assert_string_equal(np__admission_full(&admission, &group), "half_open_max");
+    assert_null(np__admission_yields(&admission, &group, sources[0], now));
+    assert_ptr_equal(np__admission_yields(&admission, &group, sources[MANY], now), &conns[0]);
+    conns[1].since_ms = conns[0].since_ms = 2000;
+    assert_ptr_equal(np__admission_yields(&admission, &group, sources[0], now), &conns[0]);
+    for (size_t i = 0; i < ALL; i++) {
+        np_sources_leave(&admission.sources, sources[i], &conns[i].member, true, false, 60000000);
+    }
+    np__admission_fini(&admission);
+    np_pool_fini(&pool);
+    free(conns);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_great_rates_are_limits)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_great_rates_are_limits),
+        cmocka_unit_test(test_small_sources_keep_their_strangers),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

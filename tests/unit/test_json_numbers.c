@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <float.h>
 #include <locale.h>
@@ -381,12 +382,50 @@ static void test_locale(void **state)
     np_json_free(json);
 }
 
+/* CPU time of parsing so many digits, the least of some runs. */
+static double time_of(np_json *json, size_t digits)
+{
+    char *text = malloc(digits + 1);
+    double least = 0;
+    np_json_error error;
+    np_u128 bits;
+
+    assert_non_null(text);
+    memset(text, '7', digits);
+    text[digits] = 0;
+    for (int i = 0; i < 3; i++) {
+        clock_t before = clock();
+        assert_int_not_equal(parse(json, "U64", text, &bits, &error), NP_OK);
+        double took = (double)(clock() - before) / CLOCKS_PER_SEC;
+        least = i == 0 || took < least ? took : least;
+    }
+    free(text);
+    return least;
+}
+
+/* A number is looked at once: what is sixteen times as long does not take 256 times as long. */
+static void test_length_costs_what_it_is(void **state)
+{
+    np_json *json = oracle();
+    double one = time_of(json, (size_t)60 << 10);
+    double sixteen = time_of(json, (size_t)960 << 10);
+
+    (void)state;
+    print_message("60 KiB of digits: %.3f ms, 960 KiB: %.3f ms\n", one * 1e3, sixteen * 1e3);
+    assert_true(sixteen <= 80 * (one > 0.0001 ? one : 0.0001));
+    np_json_free(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),    cmocka_unit_test(test_one_rounding),
-        cmocka_unit_test(test_length),  cmocka_unit_test(test_places),
-        cmocka_unit_test(test_printed), cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_one_rounding),
+        cmocka_unit_test(test_length),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_printed),
+        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_length_costs_what_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

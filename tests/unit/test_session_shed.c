@@ -129,6 +129,36 @@ static void test_bodies_and_calls(void **state)
     wire_fini(&w);
 }
 
+/* A peer with hundreds of requests that wait for their answers: the table goes with it, and the
+ * application's handles are stale. */
+static void test_requests_of_the_peers(void **state)
+{
+    enum { ASKED = 500 };
+    demo_find find = {1};
+    np_session_event first;
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    wire_open(&w);
+    for (int i = 0; i < ASKED; i++) {
+        assert_int_equal(np_session_request(&w.client.s, demo_message_find, &find, NP_TIME_NEVER,
+                                            &w, NULL, NULL),
+                         NP_OK);
+        wire_run(&w);
+    }
+    first = wire_expect(&w.server, NP_SESSION_EVENT_REQUEST)->event;
+    assert_true(np_session_serving(&w.server.s, np_session_event_call(&first)));
+    assert_true(w.server.pool.live > 8 * 1024);
+    np_session_shed(&w.server.s, w.now);
+    assert_true(w.server.pool.live <= 2048);
+    assert_false(np_session_serving(&w.server.s, np_session_event_call(&first)));
+    assert_int_equal(
+        np_session_reply(&w.server.s, np_session_event_call(&first), &(demo_say){{NULL, 0}}, NULL),
+        NP_ERR_CLOSED);
+    wire_fini(&w);
+}
+
 /* At every stage of a secure session. */
 static void test_any_stage(void **state)
 {
@@ -158,9 +188,8 @@ static void test_any_stage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_message),
-        cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_bodies_and_calls),
+        cmocka_unit_test(test_message),          cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_bodies_and_calls), cmocka_unit_test(test_requests_of_the_peers),
         cmocka_unit_test(test_any_stage),
     };
 
