@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -106,6 +107,82 @@ static void test_silent_ones_are_evicted(void **state)
     }
     np_client_free(client);
     np_daemon_free(daemon);
+    np_loop_free(loop);
+}
+
+/* A place is made for a newcomer, and the one who had it stops the daemon in its on_close: the
+ * newcomer does not come in, and the daemon tells once that it has stopped. */
+typedef struct stopping {
+    np_daemon *daemon;
+    int opened, closed, told;
+    bool stopped;
+} stopping;
+
+static void count_open(np_conn *conn, void *user)
+{
+    (void)conn;
+    ((stopping *)user)->opened++;
+}
+
+static void stop_on_close(np_conn *conn, const np_failure *failure, void *user)
+{
+    stopping *s = user;
+
+    (void)conn, (void)failure;
+    s->closed++;
+    np_daemon_stop(s->daemon);
+}
+
+static void count_stopped(np_daemon *daemon, void *user)
+{
+    stopping *s = user;
+
+    assert_int_equal(np_daemon_connections(daemon), 0);
+    s->told++;
+    s->stopped = true;
+}
+
+static void test_evicted_one_stops_the_daemon(void **state)
+{
+    const char *addresses[] = {"tcp://127.0.0.1:0"};
+    np_daemon_options options = demo_daemon_options(&demo_echo, addresses, 1);
+    stopping s = {.stopped = false};
+    np_client *clients[2];
+    np_loop *loop = NULL;
+    seen user = {.opened = false};
+    struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET};
+    const char *address = NULL;
+    int newcomer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    options.connections_max = 2;
+    options.handlers =
+        (np_conn_handlers){.on_open = count_open, .on_close = stop_on_close, .user = &s};
+    options.on_stopped = count_stopped;
+    options.user = &s;
+    demo_must(np_loop_new(&loop, NULL), NULL);
+    demo_must(np_daemon_start(&s.daemon, loop, &options, NULL), NULL);
+    address = np_daemon_address(s.daemon, 0);
+    for (int i = 0; i < 2; i++) {
+        clients[i] = start_client(loop, address, &user);
+        demo_must(np_client_connect_wait(clients[i], NULL), NULL);
+    }
+    assert_int_equal(s.opened, 2);
+    from.sin_addr.s_addr = htonl(0x7F000002); /* another source, which has less than they */
+    to.sin_addr.s_addr = htonl(0x7F000001);
+    to.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+    assert_int_equal(bind(newcomer, (struct sockaddr *)&from, sizeof from), 0);
+    assert_int_equal(connect(newcomer, (struct sockaddr *)&to, sizeof to), 0);
+    demo_run(loop, &s.stopped);
+    demo_rest(loop, 50);
+    assert_int_equal(s.opened, 2);
+    assert_int_equal(s.closed, 2);
+    assert_int_equal(s.told, 1);
+    (void)close(newcomer);
+    for (int i = 0; i < 2; i++) {
+        np_client_free(clients[i]);
+    }
+    np_daemon_free(s.daemon);
     np_loop_free(loop);
 }
 
@@ -393,6 +470,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_silent_ones_are_evicted),
+        cmocka_unit_test(test_evicted_one_stops_the_daemon),
         cmocka_unit_test(test_ends_are_logged_with_their_cause),
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_loop_of_the_users),
