@@ -158,6 +158,7 @@ static void test_evicted_one_stops_the_daemon(void **state)
     options.connections_max = 2;
     options.handlers =
         (np_conn_handlers){.on_open = count_open, .on_close = stop_on_close, .user = &s};
+    options.conn.hello_timeout_ms = 60000; /* who came in would stay */
     options.on_stopped = count_stopped;
     options.user = &s;
     demo_must(np_loop_new(&loop, NULL), NULL);
