@@ -175,8 +175,8 @@ void np__session_cause(np_session *s, np_err err, np_session_stage stage, bool b
     if (s->phase >= NP_PHASE_CLOSING) {
         return;
     }
-    s->end_err = (int16_t)err;
-    s->end_stage = (uint8_t)stage;
+    s->end_err = (int8_t)err;
+    s->end_stage = stage & 31u;
     s->by_peer = by_peer;
     /* Without memory the cause goes without its detail. */
     if (np_pool_take(&s->account, sizeof *s->end, &block, &cap) != NP_OK) {
@@ -394,7 +394,7 @@ void np_session_lost(np_session *s, np_err err, np_time now)
         return;
     }
     np__session_cause(s, err, NP_SESSION_STAGE_IO, false, NP_SESSION_NO_REASON, NULL, none);
-    np__session_closed(s);
+    np__session_cut_short(s, err, NP_SESSION_STAGE_IO, NULL);
 }
 
 /* Output ------------------------------------------------------------------------------------ */
@@ -421,13 +421,13 @@ void np_session_output_done(np_session *s, size_t n, np_time now)
         n = s->out.queued; /* the queue was dropped while the write was under way */
     }
     np_outq_drop(&s->out, &s->account, n);
+    np__session_left(s, n);
     if (s->out.queued == 0) {
         s->stall_since = NP_TIME_NEVER;
         np__session_settle(s);
     } else if (n > 0) {
         s->stall_since = s->now_ms;
     }
-    np__session_left(s);
 }
 
 bool np_session_output_ended(const np_session *s)
@@ -488,16 +488,6 @@ static void np_session_tick_idle(np_session *s)
     s->pinged = np__session_emit_base(s, BASE_PING_ID, &ping) == NP_OK;
 }
 
-/* An end that was to be in order takes too long: what is queued is lost, or the peer has not said
- * goodbye. */
-static void np_session_cut_short(np_session *s, const np_fault *fault)
-{
-    if (!s->peer_ended || s->out.queued > 0) {
-        np__session_spoil(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, fault);
-    }
-    np__session_closed(s);
-}
-
 void np_session_tick(np_session *s, np_time now)
 {
     np_str none = {NULL, 0};
@@ -509,7 +499,7 @@ void np_session_tick(np_session *s, np_time now)
         fault = np_session_late("stall_timeout_ms", s->options->stall_ms);
         np__session_cause(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, false,
                           NP_SESSION_NO_REASON, &fault, none);
-        np_session_cut_short(s, &fault);
+        np__session_cut_short(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
     }
     if (now.mono_ms >= s->phase_deadline) {
         if (s->phase == NP_PHASE_HELLO) {
@@ -522,7 +512,7 @@ void np_session_tick(np_session *s, np_time now)
             np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_CONVERSATION, &fault);
         } else {
             fault = np_session_late(NP_SESSION_LATE_CLOSE, s->options->close_ms);
-            np_session_cut_short(s, &fault);
+            np__session_cut_short(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
         }
     }
     if ((now.mono_ms >= s->frame_deadline && !s->resting) ||

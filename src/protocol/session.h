@@ -255,7 +255,7 @@ struct np_session {
     uint32_t whole_stream;
     uint8_t whole_kind; /* np_framing_kind */
     uint8_t phase;
-    uint8_t end_stage;
+    uint8_t pongs; /* queued while the queue was beyond its bound */
 
     bool answer_wanted : 1;  /* a send met NP_ERR_UNEXPECTED while a request of ours waited */
     bool secured : 1;        /* input comes in records, or will */
@@ -272,14 +272,16 @@ struct np_session {
     bool close_queued : 1;   /* the last entry of our direction */
     bool parting : 1;        /* CLOSING in order: what still comes is looked at */
     bool parting_begun : 1;  /* the window is where that goes on */
-    bool stuck : 1;          /* a request was refused, and there has been no room since */
+    bool stuck : 1;          /* input was refused, or taken without room, and there is none still */
     bool yields : 1;         /* a turn's share of unpacking is used up */
     bool output_lost : 1;    /* there is a gap: nothing more can be written */
+    bool full : 1;           /* nothing has left since a send met NP_ERR_FULL for its size */
     uint8_t paused_at : 3;   /* np__session_pace */
     uint8_t compression : 2; /* np_compression agreed on */
     uint8_t role : 1;        /* np_session_role */
+    uint8_t end_stage : 5;   /* np_session_stage, of the cause */
 
-    int16_t end_err;
+    int8_t end_err;
 
     /* What takes the next event off the short way; np_session_event_plain asks for all at once. */
     union {
@@ -363,12 +365,12 @@ np_want np_session_want(const np_session *s, uint8_t **place, size_t *len);
  * (a secure session decrypts in place). */
 void np_session_recv(np_session *s, uint8_t *data, size_t len, np_time now);
 
-/* The peer will send no more. In order after a Disconnect (secure: and its Close), or after our own
- * close; else the cause is NP_ERR_EOF, after the events of what it sent before. */
+/* The peer will send no more. In order after its Disconnect (secure: and its Close), whoever closed
+ * first; else the cause is NP_ERR_EOF, after the events of what it sent before. */
 void np_session_recv_end(np_session *s, np_time now);
 
-/* The transport cannot go on: CLOSED with this error, unless the session was at its end already.
- * Nothing more goes out. */
+/* The transport cannot go on: CLOSED with this error, unless there is another cause already, or the
+ * peer has said its last word and all of ours has left. Nothing more goes out. */
 void np_session_lost(np_session *s, np_err err, np_time now);
 
 /* The next event; false if there is none for now. */
@@ -387,8 +389,9 @@ bool np_session_pending(const np_session *s);
 void np_session_hold(np_session *s, bool hold, np_time now);
 
 /* Backpressure by the pump: while on, nothing is taken that the application answers by output of
- * its own: messages, bodies and requests. What ends calls of ours still comes, so that two sides
- * that ask each other do not wait for each other. */
+ * its own: messages, bodies and requests. What ends calls of ours still comes. And where one of
+ * those stands first and nothing of ours leaves, it is refused or taken after a while
+ * (session_pace.c), so that two sides that ask each other do not wait for each other. */
 void np_session_throttle(np_session *s, bool on, np_time now);
 
 /* Output ------------------------------------------------------------------------------------ */

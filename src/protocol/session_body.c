@@ -227,6 +227,12 @@ static np_err np_session_body_keep(np_session *s, np_body_entry *body, const uin
     return err;
 }
 
+static void np_session_body_wait(np_session *s)
+{
+    s->body_wanted = true;
+    s->full = s->out.queued > 0;
+}
+
 np_err np_session_body_write(np_session *s, uint64_t serial, const void *data, size_t len,
                              size_t *taken)
 {
@@ -248,7 +254,7 @@ np_err np_session_body_write(np_session *s, uint64_t serial, const void *data, s
             used = n > body->bytes.len ? n - body->bytes.len : 0;
             err = np_session_body_emit(s, body, p + *taken, n, true);
         } else {
-            s->body_wanted = true;
+            np_session_body_wait(s);
             return *taken > 0 ? NP_OK : NP_ERR_FULL;
         }
         if (err == NP_OK) {
@@ -273,7 +279,7 @@ np_err np_session_body_end(np_session *s, uint64_t serial)
 
         last = n == body->bytes.len;
         if (!last && n < NP_FRAMING_FRAGMENT_MIN) {
-            s->body_wanted = true;
+            np_session_body_wait(s);
             return NP_ERR_FULL;
         }
         err = np_session_body_emit(s, body, NULL, n, !last);

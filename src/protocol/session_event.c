@@ -314,6 +314,7 @@ static np__session_step np_session_take_ping(np_session *s, const uint8_t *paylo
     }
     pong.token = ping.token;
     err = np__session_emit_base(s, BASE_PONG_ID, &pong);
+    np__session_ponged(s);
     return err == NP_OK ? NP_STEP_AGAIN : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
 }
 
@@ -371,6 +372,7 @@ static np__session_step np_session_take_message(np_session *s, const uint8_t *pa
     if (np_unlikely(id != BASE_PONG_ID && np__session_must_wait(s, NP_PACE_MESSAGE))) {
         return np__session_pause(s, NP_PACE_MESSAGE);
     }
+    s->stuck = s->stuck || s->throttled;
     err = np__session_converse(s, message, true, &place, &fault);
     if (np_unlikely(err != NP_OK)) {
         return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, &fault);
@@ -399,8 +401,11 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
                            "not one that is in use", NP_FRAMING_HEADER_LEN, stream);
         return np_session_failed(s, err, NP_SESSION_STAGE_FRAME, &fault);
     }
-    if (np__session_refuses(s) && np_calls_reserve(&s->calls, &s->account) != NP_OK) {
-        return np_session_failed(s, NP_ERR_MEMORY, NP_SESSION_STAGE_LOCAL, NULL);
+    if (np__session_refuses(s)) {
+        err = np_calls_reserve(&s->calls, &s->account);
+        if (err != NP_OK) {
+            return np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+        }
     }
     if (message == NULL) {
         if (np__session_refuses(s)) {

@@ -6,7 +6,9 @@
  * that ask each other much would then both wait for the other to read, for ever. So only what makes
  * output waits: answers, failures, cancels, a Pong and the end are taken always. And where a
  * request stands before them and nothing of ours has left for a second, it is refused: the peer
- * hears "busy" once there is room.
+ * hears "busy" once there is room. A message cannot be refused, so it is taken then: its handler
+ * may find that what it wants to send does not fit. While half of the queue is free that hardly
+ * happens; beyond that, such a message waits for as long as an honest peer may stall, by half.
  *
  * Cancels beyond their budget (cancels.h) wait until there is a token, and what stands behind them
  * with them.
@@ -24,8 +26,12 @@
 /* So many requests may wait to be refused, or serve_max where that is more. */
 #define NP_SESSION_REFUSALS 1024u
 
-/* Beyond the queue's bound: what Pongs may fill. */
-#define NP_SESSION_PONG_ROOM ((size_t)4096)
+/* So many Pongs are queued beyond the queue's bound. They are counted and not measured, since one
+ * long message alone may go beyond it, and the peer's Ping may stand before all that it says. */
+#define NP_SESSION_PONGS 128
+
+/* How long a message waits in a full queue where there is no deadline for a stall. */
+#define NP_SESSION_STALL_MS 15000u
 
 /* A window of time, of which unpack_rate gives so many bytes. */
 #define NP_SESSION_UNPACK_WINDOW_MS 100u
@@ -43,6 +49,19 @@ static bool np_session_is_stuck(const np_session *s)
 {
     return s->stall_since != NP_TIME_NEVER &&
            s->now_ms >= np_time_after(s->stall_since, np_session_patience(s));
+}
+
+/* When a message is taken though what its handler sends has little room. */
+static uint64_t np_session_message_at(const np_session *s)
+{
+    uint32_t stall_ms = s->options->stall_ms;
+    uint32_t wait_ms = np_session_patience(s);
+
+    if (np__session_congested(s)) {
+        stall_ms = stall_ms > 0 ? stall_ms / 2 : NP_SESSION_STALL_MS;
+        wait_ms = wait_ms > stall_ms ? wait_ms : stall_ms;
+    }
+    return s->stall_since != NP_TIME_NEVER ? np_time_after(s->stall_since, wait_ms) : NP_TIME_NEVER;
 }
 
 static bool np_session_has_room(const np_session *s)
@@ -83,9 +102,9 @@ bool np__session_must_wait(const np_session *s, np__session_pace pace)
     case NP_PACE_REQUEST:
         return !np_session_has_room(s) && (!np_session_is_stuck(s) || np_session_refuses_enough(s));
     case NP_PACE_MESSAGE:
-        return s->throttled;
+        return s->throttled && s->now_ms < np_session_message_at(s);
     case NP_PACE_PING:
-        return s->out.queued > s->options->queue_max + NP_SESSION_PONG_ROOM;
+        return s->pongs >= NP_SESSION_PONGS;
     case NP_PACE_UNPACK:
         return np_session_has_unpacked(s);
     case NP_PACE_CANCEL:
@@ -112,6 +131,8 @@ uint64_t np__session_pace_deadline(const np_session *s)
         return s->stall_since != NP_TIME_NEVER && !np_session_refuses_enough(s)
                    ? np_time_after(s->stall_since, np_session_patience(s))
                    : NP_TIME_NEVER;
+    case NP_PACE_MESSAGE:
+        return np_session_message_at(s);
     case NP_PACE_UNPACK:
         return s->now_ms +
                (gone_ms < NP_SESSION_UNPACK_WINDOW_MS ? NP_SESSION_UNPACK_WINDOW_MS - gone_ms : 0);
@@ -166,8 +187,15 @@ void np__session_emit_refusals(np_session *s)
     }
 }
 
-void np__session_left(np_session *s)
+void np__session_ponged(np_session *s)
 {
+    s->pongs = (uint8_t)(s->pongs + (s->out.queued > s->options->queue_max));
+}
+
+void np__session_left(np_session *s, size_t n)
+{
+    s->full = s->full && n == 0 && s->out.queued > 0;
+    s->pongs = s->out.queued > s->options->queue_max ? s->pongs : 0;
     s->stuck = s->stuck && !np_session_has_room(s);
 }
 
@@ -176,7 +204,7 @@ void np_session_throttle(np_session *s, bool on, np_time now)
     np__session_tell_time(s, now);
     if (s->phase < NP_PHASE_CLOSING) {
         s->throttled = on;
-        np__session_left(s);
+        np__session_left(s, 0);
     }
 }
 

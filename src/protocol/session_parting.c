@@ -46,8 +46,8 @@ void np__session_spoil(np_session *s, np_err err, np_session_stage stage, const 
     if (s->phase != NP_PHASE_CLOSING || s->end_err != NP_OK) {
         return;
     }
-    s->end_err = (int16_t)err;
-    s->end_stage = (uint8_t)stage;
+    s->end_err = (int8_t)err;
+    s->end_stage = stage & 31u;
     if (s->end != NULL && fault != NULL) {
         s->end->fault = *fault;
         s->end->has_fault = true;
@@ -55,6 +55,16 @@ void np__session_spoil(np_session *s, np_err err, np_session_stage stage, const 
     s->peer_bye = false; /* as after any error, the end of its bytes is waited for */
     s->phase_deadline =
         np_time_earlier(s->phase_deadline, np__session_after(s, s->options->fail_ms));
+}
+
+void np__session_cut_short(np_session *s, np_err err, np_session_stage stage, const np_fault *fault)
+{
+    bool opened = s->version != 0; /* a stranger owes nobody a goodbye */
+
+    if (opened && (!s->peer_ended || s->out.queued > 0)) {
+        np__session_spoil(s, err, stage, fault);
+    }
+    np__session_closed(s);
 }
 
 /* Whether that message is the peer's last one. What goes on with another has no id. */
@@ -135,6 +145,18 @@ static np__session_step np_session_step_parting(np_session *s)
     return s->secure != NULL ? np__session_step_record(s, NULL) : np__session_step_frame(s, NULL);
 }
 
+/* The end of the peer's bytes is not its own word: anybody on the way can make it. */
+static void np_session_ends_early(np_session *s)
+{
+    np_fault fault;
+    np_err err =
+        s->peer_bye
+            ? np_fault_at(&fault, NP_ERR_EOF, "base.entry_header", "a Close behind a Disconnect", 0)
+            : np_fault_at(&fault, NP_ERR_EOF, "base.frame", "a Disconnect before the end", 0);
+
+    np__session_spoil(s, err, NP_SESSION_STAGE_FRAME, &fault);
+}
+
 void np__session_part(np_session *s)
 {
     if (s->parting && !s->parting_begun) {
@@ -143,12 +165,8 @@ void np__session_part(np_session *s)
     while (s->parting && !s->starved) {
         (void)np_session_step_parting(s);
     }
-    if (s->parting && s->eof && s->peer_bye && !s->peer_ended) {
-        /* It has said goodbye, but the end of its bytes is not its own word. */
-        np_fault fault;
-        np_err err =
-            np_fault_at(&fault, NP_ERR_EOF, "base.entry_header", "a Close behind a Disconnect", 0);
-        np__session_spoil(s, err, NP_SESSION_STAGE_FRAME, &fault);
+    if (s->parting && s->eof && !s->peer_ended) {
+        np_session_ends_early(s);
     }
     if (!s->parting || s->eof) {
         np_session_end_parting(s);

@@ -168,8 +168,9 @@ static inline bool np__session_is_asked(const np_session *s)
 static inline bool np__session_writable(const np_session *s)
 {
     return s->phase == NP_PHASE_OPEN && !np__session_is_asked(s) &&
-           ((s->writable_wanted && !np__session_congested(s)) ||
-            (s->body_wanted && s->out.queued <= np__session_body_bound(s) / 2) || s->answer_came);
+           ((!s->full && ((s->writable_wanted && !np__session_congested(s)) ||
+                          (s->body_wanted && s->out.queued <= np__session_body_bound(s) / 2))) ||
+            s->answer_came);
 }
 
 /* Whether the peer has to go on with its bodies: not while it is we who do not read. */
@@ -437,6 +438,11 @@ void np__session_part(np_session *s);
 /* A head that comes while the session is parting; `there` bytes of its body lie behind it. */
 np__session_step np__session_pass_over(np_session *s, const np_framing_head *head, size_t there);
 
+/* CLOSED, now; what was to be an end in order was none if output is lost by it, or if the peer has
+ * not said goodbye. */
+void np__session_cut_short(np_session *s, np_err err, np_session_stage stage,
+                           const np_fault *fault);
+
 /* CLOSING in order: it was not in order after all. */
 void np__session_spoil(np_session *s, np_err err, np_session_stage stage, const np_fault *fault);
 
@@ -509,8 +515,11 @@ void np__session_refuse_later(np_session *s, np_call_entry *entry);
 bool np__session_refusals_due(const np_session *s);
 void np__session_emit_refusals(np_session *s);
 
-/* Output has left. */
-void np__session_left(np_session *s);
+/* A Pong has been queued. */
+void np__session_ponged(np_session *s);
+
+/* So many bytes of output have left. */
+void np__session_left(np_session *s, size_t n);
 
 /* Bytes were unpacked, 64 KiB at most. */
 void np__session_unpacked(np_session *s, size_t len);

@@ -68,6 +68,19 @@ np_err np__session_emit_frame(np_session *s, const np__session_outgoing *out, si
                                    : np_session_emit_whole(s, out, len);
 }
 
+/* Whether so many bytes have to wait, and then for what: some of the queue has to leave before it
+ * is worth another try, even where more than half of it is free. */
+static bool np_session_is_full(np_session *s, const np__session_outgoing *out, size_t wire)
+{
+    bool full = s->out.queued > 0 && (s->out.queued > s->options->queue_max ||
+                                      wire > s->options->queue_max - s->out.queued);
+    bool asked = s->out.queued > 0 && out->kind == NP_FRAMING_REQUEST && np__session_is_asked(s);
+
+    s->full = s->full || full;
+    s->writable_wanted = s->writable_wanted || full || asked;
+    return full || asked;
+}
+
 np_err np__session_emit(np_session *s, const np__session_outgoing *out, np_fault *fault)
 {
     size_t len = out->encoded_len + out->rest_len;
@@ -85,11 +98,7 @@ np_err np__session_emit(np_session *s, const np__session_outgoing *out, np_fault
         return np_fault_set(fault, NP_ERR_TOO_LONG, "base.frame.length", "max 16777216", 0, len);
     }
     wire = len + (len / NP_FRAMING_FRAGMENT_MAX + 1) * NP_FRAMING_HEAD_MAX;
-    if (np_unlikely(!out->urgent && s->out.queued > 0 &&
-                    (s->out.queued > s->options->queue_max ||
-                     wire > s->options->queue_max - s->out.queued ||
-                     (out->kind == NP_FRAMING_REQUEST && np__session_is_asked(s))))) {
-        s->writable_wanted = true;
+    if (np_unlikely(!out->urgent && np_session_is_full(s, out, wire))) {
         return NP_ERR_FULL;
     }
     if (np_unlikely(np__session_packs(s, out, len))) {
@@ -137,15 +146,17 @@ np_err np__session_emit_failure(np_session *s, uint32_t stream, uint32_t reason,
 void np__session_emit_cancel(np_session *s, uint32_t stream)
 {
     np__session_outgoing out = {.kind = NP_FRAMING_CANCEL, .stream = stream};
-    bool wanted = s->writable_wanted;
-    np_err err = NP_OK;
+    const bool wanted = s->writable_wanted;
+    const bool full = s->full;
 
-    if (!np_cancels_take(&s->cancels_sent, NP_CANCELS_SENT_MAX, s->now_ms)) {
+    if (np_cancels_wait_ms(&s->cancels_sent, NP_CANCELS_SENT_MAX, s->now_ms) > 0) {
         return;
     }
-    err = np__session_emit(s, &out, NULL);
-    (void)err;
+    if (np__session_emit(s, &out, NULL) == NP_OK) {
+        (void)np_cancels_take(&s->cancels_sent, NP_CANCELS_SENT_MAX, s->now_ms);
+    }
     s->writable_wanted = wanted;
+    s->full = full;
 }
 
 static np_err np_session_send_any(np_session *s, const np_message *message,

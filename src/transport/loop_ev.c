@@ -184,6 +184,8 @@ static void start_watchers(np_loop *loop)
     ev_idle_start(ev->loop, &ev->idle); /* libev makes room for it now, and not when it is needed */
     ev_idle_stop(ev->loop, &ev->idle);
     ev_init(&ev->timer, on_timer);
+    /* After what descriptors have to tell: what has come in time is not too late. */
+    ev_set_priority(&ev->timer, EV_MINPRI);
     ev->prepare.data = loop;
     ev->check.data = loop;
     ev->timer.data = loop;

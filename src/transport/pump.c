@@ -9,6 +9,12 @@
 #define IOV_MAX_PIECES 64
 #define WRITES_MAX 4
 
+/* A timer that is late by so much tells that the loop was held up: by a handler, or since the
+ * process or the machine stood still. What the peers have sent or taken meanwhile lies in the
+ * kernel, so deadlines wait until the loop has had time to look, once. */
+#define LATE_MS 100
+#define LOOK_MS 500
+
 static const np_link_ops *ops_of(const np_link *link)
 {
     return &np_container_of(link->session.options, const np_links, session)->ops;
@@ -303,7 +309,7 @@ static void settle(np_link *link)
     deadline = np_session_deadline(&link->session);
     /* A timer that fires too early finds that out; moving it for every message would cost more. */
     if (deadline != NP_TIME_NEVER &&
-        (!np_timer_active(&link->timer) || deadline < link->timer.at_ms)) {
+        (!np_timer_active(&link->timer) || (deadline < link->timer.at_ms && !link->late))) {
         np_timer_start_at(ops_of(link)->loop, &link->timer, deadline);
     }
 }
@@ -336,14 +342,31 @@ static void on_io(np_watch *w, unsigned events)
     conclude(link);
 }
 
+/* Reads and writes as if the descriptor were ready, and puts the deadlines off. */
+static void look_first(np_link *link, uint64_t now_ms)
+{
+    link->late = true;
+    np_timer_start_at(ops_of(link)->loop, &link->timer, now_ms + LOOK_MS);
+    link->blocked = false;
+    if (!np_session_pending(&link->session)) {
+        read_some(link);
+    }
+    drain(link);
+}
+
 static void on_timer(np_loop *loop, np_timer *timer)
 {
     np_link *link = np_container_of(timer, np_link, timer);
+    uint64_t now_ms = np_loop_now(loop).mono_ms;
 
-    (void)loop;
     link->in_turn = true;
-    np_session_tick(&link->session, now_of(link));
-    drain(link);
+    if (!link->late && now_ms >= timer->at_ms + LATE_MS) {
+        look_first(link, now_ms);
+    } else {
+        link->late = false;
+        np_session_tick(&link->session, now_of(link));
+        drain(link);
+    }
     conclude(link);
 }
 

@@ -75,6 +75,7 @@ struct np_link {
     bool closed : 1;           /* the last event has been told */
     bool read_needs_write : 1; /* TLS */
     bool write_needs_read : 1;
+    bool late : 1; /* deadlines that have passed are not looked at before the timer */
     np_session session;
 };
 

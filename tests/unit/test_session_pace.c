@@ -17,7 +17,8 @@
 #define CALLS 248u
 
 /* A side's application: it asks as often as it can until it has asked CALLS times, answers what it
- * is asked as soon as there is room, and asks again within its handlers. */
+ * is asked as soon as there is room, and asks again within its handlers. Before each call it may
+ * send a message or a Ping, of which its peer returns what there is room for. */
 typedef struct side {
     wire_end *end;
     uint32_t calls, asked, ended, refused, served;
@@ -25,7 +26,8 @@ typedef struct side {
     size_t open_count;
     size_t replies; /* as the pump counts them */
     uint32_t answer_len;
-    bool throttles;
+    uint32_t said, heard;
+    bool throttles, says, pings;
 } side;
 
 /* The kernel's buffers hold so much each way; what is longer waits with its sender. */
@@ -43,13 +45,33 @@ static uint32_t draw(line *l, uint32_t below)
     return (l->seed >> 8) % below;
 }
 
+/* What goes before call number `asked`, once. */
+static np_err say(side *me)
+{
+    np_err err = NP_OK;
+
+    if (me->pings && me->asked % 4 == 0 && me->said <= me->asked) {
+        err = np_session_ping(&me->end->s, me->asked);
+    }
+    if (err == NP_OK && me->says && me->said <= me->asked) {
+        err = talk_say(&me->end->s, "say", 3);
+    }
+    me->said += err == NP_OK && me->said <= me->asked;
+    return err;
+}
+
 static void ask(side *me)
 {
     demo_find find = {7};
 
     while (me->asked < me->calls) {
-        np_err err = np_session_request(&me->end->s, demo_message_find, &find, NP_TIME_NEVER, me,
-                                        NULL, NULL);
+        np_err err = say(me);
+        if (err != NP_OK) {
+            assert_int_equal(err, NP_ERR_FULL);
+            return;
+        }
+        err = np_session_request(&me->end->s, demo_message_find, &find, NP_TIME_NEVER, me, NULL,
+                                 NULL);
         if (err != NP_OK) {
             assert_int_equal(err, NP_ERR_FULL);
             return;
@@ -80,6 +102,13 @@ static void on_event(wire_end *end, const np_session_event *event)
     size_t before = np_session_queued(&end->s);
 
     switch (event->kind) {
+    case NP_SESSION_EVENT_MESSAGE:
+        if (event->id == DEMO_SAY_ID && event->len > 4 + 8 + 1) {
+            np_err err = talk_say(&end->s, "r", 1); /* an answer that is dropped for want of room */
+            assert_true(err == NP_OK || err == NP_ERR_FULL);
+            me->heard++;
+        }
+        break;
     case NP_SESSION_EVENT_REQUEST:
         me->open[me->open_count++] = np_session_event_call(event);
         answer(me);
@@ -173,6 +202,7 @@ static uint64_t run_line(line *l, size_t queue_max)
         side *me = &l->sides[i];
         assert_int_equal(me->ended, me->calls);
         assert_int_equal(me->ended, me->refused + l->sides[1 - i].served);
+        assert_true(!me->says || l->sides[1 - i].heard >= me->calls - 1);
     }
     begun = l->w.now.mono_ms - begun;
     l->w.write_max = 0;
@@ -192,6 +222,23 @@ static void test_two_sides_that_ask(void **state)
     }
 }
 
+/* With a message before each call, which stands first where both have more to say than there is
+ * room for; and with a Ping there. */
+static void test_two_sides_that_say_and_ask(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        line l = {.kernel = 1024, .seed = 1, .sides = {{.calls = CALLS}, {.calls = CALLS}}};
+        for (int k = 0; k < 2; k++) {
+            l.sides[k].throttles = true;
+            l.sides[k].says = (i & 1) == 0;
+            l.sides[k].pings = (i & 2) == 0;
+            l.sides[k].answer_len = (i & 4) == 0 ? 20 : 1000;
+        }
+        (void)run_line(&l, 8192);
+    }
+}
+
 /* Small and large queues, buffers, answers, at random. */
 static void test_there_is_always_progress(void **state)
 {
@@ -203,6 +250,8 @@ static void test_there_is_always_progress(void **state)
         l.kernel = 1 + draw(&l, draw(&l, 2) == 0 ? 100 : 3000);
         for (int i = 0; i < 2; i++) {
             l.sides[i].throttles = draw(&l, 2) == 0;
+            l.sides[i].says = draw(&l, 2) == 0;
+            l.sides[i].pings = draw(&l, 3) == 0;
             l.sides[i].answer_len = draw(&l, draw(&l, 2) == 0 ? 20 : (uint32_t)queue_max / 3);
         }
         (void)run_line(&l, queue_max);
@@ -361,6 +410,199 @@ static void test_held_while_it_waits(void **state)
     wire_fini(&w);
 }
 
+/* Each side's Ping stands before a message that is longer than the queue's bound: the Pong finds
+ * room all the same. */
+static void test_ping_before_a_long_message(void **state)
+{
+    uint8_t *bytes = wire_pattern(90000, 3);
+    line l = {.kernel = 1024, .seed = 1};
+    wire_end *ends[2] = {&l.w.client, &l.w.server};
+
+    (void)state;
+    wire_init(&l.w);
+    for (int i = 0; i < 2; i++) {
+        l.sides[i].end = ends[i];
+        ends[i]->options.queue_max = 8000;
+    }
+    wire_open(&l.w);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(np_session_ping(&ends[i]->s, 7), NP_OK);
+        wire_write(&l.w, ends[i]);
+        assert_int_equal(talk_say(&ends[i]->s, bytes, 90000), NP_OK);
+    }
+    for (int i = 0; i < 1000; i++) {
+        turn(&l, &l.sides[i % 2]);
+    }
+    for (int i = 0; i < 2; i++) {
+        talk_assert_said(wire_expect(ends[i], NP_SESSION_EVENT_MESSAGE), bytes, 90000);
+        assert_int_equal(wire_expect(ends[i], NP_SESSION_EVENT_MESSAGE)->event.id, BASE_PONG_ID);
+    }
+    l.w.write_max = 0;
+    free(bytes);
+    wire_fini(&l.w);
+}
+
+/* But beyond the bound there is room for some only. */
+static void test_pongs_are_bounded(void **state)
+{
+    uint8_t *bytes = wire_pattern(90000, 3);
+    uint8_t *place = NULL;
+    uint8_t ping[12];
+    size_t queued = 0;
+    size_t room = 0;
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    w.server.options.queue_max = 8000;
+    wire_open(&w);
+    assert_int_equal(talk_say(&w.server.s, bytes, 90000), NP_OK);
+    queued = np_session_queued(&w.server.s);
+    np_put_u64(np_put_u32(ping, BASE_PING_ID), 5);
+    for (int i = 0; i < 1000; i++) {
+        inject(&w.server, NP_FRAMING_NO_STREAM, 0, ping, sizeof ping);
+    }
+    while (wire_read(&w, &w.server)) {
+    }
+    assert_int_equal(np_session_queued(&w.server.s) - queued,
+                     128 * (NP_FRAMING_HEADER_LEN + sizeof ping));
+    assert_int_equal(np_session_want(&w.server.s, &place, &room), NP_WANT_NOTHING);
+    np_session_output_done(&w.server.s, 10, w.now); /* it is beyond the bound still */
+    assert_false(np_session_pending(&w.server.s));
+    np_session_output_done(&w.server.s, queued, w.now);
+    assert_true(np_session_pending(&w.server.s));
+    free(bytes);
+    wire_fini(&w);
+}
+
+/* WRITABLE ---------------------------------------------------------------------------------- */
+
+/* An application that tries again whenever it may, what does not fit yet. */
+typedef struct trying {
+    uint64_t body; /* or, where it is 0, a message */
+    const uint8_t *bytes;
+    size_t len;
+    unsigned tries;
+} trying;
+
+static np_err try(wire_end *end, trying *t)
+{
+    size_t taken = 0;
+    np_err err = NP_OK;
+
+    t->tries++;
+    err = t->body == 0 ? talk_say(&end->s, t->bytes, t->len)
+                       : np_session_body_write(&end->s, t->body, t->bytes, t->len, &taken);
+    assert_true(t->tries < 1000);
+    return err;
+}
+
+static void on_trying(wire_end *end, const np_session_event *event)
+{
+    trying *t = end->app;
+
+    if (event->kind == NP_SESSION_EVENT_WRITABLE) {
+        (void)try(end, t);
+    }
+}
+
+static void start_trying(wire *w, trying *t, size_t queue_max)
+{
+    wire_init(w);
+    w->server.options.queue_max = queue_max;
+    w->server.app = t;
+    w->server.on_event = on_trying;
+    wire_open(w);
+}
+
+/* Less than half of the queue is taken, and a message does not fit: WRITABLE comes once for what
+ * has left, so that it neither spins nor keeps the peer's messages waiting. */
+static void test_writable_comes_when_something_has_left(void **state)
+{
+    uint8_t *bytes = wire_pattern(9000, 3);
+    trying t = {.bytes = bytes, .len = 7000};
+    wire w;
+
+    (void)state;
+    start_trying(&w, &t, 10000);
+    assert_int_equal(talk_say(&w.server.s, bytes, 4000), NP_OK);
+    assert_int_equal(try(&w.server, &t), NP_ERR_FULL);
+    assert_false(np_session_pending(&w.server.s));
+    assert_int_equal(talk_say(&w.client.s, "hello", 5), NP_OK);
+    wire_write(&w, &w.client);
+    (void)wire_read(&w, &w.server);
+    wire_drain(&w, &w.server);
+    talk_assert_said(wire_expect(&w.server, NP_SESSION_EVENT_MESSAGE), "hello", 5);
+    assert_int_equal(t.tries, 1);
+    w.write_max = 500;
+    for (unsigned i = 0; i < 3; i++) {
+        wire_write(&w, &w.server);
+        wire_drain(&w, &w.server);
+        assert_int_equal(t.tries, 2 + i);
+    }
+    w.write_max = 0;
+    wire_run(&w);
+    talk_assert_said(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE), bytes, 4000);
+    talk_assert_said(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE), bytes, 7000);
+    free(bytes);
+    wire_fini(&w);
+}
+
+/* The same for a body, whose least piece may be more than half of what a small queue has for it. */
+static void test_body_is_writable_when_something_has_left(void **state)
+{
+    const np_message *message = np_protocol_message(&base_protocol, BASE_DATA_ID);
+    uint8_t *bytes = wire_pattern(3000, 3);
+    trying t = {.bytes = bytes, .len = 2000};
+    base_data data = {.name = {NULL, 0}};
+    wire w;
+
+    (void)state;
+    start_trying(&w, &t, 4096);
+    assert_int_equal(np_session_body_begin(&w.server.s, message, &data, 100000, &t.body, NULL),
+                     NP_OK);
+    assert_int_equal(talk_say(&w.server.s, bytes, 300), NP_OK);
+    assert_int_equal(try(&w.server, &t), NP_ERR_FULL);
+    wire_drain(&w, &w.server);
+    assert_int_equal(t.tries, 1);
+    w.write_max = 100;
+    wire_write(&w, &w.server);
+    wire_drain(&w, &w.server);
+    assert_int_equal(t.tries, 2);
+    w.write_max = 0;
+    wire_write(&w, &w.server);
+    wire_drain(&w, &w.server);
+    assert_true(np_session_queued(&w.server.s) > 0); /* a piece of it is on its way */
+    free(bytes);
+    wire_fini(&w);
+}
+
+/* Limits ------------------------------------------------------------------------------------ */
+
+/* There is no memory to keep a request that is to be refused: the end tells which bound it is. */
+static void test_refusing_without_memory(void **state)
+{
+    const wire_event *event;
+    wire w;
+
+    (void)state;
+    fill(&w);
+    (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
+    w.write_max = 0;
+    wire_write(&w, &w.client);
+    (void)wire_read(&w, &w.server);
+    w.server.pool.options.live_max = w.server.pool.live;
+    w.now.mono_ms += 1000;
+    np_session_tick(&w.server.s, w.now);
+    wire_drain(&w, &w.server);
+    np_session_lost(&w.server.s, NP_ERR_RESET, w.now);
+    wire_drain(&w, &w.server);
+    event = wire_expect(&w.server, NP_SESSION_EVENT_CLOSED);
+    assert_int_equal(event->event.err, NP_ERR_LIMIT);
+    assert_int_equal(event->event.stage, NP_SESSION_STAGE_LOCAL);
+    wire_fini(&w);
+}
+
 /* While it is throttled a session takes no messages and no bodies, but what ends its calls. */
 static void test_throttle(void **state)
 {
@@ -484,10 +726,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_sides_that_ask),
+        cmocka_unit_test(test_two_sides_that_say_and_ask),
         cmocka_unit_test(test_there_is_always_progress),
         cmocka_unit_test(test_one_side_alone),
         cmocka_unit_test(test_requests_wait_and_are_refused),
         cmocka_unit_test(test_held_while_it_waits),
+        cmocka_unit_test(test_ping_before_a_long_message),
+        cmocka_unit_test(test_pongs_are_bounded),
+        cmocka_unit_test(test_writable_comes_when_something_has_left),
+        cmocka_unit_test(test_body_is_writable_when_something_has_left),
+        cmocka_unit_test(test_refusing_without_memory),
         cmocka_unit_test(test_throttle),
         cmocka_unit_test(test_a_turn_has_its_share),
         cmocka_unit_test(test_a_second_has_its_share),

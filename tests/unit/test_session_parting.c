@@ -266,8 +266,8 @@ static void test_between_disconnect_and_close(void **state)
     }
 }
 
-/* The end of the bytes is not the peer's own word, and a Disconnect is half of it. Who has closed
- * before does not mind: it has heard nothing since. */
+/* The end of the bytes is not the peer's own word, and a Disconnect is half of it. Nor is it for
+ * who has closed before: without the peer's goodbye it does not know that its own words arrived. */
 static void test_disconnect_without_close(void **state)
 {
     uint8_t plain[128];
@@ -295,6 +295,64 @@ static void test_disconnect_without_close(void **state)
         leave(&w, &w.server, "server");
         w.server.bytes_end = true;
         wire_run(&w);
+        assert_spoiled(wire_expect(&w.server, NP_SESSION_EVENT_CLOSED), NP_ERR_EOF, "base.frame",
+                       "a Disconnect before the end", 0);
+        wire_fini(&w);
+    }
+}
+
+/* Closed by us, and then the transport breaks, or the connection is given up: what is queued is
+ * lost, and if nothing is, the peer has not said goodbye. */
+static void test_lost_while_parting(void **state)
+{
+    static const np_err errs[] = {NP_ERR_RESET, NP_ERR_CANCELED};
+    uint8_t *data = wire_pattern(900000, 4);
+    (void)state;
+
+    for (unsigned way = 0; way < SERVER_FIRST; way++) {
+        for (int i = 0; i < 6; i++) {
+            const wire_event *event;
+            wire w;
+
+            meet(&w, way);
+            if (i % 3 < 2) {
+                assert_int_equal(talk_say(&w.server.s, data, i % 3 == 0 ? 900000 : 10), NP_OK);
+            }
+            leave(&w, &w.server, "server");
+            if (i % 3 > 0) { /* all has left, and the peer is silent */
+                np_session_output_done(&w.server.s, np_session_queued(&w.server.s), w.now);
+            }
+            np_session_lost(&w.server.s, errs[i / 3], w.now);
+            wire_drain(&w, &w.server);
+            event = wire_expect(&w.server, NP_SESSION_EVENT_CLOSED);
+            assert_int_equal(event->event.err, errs[i / 3]);
+            assert_int_equal(event->event.stage, NP_SESSION_STAGE_IO);
+            assert_false(event->event.by_peer);
+            wire_fini(&w);
+        }
+    }
+    free(data);
+}
+
+/* But not once the peer has said its last word and has all of ours. */
+static void test_lost_behind_the_last_word(void **state)
+{
+    (void)state;
+    for (unsigned way = 0; way < SERVER_FIRST; way++) {
+        wire w;
+
+        meet(&w, way);
+        leave(&w, &w.server, "server");
+        wire_write(&w, &w.server);
+        while (wire_read(&w, &w.client)) {
+        }
+        wire_drain(&w, &w.client);
+        wire_write(&w, &w.client);
+        while (wire_read(&w, &w.server)) {
+        }
+        wire_drain(&w, &w.server);
+        np_session_lost(&w.server.s, NP_ERR_RESET, w.now);
+        wire_drain(&w, &w.server);
         assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_CLOSED)->event.err, NP_OK);
         wire_fini(&w);
     }
@@ -647,6 +705,8 @@ int main(void)
         cmocka_unit_test(test_entries_behind_in_the_record),
         cmocka_unit_test(test_between_disconnect_and_close),
         cmocka_unit_test(test_disconnect_without_close),
+        cmocka_unit_test(test_lost_while_parting),
+        cmocka_unit_test(test_lost_behind_the_last_word),
         cmocka_unit_test(test_last_word_in_two_reads),
         cmocka_unit_test(test_both_at_once),
         cmocka_unit_test(test_closed_in_the_middle),
