@@ -7,8 +7,8 @@
  * output waits: answers, failures, cancels, a Pong and the end are taken always. And where a
  * request stands before them and nothing of ours has left for a second, it is refused: the peer
  * hears "busy" once there is room. A message cannot be refused, so it is taken then: its handler
- * may find that what it wants to send does not fit. While half of the queue is free that hardly
- * happens; beyond that, such a message waits for as long as an honest peer may stall, by half.
+ * may find that what it wants to send does not fit. While a quarter of the queue is free that hardly
+ * happens; beyond that, such a message waits for half as long as a peer may stall.
  *
  * Cancels beyond their budget (cancels.h) wait until there is a token, and what stands behind them
  * with them.
@@ -54,12 +54,12 @@ static bool np_session_is_stuck(const np_session *s)
 /* When a message is taken though what its handler sends has little room. */
 static uint64_t np_session_message_at(const np_session *s)
 {
-    uint32_t stall_ms = s->options->stall_ms;
     uint32_t wait_ms = np_session_patience(s);
 
-    if (np__session_congested(s)) {
-        stall_ms = stall_ms > 0 ? stall_ms / 2 : NP_SESSION_STALL_MS;
-        wait_ms = wait_ms > stall_ms ? wait_ms : stall_ms;
+    if (s->out.queued > s->options->queue_max / 4 * 3 && !s->stuck) {
+        uint32_t half_ms = s->options->stall_ms / 2;
+        half_ms = half_ms > 0 ? half_ms : NP_SESSION_STALL_MS;
+        wait_ms = wait_ms > half_ms ? wait_ms : half_ms;
     }
     return s->stall_since != NP_TIME_NEVER ? np_time_after(s->stall_since, wait_ms) : NP_TIME_NEVER;
 }

@@ -69,12 +69,14 @@ np_err np__session_emit_frame(np_session *s, const np__session_outgoing *out, si
 }
 
 /* Whether so many bytes have to wait, and then for what: some of the queue has to leave before it
- * is worth another try, even where more than half of it is free. */
+ * is worth another try, even where more than half of it is free. Requests leave half of the queue
+ * to what answers the peer. */
 static bool np_session_is_full(np_session *s, const np__session_outgoing *out, size_t wire)
 {
     bool full = s->out.queued > 0 && (s->out.queued > s->options->queue_max ||
                                       wire > s->options->queue_max - s->out.queued);
-    bool asked = s->out.queued > 0 && out->kind == NP_FRAMING_REQUEST && np__session_is_asked(s);
+    bool asked = s->out.queued > 0 && out->kind == NP_FRAMING_REQUEST &&
+                 (np__session_is_asked(s) || np__session_congested(s));
 
     s->full = s->full || full;
     s->writable_wanted = s->writable_wanted || full || asked;

@@ -1,5 +1,6 @@
 /* Two sides that ask each other over sockets whose buffers hold little: both fill their queues with
- * requests, ask again within their handlers, and none of them waits for ever. */
+ * requests, or with messages and requests in turn, ask again within their handlers, and none of
+ * them waits for ever. */
 #include "service/conn_private.h"
 #include "support/demo_service.h"
 
@@ -20,7 +21,7 @@
 
 typedef struct side {
     np_conn *conn;
-    uint32_t asked, answered, busy, served;
+    uint32_t asked, answered, busy, served, said, heard;
     bool closed;
 } side;
 
@@ -30,6 +31,7 @@ typedef struct world {
     np_client *client;
     side sides[2];
     demo_handlers handlers[2];
+    bool says; /* a message before each request */
     bool done;
 } world;
 
@@ -57,13 +59,32 @@ static void on_answer(np_conn *conn, np_err err, const void *payload, size_t len
 static void ask(side *me)
 {
     const demo_find find = {20};
+    const demo_say say = {{(const uint8_t *)"say", 3}};
     np_err err = NP_OK;
 
     while (me->conn != NULL && me->asked < CALLS && err == NP_OK) {
+        if (the_world->says && me->said <= me->asked) {
+            err = np_conn_send(me->conn, demo_message_say, &say, NULL);
+            me->said += err == NP_OK;
+        }
+        if (err != NP_OK) {
+            assert_int_equal(err, NP_ERR_FULL);
+            return;
+        }
         err = np_conn_call(me->conn, demo_message_find, &find, on_answer, me, NULL);
         assert_true(err == NP_OK || err == NP_ERR_FULL);
         me->asked += err == NP_OK;
     }
+}
+
+static np_err on_say(np_conn *conn, const demo_say *msg, void *user)
+{
+    side *me = user;
+
+    (void)conn, (void)msg;
+    me->heard++;
+    ask(me);
+    return NP_OK;
 }
 
 static np_err on_find(np_conn *conn, np_call call, const demo_find *msg, void *user)
@@ -108,9 +129,16 @@ static void on_close(np_conn *conn, const np_failure *failure, void *user)
     me->closed = true;
 }
 
+/* Where and how the two meet. */
+typedef struct meeting {
+    const char *address; /* NULL: a unix socket */
+    bool says;
+} meeting;
+
 static void test_both_ask(void **state)
 {
-    const char *addresses[] = {*state};
+    const meeting *m = *state;
+    const char *addresses[] = {m->address};
     char name[60];
     np_daemon_options daemon;
     np_client_options client;
@@ -119,12 +147,13 @@ static void test_both_ask(void **state)
 
     memset(&w, 0, sizeof w);
     the_world = &w;
+    w.says = m->says;
     if (addresses[0] == NULL) {
         (void)snprintf(name, sizeof name, "unix://@netproto-two-sides-%d", (int)getpid());
         addresses[0] = name;
     }
     for (int i = 0; i < 2; i++) {
-        w.handlers[i] = (demo_handlers){.on_find = on_find, .user = &w.sides[i]};
+        w.handlers[i] = (demo_handlers){.on_say = on_say, .on_find = on_find, .user = &w.sides[i]};
     }
     daemon = demo_daemon_options(&w.handlers[0], addresses, 1);
     daemon.conn.queue_max = QUEUE_MAX;
@@ -143,6 +172,7 @@ static void test_both_ask(void **state)
         assert_false(w.sides[i].closed);
         assert_int_equal(w.sides[i].asked, CALLS);
         assert_int_equal(w.sides[i].answered, w.sides[1 - i].served);
+        assert_int_equal(w.sides[i].heard, m->says ? CALLS : 0);
     }
     np_client_free(w.client);
     np_daemon_free(w.daemon);
@@ -151,9 +181,13 @@ static void test_both_ask(void **state)
 
 int main(void)
 {
+    static meeting meetings[] = {
+        {"tcp://127.0.0.1:0", false}, {NULL, false}, {"tcp://127.0.0.1:0", true}, {NULL, true}};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_prestate(test_both_ask, "tcp://127.0.0.1:0"),
-        cmocka_unit_test_prestate(test_both_ask, NULL),
+        cmocka_unit_test_prestate(test_both_ask, &meetings[0]),
+        cmocka_unit_test_prestate(test_both_ask, &meetings[1]),
+        cmocka_unit_test_prestate(test_both_ask, &meetings[2]),
+        cmocka_unit_test_prestate(test_both_ask, &meetings[3]),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

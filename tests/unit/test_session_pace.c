@@ -279,16 +279,20 @@ static void inject(wire_end *to, uint8_t kind, uint32_t stream, const void *body
     wire_inject(to, frame, (size_t)(np_put_raw(np_framing_put(frame, &head), body, len) - frame));
 }
 
-/* A server whose queue is more than half full, and whose client reads nothing. */
-static void fill(wire *w)
+/* A server that has asked something (own: NULL, nothing), whose queue is more than half full, and
+ * whose client reads nothing. */
+static void fill(wire *w, uint32_t *own)
 {
     uint8_t *bytes = wire_pattern(3000, 3);
 
     wire_init(w);
-    w->server.options.queue_max = 4000;
     w->server.options.serve_max = 3;
     wire_open(w);
     assert_int_equal(talk_say(&w->server.s, bytes, 3000), NP_OK);
+    if (own != NULL) {
+        *own = talk_ask(&w->server.s, NP_TIME_NEVER, w);
+    }
+    w->server.options.queue_max = 4000;
     w->write_max = 10;
     wire_write(w, &w->server);
     free(bytes);
@@ -306,8 +310,7 @@ static void test_requests_wait_and_are_refused(void **state)
     wire w;
 
     (void)state;
-    fill(&w);
-    own = talk_ask(&w.server.s, NP_TIME_NEVER, &w);
+    fill(&w, &own);
     np_put_u64(np_put_u32(ping, BASE_PING_ID), 5);
     for (int i = 0; i < 20; i++) {
         inject(&w.server, NP_FRAMING_NO_STREAM, 0, ping, sizeof ping);
@@ -386,7 +389,7 @@ static void test_held_while_it_waits(void **state)
     wire w;
 
     (void)state;
-    fill(&w);
+    fill(&w, NULL);
     (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
     w.write_max = 0;
     wire_write(&w, &w.client);
@@ -586,7 +589,7 @@ static void test_refusing_without_memory(void **state)
     wire w;
 
     (void)state;
-    fill(&w);
+    fill(&w, NULL);
     (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
     w.write_max = 0;
     wire_write(&w, &w.client);
