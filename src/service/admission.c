@@ -104,15 +104,16 @@ static np_conn *oldest_of(const np_members *list, uint64_t until_ms)
     return NULL;
 }
 
-/* When something last came, about. */
+/* When something last came, about. Who was asked for a sign of life was silent before that, too. */
 static uint64_t last_heard_ms(const np_conn *conn)
 {
     const np_session *session = &conn->link.session;
-    uint64_t idle_ms = session->options->idle_ms;
+    uint64_t silent_ms = session->pinged ? session->options->idle_ms : 0;
 
-    return session->idle_deadline != NP_TIME_NEVER && session->idle_deadline >= idle_ms
-               ? session->idle_deadline - idle_ms
-               : session->now_ms;
+    if (session->idle_from == NP_TIME_NEVER) {
+        return session->now_ms; /* it is about to end by itself */
+    }
+    return session->idle_from >= silent_ms ? session->idle_from - silent_ms : 0;
 }
 
 /* Of a few open connections of a site, the one that has been silent longest. Those that were looked
