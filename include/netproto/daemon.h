@@ -53,12 +53,12 @@ typedef struct np_daemon_options {
     /* Of these, strangers: connections that have not said hello, or whose handshake goes on. 0: no
      * limit.
      *
-     * Where all places are taken, of either kind, a newcomer is let in at the cost of the source
-     * that has most (an IPv4 address, an IPv6 /48, or a user), if that has at least twice as much
-     * as the newcomer's: its oldest stranger goes, or else, unless it is half_open_max that is
-     * reached, an open connection that has been silent, which ends with NP_ERR_BUSY. One whose key
-     * is listed (security.keys, or trusted by security.trust) never goes for a newcomer. Else a
-     * stranger that is older than a second makes room. */
+     * Where all places are taken, of either kind, or no descriptor is left, a newcomer is let in at
+     * the cost of the source that has most (an IPv4 address, an IPv6 /48, or a user), if that has
+     * at least twice as much as the newcomer's: its oldest stranger goes, or else, unless it is
+     * half_open_max that is reached, an open connection that has been silent, which ends with
+     * NP_ERR_BUSY. One whose key is listed (security.keys, or trusted by security.trust) never goes
+     * for a newcomer. Else a stranger that is older than a second makes room. */
     uint32_t half_open_max;            /* [4,096] in all */
     uint32_t half_open_per_source_max; /* [256] per source */
     /* Secure handshakes begun in a second, since a stranger can ask for their key agreements
