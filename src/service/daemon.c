@@ -6,6 +6,7 @@
 #include "service/daemon_private.h"
 #include "service/keyring.h"
 #include "service/options.h"
+#include "transport/files.h"
 #include "transport/listener.h"
 
 #include <base.h>
@@ -15,6 +16,11 @@
 
 /* Room for the Error that turns a newcomer away. */
 #define BUSY_LEN 128
+
+/* Of the descriptors that are left when it starts, a daemon leaves one in so many to others, but no
+ * more than this. */
+#define FILES_KEPT_OF 16u
+#define FILES_KEPT_MAX 64u
 
 typedef struct listening {
     np_listener *listener;
@@ -358,6 +364,26 @@ static np_err listen_on(np_daemon *daemon, const char *text, const np_daemon_opt
     return NP_OK;
 }
 
+/* More places than descriptors would be no places: where the last descriptor is taken, the rest of
+ * the application cannot open a file. */
+static void fit_places(np_daemon *daemon)
+{
+    uint32_t wanted = daemon->admission.connections_max;
+    uint32_t left = np__files_left();
+    uint32_t kept = left / FILES_KEPT_OF < FILES_KEPT_MAX ? left / FILES_KEPT_OF : FILES_KEPT_MAX;
+    uint32_t places = left > kept ? left - kept : 1;
+    np_log_field fields[2];
+
+    if (places >= wanted) {
+        return;
+    }
+    daemon->admission.connections_max = places;
+    fields[0] = np_log_unsigned("connections_max", places);
+    fields[1] = np_log_unsigned("wanted", wanted);
+    np_log_write(np__loop_log(daemon->group.loop), np_loop_now(daemon->group.loop), NP_LOG_INFO,
+                 "daemon.files", fields, 2);
+}
+
 static np_err set_up(np_daemon *daemon, np_loop *loop, const np_daemon_options *options,
                      np_failure *failure)
 {
@@ -435,6 +461,9 @@ np_err np__daemon_start(np_daemon **out, np_loop *loop, const np_daemon_options 
             np_daemon_free(daemon);
             return err;
         }
+    }
+    if (options->address_count > 0) { /* what is adopted has its descriptors, if any, already */
+        fit_places(daemon);
     }
     *out = daemon;
     return NP_OK;

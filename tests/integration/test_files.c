@@ -156,7 +156,8 @@ typedef struct crowd {
     np_daemon *daemon;
     uint16_t port;
     struct rlimit before;
-    int ready[2]; /* a byte comes when the hog has what it gets */
+    int ready[2];      /* a byte comes when the hog has what it gets */
+    const char *limit; /* the option for which somebody has to go */
     int turned_out;
     char log[8192];
 } crowd;
@@ -178,7 +179,7 @@ static void note_busy(np_conn *conn, const np_failure *failure, void *user)
     (void)conn;
     if (failure->err == NP_ERR_BUSY) {
         c->turned_out++;
-        assert_string_equal(failure->fault.where, "descriptors");
+        assert_string_equal(failure->fault.where, c->limit);
     }
 }
 
@@ -192,7 +193,7 @@ static void limit_files(crowd *c)
 }
 
 /* early: the limit is there before the daemon is. */
-static void crowd_start(crowd *c, np_log *log, bool early)
+static void crowd_start(crowd *c, np_log *log, bool early, uint32_t connections_max)
 {
     static const char *const addresses[] = {"tcp://127.0.0.1:0"};
     np_daemon_options options = demo_daemon_options(&demo_echo, addresses, 1);
@@ -200,10 +201,12 @@ static void crowd_start(crowd *c, np_log *log, bool early)
     np_log_sink sink = {note_line, c};
 
     memset(c, 0, sizeof *c);
+    c->limit = early ? "connections_max" : "descriptors";
     np_log_init(log, &sink, NULL);
     loop_options.log = log;
     options.security = np_security_default();
     options.security.plaintext = true;
+    options.connections_max = connections_max;
     options.handlers.on_close = note_busy;
     options.handlers.user = c;
     assert_int_equal(pipe(c->ready), 0);
@@ -321,7 +324,7 @@ static void test_a_source_with_all_descriptors(void **state)
         pid_t hog = 0;
         uint8_t in = 0;
 
-        crowd_start(&c, &log, false);
+        crowd_start(&c, &log, false, 10000);
         in = start_hog(&c, knocking, &hog);
         assert_in_range(in, LIMIT / 2, LIMIT);
         assert_true(expect_let_in(&c) < 3000);
@@ -331,6 +334,38 @@ static void test_a_source_with_all_descriptors(void **state)
         stop_hog(hog);
         crowd_end(&c);
     }
+}
+
+/* The limit is there when the daemon starts: it keeps so far below it that the application has some
+ * descriptors left, and others are let in all the same. */
+static void test_some_are_left_to_the_application(void **state)
+{
+    enum { KEPT = 3 };
+    int files[KEPT];
+    crowd c;
+    np_log log;
+    pid_t hog = 0;
+
+    (void)state;
+    crowd_start(&c, &log, true, 10000);
+    assert_non_null(strstr(c.log, "level=info event=daemon.files connections_max="));
+    assert_non_null(strstr(c.log, " wanted=10000\n"));
+    assert_in_range(start_hog(&c, 10, &hog), LIMIT / 2, LIMIT - 10);
+    (void)expect_let_in(&c);
+    assert_int_equal(c.turned_out, NEWCOMERS);
+    assert_null(strstr(c.log, "event=listener.files"));
+    for (int i = 0; i < KEPT; i++) {
+        files[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        assert_true(files[i] >= 0);
+    }
+    for (int i = 0; i < KEPT; i++) {
+        (void)close(files[i]);
+    }
+    stop_hog(hog);
+    crowd_end(&c);
+    crowd_start(&c, &log, true, LIMIT / 2); /* there are enough */
+    assert_null(strstr(c.log, "daemon.files"));
+    crowd_end(&c);
 }
 
 /* A client without descriptors is told what is wrong. */
@@ -367,6 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_daemon_survives_exhaustion),
         cmocka_unit_test(test_a_source_with_all_descriptors),
+        cmocka_unit_test(test_some_are_left_to_the_application),
         cmocka_unit_test(test_client_without_descriptors),
     };
 
