@@ -46,19 +46,27 @@ typedef struct np_daemon_options {
     np_conn_options conn;
     uint32_t connections_max; /* [10,000] in all; who comes then may be told "busy", as is
                                * who comes when memory is short (NP_ERR_MEMORY in the
-                               * log): 4 KiB are kept back for each connection */
+                               * log): 4 KiB are kept back for each connection. Less where
+                               * the process may not open so many files: see below */
     uint32_t connections_per_source_max; /* [1,024] per IPv4 address, IPv6 /64, or user of a unix
                                           * socket; an IPv6 /56 may have twice as many, a /48 four
                                           * times; 0: no limit */
     /* Of these, strangers: connections that have not said hello, or whose handshake goes on. 0: no
      * limit.
      *
-     * Where all places are taken, of either kind, a newcomer is let in at the cost of the source
-     * that has most (an IPv4 address, an IPv6 /48, or a user), if that has at least twice as much
-     * as the newcomer's: its oldest stranger goes, or else an open connection that has been silent,
-     * which ends with NP_ERR_BUSY. One whose key is listed (security.keys, or trusted by
-     * security.trust) never goes for a newcomer. Else a stranger that is older than a second makes
-     * room. */
+     * Where all places are taken, of either kind, or no descriptor is left, a newcomer is let in at
+     * the cost of the source that has most (an IPv4 address, an IPv6 /48, or a user), if that has
+     * at least twice as much as the newcomer's: its oldest stranger goes, or else, unless it is
+     * half_open_max that is reached, an open connection that has been silent, which ends with
+     * NP_ERR_BUSY. One whose key is listed (security.keys, or trusted by security.trust) never goes
+     * for a newcomer. Else a stranger that is older than a second makes room.
+     *
+     * Each connection takes a descriptor. A daemon that starts has no more places than the process
+     * may still open files (RLIMIT_NOFILE, whose soft limit is often 1,024), less a sixteenth, 64
+     * at most, for whatever else is opened; the log tells (daemon.files). So raise that limit
+     * before: a daemon that runs already does not look at it again. Where descriptors run out all
+     * the same, each daemon of the process has to make do with those that its own connections give
+     * up. */
     uint32_t half_open_max;            /* [4,096] in all */
     uint32_t half_open_per_source_max; /* [256] per source */
     /* Secure handshakes begun in a second, since a stranger can ask for their key agreements

@@ -54,7 +54,9 @@ typedef struct np_security {
     const np_keypair *identity; /* [none] ours; zero, as one that failed to load is, is refused */
     const uint8_t *keys;        /* [none] keys of peers that are trusted, 32 bytes each */
     size_t key_count;
-    np_trust_fn *trust; /* [none] asked about any other key */
+    /* [none] Asked about any other key; where `anyone` is set, too: who it says yes to is let in as
+     * everybody is, but counts as listed, so never has to give way (daemon.h). */
+    np_trust_fn *trust;
     bool anyone;        /* [false] a daemon's: every client is welcome, whatever its key */
     const uint8_t *psk; /* [none] a client's pre-shared key */
     np_psk_fn *psk_of;  /* [none] a daemon's pre-shared keys */

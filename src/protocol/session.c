@@ -73,7 +73,7 @@ np_err np_session_init(np_session *s, const np_session_options *options, np_pool
     s->phase_deadline = np__session_after(s, options->hello_ms);
     s->frame_deadline = NP_TIME_NEVER;
     s->stall_since = NP_TIME_NEVER;
-    s->idle_deadline = NP_TIME_NEVER;
+    s->idle_from = NP_TIME_NEVER;
     if (options->security != NULL) {
         err = np__session_secure_init(s, now);
     } else if (role == NP_SESSION_CLIENT) {
@@ -213,7 +213,7 @@ void np__session_closing(np_session *s)
         np__session_secure_refused(s);
     }
     s->frame_deadline = NP_TIME_NEVER;
-    s->idle_deadline = NP_TIME_NEVER;
+    s->idle_from = NP_TIME_NEVER;
     s->writable_wanted = false;
     s->body_wanted = false;
     s->calls_due = false;
@@ -239,7 +239,7 @@ void np__session_closed(np_session *s)
     s->resting = false;
     s->frame_deadline = NP_TIME_NEVER;
     s->stall_since = NP_TIME_NEVER;
-    s->idle_deadline = NP_TIME_NEVER;
+    s->idle_from = NP_TIME_NEVER;
     np_outq_clear(&s->out, &s->account);
     np__session_secure_forget(s);
 }
@@ -445,6 +445,14 @@ static uint64_t np_session_stall_deadline(const np_session *s)
                : NP_TIME_NEVER;
 }
 
+/* When the peer has been silent for so long that it is asked for a sign of life, or given up. */
+static uint64_t np_session_idle_deadline(const np_session *s)
+{
+    return s->idle_from != NP_TIME_NEVER && s->options->idle_ms > 0
+               ? np_time_after(s->idle_from, s->options->idle_ms)
+               : NP_TIME_NEVER;
+}
+
 uint64_t np_session_deadline(const np_session *s)
 {
     uint64_t deadline = s->phase_deadline;
@@ -453,7 +461,7 @@ uint64_t np_session_deadline(const np_session *s)
         deadline = np_time_earlier(deadline, s->frame_deadline);
     }
     deadline = np_time_earlier(deadline, np_session_stall_deadline(s));
-    deadline = np_time_earlier(deadline, s->idle_deadline);
+    deadline = np_time_earlier(deadline, np_session_idle_deadline(s));
     deadline = np_time_earlier(deadline, np__session_pace_deadline(s));
     if (s->phase == NP_PHASE_OPEN && !s->calls_due) {
         deadline = np_time_earlier(deadline, np_calls_deadline(s->calls));
@@ -477,7 +485,7 @@ static void np_session_tick_idle(np_session *s)
     base_ping ping = {NP_SESSION_IDLE_TOKEN};
     np_fault fault = np_session_late("idle_timeout_ms", s->options->idle_ms);
 
-    s->idle_deadline = np__session_after(s, s->options->idle_ms);
+    s->idle_from = s->now_ms;
     if (s->held || s->paused) {
         return; /* it is we who do not read */
     }
@@ -521,7 +529,7 @@ void np_session_tick(np_session *s, np_time now)
         fault = np_session_late("frame_timeout_ms", s->options->frame_ms);
         np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
     }
-    if (now.mono_ms >= s->idle_deadline) {
+    if (now.mono_ms >= np_session_idle_deadline(s)) {
         np_session_tick_idle(s);
     }
     if (s->phase == NP_PHASE_OPEN && now.mono_ms >= np_calls_deadline(s->calls)) {
@@ -540,7 +548,7 @@ void np_session_hold(np_session *s, bool hold, np_time now)
     s->paused = false; /* what it waited for is looked at afresh when it is let go */
     np__session_rest(s, hold);
     if (s->phase == NP_PHASE_OPEN) {
-        s->idle_deadline = np__session_after(s, s->options->idle_ms);
+        s->idle_from = s->now_ms;
         s->pinged = false;
     }
 }

@@ -316,7 +316,9 @@ struct np_session {
     uint64_t phase_deadline; /* hello, the conversation's state, or close */
     uint64_t frame_deadline;
     uint64_t stall_since; /* output waits, and none has left since; NP_TIME_NEVER: none waits */
-    uint64_t idle_deadline;
+    /* When something last came, though there be no idle_ms; or when the Ping went out for want of
+     * it, or we did not read. NP_TIME_NEVER: it is not open. */
+    uint64_t idle_from;
 
     np_session_end *end;       /* the cause in detail; NULL before, or without memory */
     np_session_secure *secure; /* NULL: plain */

@@ -138,7 +138,7 @@ np__session_step np__session_opened(np_session *s, uint32_t version, uint8_t com
     s->phase = NP_PHASE_OPEN;
     s->phase_deadline = NP_TIME_NEVER;
     np__session_converse_start(s);
-    s->idle_deadline = np__session_after(s, s->options->idle_ms);
+    s->idle_from = s->now_ms;
     event->kind = NP_SESSION_EVENT_OPEN;
     event->version = version;
     return NP_STEP_EVENT;

@@ -95,7 +95,7 @@ void np_session_recv(np_session *s, uint8_t *data, size_t len, np_time now)
     }
     np_session_release_given(s);
     if (s->phase == NP_PHASE_OPEN) {
-        s->idle_deadline = np__session_after(s, s->options->idle_ms);
+        s->idle_from = s->now_ms;
         s->pinged = false;
     }
     s->recv_len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;

@@ -69,13 +69,19 @@ np_err np__admission_begin(np_admission *admission, np_source *source, np_time n
     return err;
 }
 
+/* All places of strangers are taken. */
+static bool is_crowded(const np_admission *admission, const np_group *group)
+{
+    return admission->half_open_max > 0 && group->half_open_count >= admission->half_open_max;
+}
+
 const char *np__admission_full(const np_admission *admission, const np_group *group)
 {
-    if (group->half_open_count + group->open_count >= admission->connections_max) {
-        return "connections_max";
+    if (is_crowded(admission, group)) {
+        return "half_open_max";
     }
-    return admission->half_open_max > 0 && group->half_open_count >= admission->half_open_max
-               ? "half_open_max"
+    return group->half_open_count + group->open_count >= admission->connections_max
+               ? "connections_max"
                : NULL;
 }
 
@@ -98,15 +104,16 @@ static np_conn *oldest_of(const np_members *list, uint64_t until_ms)
     return NULL;
 }
 
-/* When something last came, about. */
+/* When something last came, about. Who was asked for a sign of life was silent before that, too. */
 static uint64_t last_heard_ms(const np_conn *conn)
 {
     const np_session *session = &conn->link.session;
-    uint64_t idle_ms = session->options->idle_ms;
+    uint64_t silent_ms = session->pinged ? session->options->idle_ms : 0;
 
-    return session->idle_deadline != NP_TIME_NEVER && session->idle_deadline >= idle_ms
-               ? session->idle_deadline - idle_ms
-               : session->now_ms;
+    if (session->idle_from == NP_TIME_NEVER) {
+        return session->now_ms; /* it is about to end by itself */
+    }
+    return session->idle_from >= silent_ms ? session->idle_from - silent_ms : 0;
 }
 
 /* Of a few open connections of a site, the one that has been silent longest. Those that were looked
@@ -135,7 +142,7 @@ static bool has_more(const np_share *most, const np_share *newcomers)
     return newcomers == NULL || most->held >= 2 * newcomers->held;
 }
 
-/* All places of strangers are taken. */
+/* Of strangers only. */
 static np_conn *stranger_yields(np_admission *admission, const np_site *newcomers)
 {
     np_site *most = np_sources_most_strangers(&admission->sources);
@@ -147,7 +154,7 @@ static np_conn *stranger_yields(np_admission *admission, const np_site *newcomer
     return oldest_of(&most->half_open, UINT64_MAX);
 }
 
-/* All places are taken: strangers come before those who are in. */
+/* Strangers come before those who are in. */
 static np_conn *anybody_yields(np_admission *admission, const np_site *newcomers)
 {
     np_site *most = np_sources_most_strangers(&admission->sources);
@@ -199,9 +206,10 @@ np_conn *np__admission_yields(np_admission *admission, np_group *group, np_sourc
                               np_time now)
 {
     np_site *newcomers = source != NULL ? np_source_site(source) : NULL;
-    bool full = group->half_open_count + group->open_count >= admission->connections_max;
-    np_conn *conn =
-        full ? anybody_yields(admission, newcomers) : stranger_yields(admission, newcomers);
+    /* Strangers who are too many may not take places of others: one of them goes, which makes room
+     * whatever else is full. */
+    np_conn *conn = is_crowded(admission, group) ? stranger_yields(admission, newcomers)
+                                                 : anybody_yields(admission, newcomers);
 
     if (conn == NULL && now.mono_ms >= PATIENCE_MS) {
         conn = dawdler(admission, group, newcomers, now.mono_ms - PATIENCE_MS);

@@ -6,6 +6,7 @@
 #include "service/daemon_private.h"
 #include "service/keyring.h"
 #include "service/options.h"
+#include "transport/files.h"
 #include "transport/listener.h"
 
 #include <base.h>
@@ -15,6 +16,11 @@
 
 /* Room for the Error that turns a newcomer away. */
 #define BUSY_LEN 128
+
+/* Of the descriptors that are left when it starts, a daemon leaves one in so many to others, but no
+ * more than this. */
+#define FILES_KEPT_OF 16u
+#define FILES_KEPT_MAX 64u
 
 typedef struct listening {
     np_listener *listener;
@@ -29,7 +35,7 @@ struct np_daemon {
     np_keyring keyring;
     bool stopping;
     bool freeing;
-    bool stop_told; /* or about to be: once, whatever ends meanwhile */
+    bool stop_told;  /* or about to be: once, whatever ends meanwhile */
     np_task stopped; /* tells on_stopped outside of every connection's callbacks */
     void (*on_stopped)(np_daemon *daemon, void *user);
     void *user;
@@ -215,13 +221,17 @@ static void make_room(np_daemon *daemon, np_conn *conn, const char *limit)
     np_link_dismiss(&conn->link, NP_ERR_BUSY, &fault);
 }
 
-/* A place for somebody who has been counted. Errors: NP_ERR_BUSY with *limit. */
-static np_err find_place(np_daemon *daemon, np_source *source, const char **limit)
+/* A place for somebody who has been counted; at_last: and a descriptor. Errors: NP_ERR_BUSY with
+ * *limit. */
+static np_err find_place(np_daemon *daemon, np_source *source, bool at_last, const char **limit)
 {
     np_time now = np_loop_now(daemon->group.loop);
     const char *full = np__admission_full(&daemon->admission, &daemon->group);
     np_conn *conn = NULL;
 
+    if (full == NULL && at_last) {
+        full = "descriptors";
+    }
     if (full == NULL) {
         return NP_OK;
     }
@@ -234,8 +244,8 @@ static np_err find_place(np_daemon *daemon, np_source *source, const char **limi
     return NP_OK;
 }
 
-np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct sockaddr *sa,
-                        const char **limit)
+static np_err adopt(np_daemon *daemon, const np_stream *stream, const struct sockaddr *sa,
+                    bool at_last, const char **limit)
 {
     np_conn *conn = NULL;
     np_source *source = NULL;
@@ -253,7 +263,7 @@ np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct
     if (err != NP_OK) {
         return err; /* who does not come in takes nobody's place */
     }
-    err = find_place(daemon, source, limit);
+    err = find_place(daemon, source, at_last, limit);
     if (err == NP_OK && daemon->stopping) {
         err = NP_ERR_BUSY; /* by the on_close of who made room */
     }
@@ -265,6 +275,12 @@ np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct
         np_sources_leave(&daemon->admission.sources, source, NULL, true, false, now.mono_ms * 1000);
     }
     return err;
+}
+
+np_err np__daemon_adopt(np_daemon *daemon, const np_stream *stream, const struct sockaddr *sa,
+                        const char **limit)
+{
+    return adopt(daemon, stream, sa, false, limit);
 }
 
 /* A stranger asks for a handshake. */
@@ -284,7 +300,7 @@ static np_err on_greeting(np_group *group, np_conn *conn)
     return NP_ERR_BUSY;
 }
 
-static void on_accept(np_listener *listener, int fd, const struct sockaddr *sa, socklen_t len,
+static bool on_accept(np_listener *listener, int fd, const struct sockaddr *sa, socklen_t len,
                       void *user)
 {
     np_daemon *daemon = user;
@@ -298,11 +314,12 @@ static void on_accept(np_listener *listener, int fd, const struct sockaddr *sa, 
     } else {
         np_tcp_stream_init(&stream, fd);
     }
-    err = np__daemon_adopt(daemon, &stream, sa, &limit);
+    err = adopt(daemon, &stream, sa, np_listener_is_at_last(listener), &limit);
     if (err != NP_OK) {
         turn_away(daemon, fd);
         log_refused(daemon, err, limit, np_address_format_socket(sa, len, text));
     }
+    return err == NP_OK;
 }
 
 /* Starting and stopping -------------------------------------------------------------------- */
@@ -345,6 +362,26 @@ static np_err listen_on(np_daemon *daemon, const char *text, const np_daemon_opt
     (void)np_address_format(np_listener_address(l->listener), l->text);
     daemon->listener_count++;
     return NP_OK;
+}
+
+/* More places than descriptors would be no places: where the last descriptor is taken, the rest of
+ * the application cannot open a file. */
+static void fit_places(np_daemon *daemon)
+{
+    uint32_t wanted = daemon->admission.connections_max;
+    uint32_t left = np__files_left();
+    uint32_t kept = left / FILES_KEPT_OF < FILES_KEPT_MAX ? left / FILES_KEPT_OF : FILES_KEPT_MAX;
+    uint32_t places = left > kept ? left - kept : 1;
+    np_log_field fields[2];
+
+    if (places >= wanted) {
+        return;
+    }
+    daemon->admission.connections_max = places;
+    fields[0] = np_log_unsigned("connections_max", places);
+    fields[1] = np_log_unsigned("wanted", wanted);
+    np_log_write(np__loop_log(daemon->group.loop), np_loop_now(daemon->group.loop), NP_LOG_INFO,
+                 "daemon.files", fields, 2);
 }
 
 static np_err set_up(np_daemon *daemon, np_loop *loop, const np_daemon_options *options,
@@ -424,6 +461,9 @@ np_err np__daemon_start(np_daemon **out, np_loop *loop, const np_daemon_options 
             np_daemon_free(daemon);
             return err;
         }
+    }
+    if (options->address_count > 0) { /* what is adopted has its descriptors, if any, already */
+        fit_places(daemon);
     }
     *out = daemon;
     return NP_OK;

@@ -132,9 +132,9 @@ bool np__guard_judge(const np_guard *guard, np_session *session, const uint8_t *
 {
     const np_security *security = &guard->security;
     const uint8_t *psk = NULL;
-    bool listed =
-        is_listed(security, key) || (!security->anyone && security->trust != NULL &&
-                                     security->trust(key, guard->address, security->user));
+    /* Asked where anyone is let in, too: it says who never has to give way. */
+    bool listed = is_listed(security, key) ||
+                  (security->trust != NULL && security->trust(key, guard->address, security->user));
 
     if (security->psk_of != NULL) { /* a daemon's */
         psk = security->psk_of(key, security->user);

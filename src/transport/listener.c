@@ -19,12 +19,13 @@ struct np_listener {
     np_unix_listen un; /* un.fd is the socket of either kind */
     np_listener_fn *fn;
     void *user;
-    int spare; /* a descriptor to give up when there are no more */
-    bool held; /* by np_listener_pause */
+    int spare;    /* a descriptor to give up when there are no more */
+    bool held;    /* by np_listener_pause */
+    bool at_last; /* the callback has the last descriptor there was */
     bool accepting;
     bool closed; /* inside its own callback */
     uint64_t logged_ms;
-    uint64_t refused; /* connections closed for want of descriptors */
+    uint64_t refused; /* connections that were turned away for want of descriptors */
 };
 
 np_listener_options np_listener_options_default(void)
@@ -69,21 +70,11 @@ static void log_exhaustion(np_listener *listener, int os_error)
     np_log_write(np__loop_log(listener->loop), now, NP_LOG_ERROR, "listener.files", fields, 3);
 }
 
-/* Descriptors are out: lets one waiting connection know, and rests. */
-static void on_exhaustion(np_listener *listener, int os_error)
+static void refill_spare(np_listener *listener)
 {
-    if (listener->spare >= 0) {
-        int fd = -1;
-        (void)close(listener->spare);
-        fd = accept4(listener->un.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0) {
-            (void)close(fd);
-            listener->refused++;
-        }
+    if (listener->spare < 0) {
+        listener->spare = open_spare();
     }
-    listener->spare = open_spare();
-    log_exhaustion(listener, os_error);
-    rest(listener);
 }
 
 static void on_pause_end(np_loop *loop, np_timer *timer)
@@ -91,31 +82,68 @@ static void on_pause_end(np_loop *loop, np_timer *timer)
     np_listener *listener = np_container_of(timer, np_listener, pause);
 
     (void)loop;
-    if (listener->spare < 0) {
-        listener->spare = open_spare();
-    }
+    refill_spare(listener);
     rearm(listener);
 }
 
 typedef enum outcome { ACCEPTED, ABORTED, NO_MORE } outcome;
 
-static outcome accept_one(np_listener *listener)
+/* Takes the next connection. Returns 0, or why there is none. */
+static int take_next(np_listener *listener)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
     int fd = accept4(listener->un.fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    if (fd >= 0) {
-        listener->fn(listener, fd, (const struct sockaddr *)&peer, len, listener->user);
+    if (fd < 0) {
+        return errno;
+    }
+    if (!listener->fn(listener, fd, (const struct sockaddr *)&peer, len, listener->user)) {
+        listener->refused += listener->at_last;
+    }
+    return 0;
+}
+
+/* Descriptors are out. With the spare one a waiting connection is taken all the same: its owner has
+ * another one closed for it, or turns it away, so that there is a spare one again. */
+static outcome on_exhaustion(np_listener *listener, int os_error)
+{
+    int error = os_error;
+
+    if (listener->spare >= 0) {
+        (void)close(listener->spare);
+        listener->spare = -1;
+        listener->at_last = true;
+        error = take_next(listener);
+        listener->at_last = false;
+    }
+    if (listener->closed) {
+        return NO_MORE;
+    }
+    refill_spare(listener);
+    if (error == EAGAIN && listener->spare >= 0) {
+        return NO_MORE; /* nobody waits: the want of a descriptor is found out before that */
+    }
+    log_exhaustion(listener, os_error);
+    if (error == 0 && listener->spare >= 0) {
         return ACCEPTED;
     }
-    switch (errno) {
+    rest(listener);
+    return NO_MORE;
+}
+
+static outcome accept_one(np_listener *listener)
+{
+    int error = take_next(listener);
+
+    switch (error) {
+    case 0:
+        return ACCEPTED;
     case EAGAIN:
         return NO_MORE;
     case EMFILE:
     case ENFILE:
-        on_exhaustion(listener, errno);
-        return NO_MORE;
+        return on_exhaustion(listener, error);
     case ENOBUFS:
     case ENOMEM:
         rest(listener);
@@ -134,6 +162,7 @@ static void on_readable(np_watch *watch, unsigned events)
     int aborted = 0;
 
     (void)events;
+    refill_spare(listener); /* before a newcomer has the descriptor that it would get */
     listener->accepting = true;
     for (int i = 0; i < NP_LISTENER_BUDGET && last != NO_MORE; i++) {
         if (listener->closed || listener->held) {
@@ -267,6 +296,11 @@ void np_listener_pause(np_listener *listener, bool pause)
 {
     listener->held = pause;
     rearm(listener);
+}
+
+bool np_listener_is_at_last(const np_listener *listener)
+{
+    return listener->at_last;
 }
 
 const np_address *np_listener_address(const np_listener *listener)

@@ -2,9 +2,11 @@
  *
  * At most 16 are accepted per turn of the loop, so that a flood of them does not starve those that
  * are there. When descriptors run out (EMFILE, ENFILE), a spare one is given up to take the waiting
- * connection and close it, so that its peer knows, and the listener pauses for 100 ms, since the
- * descriptor would be announced as readable again and again. It also does so when the system is out
- * of memory, and when a turn brought nothing but errors.
+ * connection: its owner is told so (np_listener_is_at_last), and has another one closed for it, or
+ * turns it away, so that its peer knows. Either way there is a spare one again. If there is not,
+ * the listener pauses for 100 ms, since the descriptor would be announced as readable again and
+ * again. It also does so when the system is out of memory, and when a turn brought nothing but
+ * errors.
  *
  * Threads: the loop's.
  */
@@ -23,8 +25,9 @@
 
 typedef struct np_listener np_listener;
 
-/* Takes a new connection: fd is non-blocking, close-on-exec, and the callee's. */
-typedef void np_listener_fn(np_listener *listener, int fd, const struct sockaddr *peer,
+/* Takes a new connection: fd is non-blocking, close-on-exec, and the callee's. False: it has been
+ * turned away and closed. */
+typedef bool np_listener_fn(np_listener *listener, int fd, const struct sockaddr *peer,
                             socklen_t peer_len, void *user);
 
 typedef struct np_listener_options {
@@ -48,6 +51,10 @@ void np_listener_close(np_listener *listener);
 
 /* Stops or goes on accepting; those who come wait in the kernel. */
 void np_listener_pause(np_listener *listener, bool pause);
+
+/* In its callback: whether the connection has taken the last descriptor that there was, so that
+ * another one has to be closed if it stays. */
+bool np_listener_is_at_last(const np_listener *listener);
 
 /* Where it listens, with the real port. */
 const np_address *np_listener_address(const np_listener *listener);

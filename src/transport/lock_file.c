@@ -131,5 +131,7 @@ void np__lock_file_release(const char *path, int fd, bool remove)
     if (remove && make_name(path, name)) {
         (void)unlink(name);
     }
-    (void)close(fd); /* and with it the lock */
+    /* Closing alone does not: a child that another thread has forked meanwhile has it open, too. */
+    (void)flock(fd, LOCK_UN);
+    (void)close(fd);
 }

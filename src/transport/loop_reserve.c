@@ -47,6 +47,16 @@ static void unmap(np_reserve_block *block)
     *block = (np_reserve_block){NULL, 0, false};
 }
 
+/* Gives back all blocks that libev has not got, but for those that `kept` marks. */
+static void unmap_unused(np_reserve *reserve, const bool *kept)
+{
+    for (size_t i = 0; i < NP_RESERVE_BLOCKS; i++) {
+        if (reserve->blocks[i].memory != NULL && !reserve->blocks[i].used && !kept[i]) {
+            unmap(&reserve->blocks[i]);
+        }
+    }
+}
+
 /* The smallest block that is free and large enough, of those that `taken` does not mark; or NULL.
  */
 static np_reserve_block *find_free(np_reserve *reserve, size_t size, const bool *taken)
@@ -101,6 +111,7 @@ static bool provide(np_reserve *reserve, size_t size, bool *taken)
 np_err np__reserve_fill(np_reserve *reserve, int fd)
 {
     bool taken[NP_RESERVE_BLOCKS] = {false};
+    bool had[NP_RESERVE_BLOCKS];
     bool enough = true;
     int room = reserve->room;
 
@@ -110,6 +121,9 @@ np_err np__reserve_fill(np_reserve *reserve, int fd)
     if (fd >= room) {
         room = fd + fd / 4 < ROOM_MIN ? ROOM_MIN : fd + fd / 4 + 1;
     }
+    for (size_t i = 0; i < NP_RESERVE_BLOCKS; i++) {
+        had[i] = reserve->blocks[i].memory != NULL;
+    }
     for (size_t i = 0; i < NP_RESERVE_GROWING && enough; i++) {
         enough = provide(reserve, growing_size(room), taken);
     }
@@ -117,13 +131,10 @@ np_err np__reserve_fill(np_reserve *reserve, int fd)
         enough = provide(reserve, SMALL_SIZE, taken);
     }
     if (!enough) {
+        unmap_unused(reserve, had); /* or failures would use up the places for blocks */
         return NP_ERR_MEMORY;
     }
-    for (size_t i = 0; i < NP_RESERVE_BLOCKS; i++) {
-        if (reserve->blocks[i].memory != NULL && !reserve->blocks[i].used && !taken[i]) {
-            unmap(&reserve->blocks[i]); /* of a time with fewer descriptors */
-        }
-    }
+    unmap_unused(reserve, taken); /* those of a time with fewer descriptors */
     reserve->room = room;
     reserve->full = true;
     return NP_OK;

@@ -1,5 +1,8 @@
 /* What a daemon grants to strangers, what it logs, and loops that are not its own. */
+#include "service/conn_private.h"
+#include "service/daemon_private.h"
 #include "support/demo_service.h"
+#include "transport/stream.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -185,6 +188,102 @@ static void test_evicted_one_stops_the_daemon(void **state)
     }
     np_daemon_free(s.daemon);
     np_loop_free(loop);
+}
+
+/* Two connections of one source are open, and one of them is for somebody of another source: it is
+ * the one that nothing has come on for longer, whatever has been sent on it. */
+typedef struct quiet_scene {
+    np_conn *conns[2];
+    int opened;
+    bool gone[2];
+    np_stream far[3]; /* the peers' ends */
+    np_stream near[3];
+} quiet_scene;
+
+static void note_open(np_conn *conn, void *user)
+{
+    quiet_scene *q = user;
+
+    if (q->opened < 2) {
+        q->conns[q->opened++] = conn;
+    }
+}
+
+static void note_busy(np_conn *conn, const np_failure *failure, void *user)
+{
+    quiet_scene *q = user;
+
+    for (int i = 0; i < 2; i++) {
+        q->gone[i] = q->gone[i] || (q->conns[i] == conn && failure->err == NP_ERR_BUSY);
+    }
+}
+
+static void write_far(np_loop *loop, np_stream *far, const uint8_t *data, size_t len)
+{
+    const struct iovec iov = {(void *)(uintptr_t)data, len};
+    size_t n = 0;
+    int os_error = 0;
+
+    assert_int_equal(far->ops->writev(far, &iov, 1, &n, &os_error), NP_IO_OK);
+    assert_int_equal(n, len);
+    demo_rest(loop, 5);
+}
+
+static void come(np_loop *loop, np_daemon *daemon, quiet_scene *q, int i, const uint8_t *hello,
+                 size_t len)
+{
+    const struct sockaddr_in from = {.sin_family = AF_INET,
+                                     .sin_port = 1,
+                                     .sin_addr.s_addr = htonl(i < 2 ? 0x0A000001 : 0x0B000001)};
+    const char *limit = NULL;
+
+    assert_int_equal(np_pair_open(loop, 4096, &q->near[i], &q->far[i]), NP_OK);
+    assert_int_equal(np__daemon_adopt(daemon, &q->near[i], (const struct sockaddr *)&from, &limit),
+                     NP_OK);
+    write_far(loop, &q->far[i], hello, len);
+}
+
+static void expect_the_silent_one(uint32_t idle_ms)
+{
+    static const char *const addresses[] = {"tcp://127.0.0.1:0"};
+    const demo_say word = {{(const uint8_t *)"x", 1}};
+    np_daemon_options options = demo_daemon_options(&demo_echo, addresses, 1);
+    quiet_scene q = {.opened = 0};
+    np_loop *loop = NULL;
+    np_daemon *daemon = NULL;
+    uint8_t hello[512];
+    uint8_t say[64];
+    const size_t hello_len = demo_raw_hello(hello, sizeof hello);
+    const size_t say_len = demo_raw_say(say, sizeof say, "x", 1);
+
+    options.connections_max = 2;
+    options.conn.idle_timeout_ms = idle_ms;
+    options.handlers = (np_conn_handlers){.on_open = note_open, .on_close = note_busy, .user = &q};
+    demo_must(np_loop_new(&loop, NULL), NULL);
+    demo_must(np_daemon_start(&daemon, loop, &options, NULL), NULL);
+    come(loop, daemon, &q, 0, hello, hello_len);
+    come(loop, daemon, &q, 1, hello, hello_len);
+    assert_int_equal(q.opened, 2);
+    demo_rest(loop, idle_ms / 10 * 9 + 10);
+    write_far(loop, &q.far[1], say, say_len);
+    demo_rest(loop, idle_ms / 10 * 3 + 10); /* the other one has been asked for a sign of life */
+    assert_int_equal(np_conn_send(q.conns[0], demo_message_say, &word, NULL), NP_OK);
+    demo_rest(loop, 5);
+    come(loop, daemon, &q, 2, hello, hello_len);
+    assert_true(q.gone[0]);
+    assert_false(q.gone[1]);
+    np_daemon_free(daemon);
+    for (int i = 0; i < 3; i++) {
+        q.far[i].ops->close(&q.far[i], false);
+    }
+    np_loop_free(loop);
+}
+
+static void test_who_was_silent_longest_goes(void **state)
+{
+    (void)state;
+    expect_the_silent_one(1000);
+    expect_the_silent_one(0);
 }
 
 static void test_ends_are_logged_with_their_cause(void **state)
@@ -472,6 +571,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_silent_ones_are_evicted),
         cmocka_unit_test(test_evicted_one_stops_the_daemon),
+        cmocka_unit_test(test_who_was_silent_longest_goes),
         cmocka_unit_test(test_ends_are_logged_with_their_cause),
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_loop_of_the_users),

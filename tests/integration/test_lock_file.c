@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -158,12 +159,35 @@ static void test_removed_while_we_wait(void **state)
     np__lock_file_release(key_folder_path("race"), fd, true);
 }
 
+/* A child that another thread has forked meanwhile has the descriptor, too, and lives for long: the
+ * lock is free all the same. */
+static void test_a_child_keeps_no_lock(void **state)
+{
+    pid_t child = 0;
+    int fd = -1;
+    (void)state;
+
+    assert_int_equal(take("child", 0, &fd), NP_OK);
+    child = fork();
+    if (child == 0) {
+        for (;;) {
+            pause();
+        }
+    }
+    assert_true(child > 0);
+    np__lock_file_release(key_folder_path("child"), fd, false);
+    assert_int_equal(take("child", 20, &fd), NP_OK);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    np__lock_file_release(key_folder_path("child"), fd, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_at_a_time),         cmocka_unit_test(test_whatever_the_umask),
         cmocka_unit_test(test_not_a_file_of_our_own), cmocka_unit_test(test_cannot_be_made),
-        cmocka_unit_test(test_removed_while_we_wait),
+        cmocka_unit_test(test_removed_while_we_wait), cmocka_unit_test(test_a_child_keeps_no_lock),
     };
 
     return cmocka_run_group_tests(tests, key_folder_make, key_folder_remove);

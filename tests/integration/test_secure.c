@@ -28,6 +28,7 @@ typedef struct world {
     np_loop *loop;
     np_daemon *daemon;
     np_client *client;
+    np_client *second; /* NULL: there is none */
     np_daemon_options daemon_options;
     np_client_options client_options;
     np_keypair server;
@@ -120,6 +121,7 @@ static np_err world_start(world *w)
 
 static void world_fini(world *w)
 {
+    np_client_free(w->second);
     np_client_free(w->client);
     np_daemon_free(w->daemon);
     np_loop_free(w->loop);
@@ -175,6 +177,16 @@ static bool trust_all(const uint8_t key[NP_KEY_LEN], const char *address, void *
     return true;
 }
 
+static bool trust_none(const uint8_t key[NP_KEY_LEN], const char *address, void *user)
+{
+    world *w = user;
+
+    (void)key;
+    (void)address;
+    w->asked++;
+    return false;
+}
+
 static void test_trust_is_asked(void **state)
 {
     world w;
@@ -198,6 +210,37 @@ static void test_trust_is_asked(void **state)
     assert_int_equal(w.asked, 1);
     assert_string_equal(w.asked_for, w.client_options.address);
     world_fini(&w);
+}
+
+/* Where anyone is let in, trust says who never has to give way: if it says no, one of those who
+ * have both places goes for somebody of another source. */
+static void test_trust_beside_anyone(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET};
+        int newcomer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        world w;
+
+        world_init(&w);
+        w.daemon_options.security.key_count = 0;
+        w.daemon_options.security.trust = known == 1 ? trust_all : trust_none;
+        w.daemon_options.security.anyone = true;
+        w.daemon_options.connections_max = 2;
+        demo_must(world_start(&w), &w.failure);
+        assert_int_equal(w.asked, 1);
+        demo_must(np_client_new(&w.second, w.loop, &w.client_options, NULL), NULL);
+        demo_must(np_client_connect_wait(w.second, NULL), NULL);
+        from.sin_addr.s_addr = htonl(0x7F000002);
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        to.sin_port = htons((uint16_t)atoi(strrchr(w.client_options.address, ':') + 1));
+        assert_int_equal(bind(newcomer, (struct sockaddr *)&from, sizeof from), 0);
+        assert_int_equal(connect(newcomer, (struct sockaddr *)&to, sizeof to), 0);
+        demo_rest(w.loop, 50);
+        assert_int_equal(w.daemon_closed, known == 0);
+        (void)close(newcomer);
+        world_fini(&w);
+    }
 }
 
 /* The client's failure: by whom, why, and the key that was refused. */
@@ -401,16 +444,6 @@ static void test_lists_of_keys(void **state)
             world_fini(&w);
         }
     }
-}
-
-static bool trust_none(const uint8_t key[NP_KEY_LEN], const char *address, void *user)
-{
-    world *w = user;
-
-    (void)key;
-    (void)address;
-    w->asked++;
-    return false;
 }
 
 static void test_trust_says_no(void **state)
@@ -771,6 +804,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_know_each_other),
         cmocka_unit_test(test_trust_is_asked),
+        cmocka_unit_test(test_trust_beside_anyone),
         cmocka_unit_test(test_pre_shared_keys),
         cmocka_unit_test(test_a_server_that_is_not_the_one),
         cmocka_unit_test(test_a_client_that_nobody_knows),

@@ -97,11 +97,69 @@ static void test_small_sources_keep_their_strangers(void **state)
     free(conns);
 }
 
+/* Both bounds are reached: an open connection may not go for a stranger, or strangers would take
+ * the places of those who are in, one by one, whatever their bound. */
+static void test_strangers_keep_to_their_bound(void **state)
+{
+    enum { OPEN = 6, STRANGERS = 4, ALL = OPEN + STRANGERS, NEWCOMER = ALL };
+    static const np_session_options session_options = {.idle_ms = 60000};
+    np_daemon_options options = np_daemon_options_default();
+    const np_time then = {60000, 0}, later = {61001, 0};
+    const char *limit = NULL;
+    np_source *sources[ALL + 1];
+    np_admission admission;
+    np_group group;
+    np_pool pool;
+    np_conn *conns = calloc(ALL, sizeof *conns);
+
+    (void)state;
+    assert_non_null(conns);
+    memset(&group, 0, sizeof group);
+    options.connections_max = ALL;
+    options.half_open_max = STRANGERS;
+    np_pool_init(&pool, NULL);
+    np__admission_init(&admission, &options, &pool, 1);
+    for (size_t i = 0; i <= ALL; i++) { /* those who are in are of one source, all others alone */
+        const uint8_t address[16] = {0x20, (uint8_t)(i < OPEN ? 1 : i), 0x0D, 0xB8};
+        np_origin origin = np_origin_of(address);
+        assert_int_equal(np__admission_enter(&admission, &origin, then, &sources[i], &limit),
+                         NP_OK);
+        if (i == NEWCOMER) {
+            break;
+        }
+        conns[i].since_ms = then.mono_ms;
+        conns[i].link.session.options = &session_options;
+        np_members_add(&np_source_site(sources[i])->half_open, &conns[i].member);
+        if (i < OPEN) {
+            np_sources_opened(&admission.sources, sources[i], &conns[i].member, true);
+        }
+    }
+    group.open_count = OPEN;
+    group.half_open_count = STRANGERS;
+    assert_null(np__admission_yields(&admission, &group, sources[NEWCOMER], then));
+    assert_ptr_equal(np__admission_yields(&admission, &group, sources[NEWCOMER], later),
+                     &conns[OPEN]);
+    assert_string_equal(np__admission_full(&admission, &group), "half_open_max");
+    group.open_count = OPEN + 1;
+    group.half_open_count = STRANGERS - 1; /* the place is one for a stranger again */
+    assert_string_equal(np__admission_full(&admission, &group), "connections_max");
+    assert_ptr_equal(np__admission_yields(&admission, &group, sources[NEWCOMER], then), &conns[0]);
+    np_sources_leave(&admission.sources, sources[NEWCOMER], NULL, true, false, 60000000);
+    for (size_t i = 0; i < ALL; i++) {
+        np_sources_leave(&admission.sources, sources[i], &conns[i].member, i >= OPEN, i < OPEN,
+                         60000000);
+    }
+    np__admission_fini(&admission);
+    np_pool_fini(&pool);
+    free(conns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_great_rates_are_limits),
         cmocka_unit_test(test_small_sources_keep_their_strangers),
+        cmocka_unit_test(test_strangers_keep_to_their_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 /* Stands before the system's accept4 (by its symbol, since glibc's type is no plain one): fails
- * `failures` times with `error`. */
-static int error, failures;
+ * `failures` times with `error`, after the first `spared` calls. */
+static int error, failures, spared;
 static unsigned calls;
 
 int fail_or_accept(int fd, struct sockaddr *sa, socklen_t *len, int flags) __asm__("accept4");
@@ -24,7 +24,9 @@ int fail_or_accept(int fd, struct sockaddr *sa, socklen_t *len, int flags) __asm
 int fail_or_accept(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
     calls++;
-    if (failures > 0) {
+    if (spared > 0) {
+        spared--;
+    } else if (failures > 0) {
         failures--;
         errno = error;
         return -1;
@@ -68,8 +70,9 @@ typedef struct world {
     np_loop *loop;
     np_listener *listener;
     int client;
-    int accepted, events;
+    int accepted, events, at_last;
     uint64_t refused; /* as the log told last */
+    bool stays;       /* also who has the last descriptor */
     bool close;       /* the listener, when it accepts */
     bool hold;        /* the same */
 } world;
@@ -88,7 +91,7 @@ static void on_log(void *user, const np_log_event *event)
     }
 }
 
-static void on_accept(np_listener *listener, int fd, const struct sockaddr *peer,
+static bool on_accept(np_listener *listener, int fd, const struct sockaddr *peer,
                       socklen_t peer_len, void *user)
 {
     world *w = user;
@@ -96,6 +99,10 @@ static void on_accept(np_listener *listener, int fd, const struct sockaddr *peer
     (void)peer;
     (void)peer_len;
     (void)close(fd);
+    w->at_last += np_listener_is_at_last(listener);
+    if (np_listener_is_at_last(listener) && !w->stays) {
+        return false;
+    }
     w->accepted++;
     if (w->hold) {
         np_listener_pause(listener, true);
@@ -110,6 +117,7 @@ static void on_accept(np_listener *listener, int fd, const struct sockaddr *peer
             assert_int_equal(close(others[i]), 0);
         }
     }
+    return true;
 }
 
 static void rest(world *w, uint32_t ms)
@@ -149,6 +157,7 @@ static void start(world *w, int os_error, int times)
     connect_client(w);
     error = os_error;
     failures = times;
+    spared = 0;
     calls = 0;
 }
 
@@ -210,6 +219,70 @@ static void test_exhaustion(void **state)
         assert_int_equal(w.events, cases[i].events);
         end(&w);
     }
+}
+
+/* Who takes the spare descriptor may stay, as another one goes; and those behind it wait for
+ * nothing. */
+static void test_spare_descriptor_lets_in(void **state)
+{
+    int first = -1;
+    world w;
+
+    (void)state;
+    start(&w, EMFILE, 1);
+    w.stays = true;
+    first = w.client;
+    connect_client(&w);
+    rest(&w, NP_LISTENER_PAUSE_MS / 4);
+    assert_int_equal(w.accepted, 2);
+    assert_int_equal(w.at_last, 1); /* the second one found a descriptor */
+    assert_int_equal(w.events, 1);
+    assert_int_equal(w.refused, 0);
+    (void)close(first);
+    end(&w);
+}
+
+/* Who is turned away keeps nobody waiting. */
+static void test_many_are_turned_away(void **state)
+{
+    int clients[3];
+    world w;
+
+    (void)state;
+    start(&w, EMFILE, 1);
+    clients[0] = w.client;
+    connect_client(&w);
+    clients[1] = w.client;
+    connect_client(&w);
+    rest(&w, NP_LISTENER_PAUSE_MS / 4);
+    assert_int_equal(w.at_last, 1);
+    assert_int_equal(w.accepted, 2);
+    assert_int_equal(w.refused, 1);
+    for (int i = 0; i < 2; i++) {
+        (void)close(clients[i]);
+    }
+    end(&w);
+}
+
+/* The system says that there are no descriptors before it says that nobody waits. */
+static void test_nobody_waits_for_a_descriptor(void **state)
+{
+    int first = -1;
+    world w;
+
+    (void)state;
+    start(&w, EMFILE, 1);
+    spared = 1;
+    rest(&w, NP_LISTENER_PAUSE_MS / 4);
+    assert_int_equal(calls, 3);
+    assert_int_equal(w.accepted, 1);
+    assert_int_equal(w.events, 0);
+    first = w.client;
+    connect_client(&w);
+    rest(&w, NP_LISTENER_PAUSE_MS / 4);
+    assert_int_equal(w.accepted, 2);
+    (void)close(first);
+    end(&w);
 }
 
 /* The spare descriptor tells one of those who wait. */
@@ -325,7 +398,7 @@ static void test_held_in_its_callback(void **state)
     end(&w);
 }
 
-/* The same where it closes it: nothing is done to what is closed. */
+/* The same where it closes it: nothing is done to what is closed. With the last descriptor, too. */
 static void test_closed_in_its_callback(void **state)
 {
     int first = -1;
@@ -348,6 +421,13 @@ static void test_closed_in_its_callback(void **state)
         }
         end(&w);
     }
+    start(&w, EMFILE, 1);
+    w.stays = true;
+    w.close = true;
+    rest(&w, 20);
+    assert_int_equal(w.at_last, 1);
+    assert_null(w.listener);
+    end(&w);
 }
 
 int main(void)
@@ -356,6 +436,9 @@ int main(void)
         cmocka_unit_test(test_aborted_connections),
         cmocka_unit_test(test_errors_without_end),
         cmocka_unit_test(test_exhaustion),
+        cmocka_unit_test(test_spare_descriptor_lets_in),
+        cmocka_unit_test(test_many_are_turned_away),
+        cmocka_unit_test(test_nobody_waits_for_a_descriptor),
         cmocka_unit_test(test_spare_descriptor),
         cmocka_unit_test(test_spare_descriptor_is_replaced),
         cmocka_unit_test(test_exhaustion_is_logged_once),

@@ -111,7 +111,7 @@ static void test_both_families(void **state)
     assert_int_equal(loopback, 1);
 }
 
-static void on_accept(np_listener *listener, int fd, const struct sockaddr *peer, socklen_t len,
+static bool on_accept(np_listener *listener, int fd, const struct sockaddr *peer, socklen_t len,
                       void *user)
 {
     (void)listener;
@@ -119,6 +119,7 @@ static void on_accept(np_listener *listener, int fd, const struct sockaddr *peer
     (void)len;
     (void)user;
     (void)close(fd);
+    return false;
 }
 
 static np_err listen_on(const char *text, char shown[NP_ADDRESS_TEXT_LEN])
