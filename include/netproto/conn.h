@@ -9,9 +9,11 @@
  * A send has encoded its message when it returns, so the caller's memory is free again. What is
  * queued leaves in one write at the end of the loop's turn; in a few during the turn where many
  * connections are ready, or much is said. The queue is bounded: NP_ERR_FULL says so, and
- * on_writable says when to go on. While a peer does not take our answers, none of its messages and
- * requests is taken, only what ends calls of ours; a request that stands before that, while nothing
- * leaves for a second, is refused as busy.
+ * on_writable says when to go on: something has left since, and half of the queue is free. While a
+ * peer does not take our answers, none of its messages and requests is taken, only what ends calls
+ * of ours. Where one stands before that, while nothing leaves for a second, a request is refused as
+ * busy, and a message is taken (for half of stall_timeout_ms it waits while less than a quarter of
+ * the queue is free): its handler may meet NP_ERR_FULL.
  *
  * A close is orderly: what is queued is sent, then a Disconnect, then both sides end; it has 5 s
  * for that (close_timeout_ms). on_close runs exactly once per on_open, at the end, with the cause.
@@ -162,8 +164,8 @@ typedef struct np_peer {
 /* Sends a message that is no request. `value` is the message's C struct.
  *
  * Half of the queue is kept for what message handlers send, so that two peers who both send much
- * still read each other: a send outside of the connection's own handlers is refused from half the
- * bound on.
+ * still read each other: a send outside of the connection's own handlers, and a call anywhere, is
+ * refused from half the bound on.
  *
  * Errors, each with *fault (may be NULL) filled in but for the last three; none ends the
  * connection, and nothing was queued:
