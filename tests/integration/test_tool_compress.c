@@ -69,7 +69,7 @@ static uint64_t weigh(const char *option, const char *second)
     return bad_peer_weight();
 }
 
-/* But for a longer list in Hello, and a goodbye that the scales may have missed. */
+/* But for a longer list in Hello. */
 static void expect_about(uint64_t bytes, uint64_t wanted)
 {
     assert_in_range(bytes, wanted - 64, wanted + 64);

@@ -81,6 +81,15 @@ static bool pass(int from, int to, bool flip)
     return send(to, bytes, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
+/* What one side has to say, until it ends; then the other hears of that. */
+static void pass_from(struct pollfd *from, int to, bool flip)
+{
+    if (from->revents != 0 && !pass(from->fd, to, flip)) {
+        (void)shutdown(to, SHUT_WR);
+        from->fd = -1;
+    }
+}
+
 static void stand_between(int client, uint16_t port, bool flip)
 {
     struct sockaddr_in name = local(port);
@@ -89,13 +98,10 @@ static void stand_between(int client, uint16_t port, bool flip)
     bool more = connect(server, (const struct sockaddr *)&name, sizeof name) == 0;
 
     while (more && poll(ready, 2, -1) > 0) {
-        if (ready[0].revents != 0) {
-            more = pass(client, server, false);
-        }
-        if (more && ready[1].revents != 0) {
-            more = pass(server, client, flip);
-            flip = false;
-        }
+        pass_from(&ready[0], server, false);
+        pass_from(&ready[1], client, flip);
+        flip = flip && ready[1].revents == 0;
+        more = ready[0].fd >= 0 || ready[1].fd >= 0;
     }
     (void)close(server);
 }
