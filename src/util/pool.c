@@ -209,29 +209,44 @@ static np_account *np_pool_largest(np_pool *pool, const np_account *asking, size
     return heavy->account;
 }
 
+/* Has an account give way. Where nothing comes of it, because the account is in its own turn or has
+ * given what it had, it leaves its holder's order until it takes more, and hides nobody behind it.
+ * So doing this again and again frees bytes or shortens the order, and has an end. */
+static void np_pool_shed(np_pool *pool, np_account *account, size_t need)
+{
+    size_t before = pool->live;
+    bool gave = false;
+
+    pool->evicting = true; /* what it takes to say goodbye makes nobody else give way */
+    gave = pool->evict(account, need);
+    pool->evicting = false;
+    if ((!gave || pool->live >= before) && account->is_heavy) {
+        np_share_leave(&np_account_holder(account)->accounts, &account->of.heavy->share);
+    }
+}
+
+/* Has whoever should do so give way to an account that wants len bytes; false: nobody should. */
+static bool np_pool_shed_largest(np_pool *pool, const np_account *asking, size_t len, size_t need)
+{
+    np_account *largest = NULL;
+
+    if (pool->evict == NULL || pool->evicting) {
+        return false;
+    }
+    largest = np_pool_largest(pool, asking, len);
+    if (largest != NULL) {
+        np_pool_shed(pool, largest, need);
+    }
+    return largest != NULL;
+}
+
 /* Whether there is room for len more bytes, once those who hold most have given way. */
 static bool np_pool_make_room(np_pool *pool, const np_account *asking, size_t len)
 {
-    int in_vain = 0;
+    size_t max = pool->options.live_max;
 
-    while (pool->live > pool->options.live_max || len > pool->options.live_max - pool->live) {
-        size_t before = pool->live;
-        bool gave = false;
-        np_account *largest = NULL;
-
-        if (pool->evict == NULL || pool->evicting || len > pool->options.live_max) {
-            return false;
-        }
-        largest = np_pool_largest(pool, asking, len);
-        if (largest == NULL) {
-            return false;
-        }
-        pool->evicting = true; /* what it takes to say goodbye makes nobody else give way */
-        gave = pool->evict(largest);
-        pool->evicting = false;
-        /* The first time it may keep what it has to say; the second it keeps nothing. */
-        in_vain = pool->live < before ? 0 : in_vain + 1;
-        if (!gave || in_vain == 2) {
+    while (pool->live > max || len > max - pool->live) {
+        if (len > max || !np_pool_shed_largest(pool, asking, len, pool->live + len - max)) {
             return false;
         }
     }

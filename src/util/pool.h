@@ -11,7 +11,8 @@
  * key or the address behind several connections. What is out is counted for each of the three. When
  * a block would exceed the pool's bound, the account that holds most of the holder that holds most
  * is told to give everything back, and who asked gets the block; unless that is who asked. So a
- * pool that `n` holders use has room for a share of 1/n for each, whatever the others do.
+ * pool that `n` holders use has room for a share of 1/n for each, whatever the others do. Who has
+ * nothing to give at the moment is passed over until it takes more.
  *
  * Ownership: the structs are the caller's storage (a pool for each loop). A block belongs to who
  * took it, until it is given back; all must be back before np_pool_fini. A holder outlives its
@@ -79,8 +80,9 @@ struct np_account {
     bool is_heavy;
 };
 
-/* Has an account give everything back, now. False: it cannot, now. */
-typedef bool np_pool_evict_fn(np_account *account);
+/* Has an account give everything back, now, of which `need` bytes are waited for: less than all
+ * only where that is enough. False: it cannot, now, and does as soon as it can. */
+typedef bool np_pool_evict_fn(np_account *account, size_t need);
 
 struct np_pool {
     void *spare[NP_POOL_CLASSES]; /* unused blocks, linked through their first bytes */

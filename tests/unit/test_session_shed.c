@@ -61,14 +61,14 @@ static void test_message(void **state)
     }
     held = w.server.s.account.live;
     assert_true(held >= MIB);
-    np_session_shed(&w.server.s, w.now);
+    np_session_shed(&w.server.s, 0, w.now);
     assert_true(w.server.pool.live <= 8192); /* what it says, and why */
     wire_run(&w);
     event = wire_expect(&w.client, NP_SESSION_EVENT_CLOSED);
     assert_int_equal(event->event.reason, BASE_REASON_LIMIT);
     np_session_lost(&w.server.s, NP_ERR_RESET, w.now);
     (void)expect_end(&w, held);
-    np_session_shed(&w.server.s, w.now); /* it is over */
+    np_session_shed(&w.server.s, 0, w.now); /* it is over */
     free(bytes);
     wire_fini(&w);
 }
@@ -87,12 +87,54 @@ static void test_queue(void **state)
     assert_int_equal(np_session_send(&w.server.s, demo_message_say, &say, NULL), NP_OK);
     held = w.server.s.account.live;
     assert_true(held >= 900000);
-    np_session_shed(&w.server.s, w.now);
+    np_session_shed(&w.server.s, 0, w.now);
     assert_true(w.server.pool.live <= 2048);
     assert_int_equal(np_session_queued(&w.server.s), 0);
     (void)expect_end(&w, held);
     free(data);
     wire_fini(&w);
+}
+
+/* With a short queue, and a message that has begun: the queue stays where the message is well more
+ * than what is needed, and goes at once where it is not, so that nobody else has to. */
+static void test_queue_and_input(void **state)
+{
+    static const size_t needs[][2] = {{100000, 0}, {200000, 0}, {100000, 1}, {1000, 1}, {0, 1}};
+    uint8_t *data = wire_pattern(65536, 4);
+    demo_say say = {{data, 30000}};
+    uint8_t bytes[65536] = {0};
+    uint64_t held = 0;
+    wire w;
+
+    (void)state;
+    np_put_u32(bytes, DEMO_SAY_ID);
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+        bool stays = needs[i][1] != 0;
+        wire_init(&w);
+        wire_open(&w);
+        assert_int_equal(np_session_send(&w.server.s, demo_message_say, &say, NULL), NP_OK);
+        for (int k = 0; k < (stays ? 4 : 1); k++) {
+            frame(&w.server, NP_FRAMING_NO_STREAM, 0, true, bytes, sizeof bytes);
+        }
+        while (wire_read(&w, &w.server)) {
+        }
+        held = w.server.s.account.live;
+        np_session_shed(&w.server.s, needs[i][0], w.now);
+        assert_int_equal(np_session_queued(&w.server.s) > 30000, stays);
+        assert_true(stays ? held - w.server.s.account.live >= needs[i][0]
+                          : w.server.s.account.live <= 2048);
+        wire_run(&w);
+        if (stays) { /* what was queued comes, and then why there is no more */
+            assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE)->event.len,
+                             4 + 8 + say.data.len);
+            assert_int_equal(wire_expect(&w.client, NP_SESSION_EVENT_CLOSED)->event.reason,
+                             BASE_REASON_LIMIT);
+            np_session_lost(&w.server.s, NP_ERR_RESET, w.now);
+        }
+        (void)expect_end(&w, held);
+        wire_fini(&w);
+    }
+    free(data);
 }
 
 /* With a body under way, of which the application has been told, and a call that waits. */
@@ -117,7 +159,7 @@ static void test_bodies_and_calls(void **state)
         NP_OK);
     wire_expect(&w.server, NP_SESSION_EVENT_BODY_BEGIN);
     wire_expect(&w.server, NP_SESSION_EVENT_BODY_DATA);
-    np_session_shed(&w.server.s, w.now);
+    np_session_shed(&w.server.s, 0, w.now);
     np_session_lost(&w.server.s, NP_ERR_RESET, w.now);
     wire_drain(&w, &w.server);
     event = wire_expect(&w.server, NP_SESSION_EVENT_FAILURE);
@@ -150,7 +192,7 @@ static void test_requests_of_the_peers(void **state)
     first = wire_expect(&w.server, NP_SESSION_EVENT_REQUEST)->event;
     assert_true(np_session_serving(&w.server.s, np_session_event_call(&first)));
     assert_true(w.server.pool.live > 8 * 1024);
-    np_session_shed(&w.server.s, w.now);
+    np_session_shed(&w.server.s, 0, w.now);
     assert_true(w.server.pool.live <= 2048);
     assert_false(np_session_serving(&w.server.s, np_session_event_call(&first)));
     assert_int_equal(
@@ -175,7 +217,7 @@ static void test_any_stage(void **state)
             wire_write(&w, &w.server);
             (void)wire_read(&w, &w.client);
         }
-        np_session_shed(&w.server.s, w.now);
+        np_session_shed(&w.server.s, 0, w.now);
         wire_run(&w);
         np_session_lost(&w.server.s, NP_ERR_RESET, w.now);
         wire_drain(&w, &w.server);
@@ -188,8 +230,11 @@ static void test_any_stage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_message),          cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_bodies_and_calls), cmocka_unit_test(test_requests_of_the_peers),
+        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_queue_and_input),
+        cmocka_unit_test(test_bodies_and_calls),
+        cmocka_unit_test(test_requests_of_the_peers),
         cmocka_unit_test(test_any_stage),
     };
 
