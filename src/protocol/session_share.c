@@ -50,10 +50,8 @@ void np_session_shed(np_session *s, size_t need, np_time now)
 
     np__session_tell_time(s, now);
     /* Requests of the peer's get no answer any more; those of ours must hear of the end. */
-    if (np_calls_count(s->calls, np__session_parity(s)) == 0) {
-        np_calls_clear(&s->calls, &s->account);
-        s->refusals = false;
-    }
+    np_calls_keep(&s->calls, &s->account, np__session_parity(s));
+    s->refusals = false;
     if (s->phase == NP_PHASE_CLOSED) {
         return;
     }

@@ -356,6 +356,19 @@ void np_pool_give(np_account *account, void *block, size_t cap)
     }
 }
 
+void np_pool_shrink(np_account *account, void **block, size_t *cap, size_t len)
+{
+    size_t class = np_pool_class(len);
+    size_t size = class < NP_POOL_CLASSES ? np_pool_sizes[class] : len;
+    void *cut = size < *cap ? realloc(*block, size) : NULL;
+
+    if (cut != NULL) {
+        np_pool_credit(account, *cap - size);
+        *block = cut;
+        *cap = size;
+    }
+}
+
 np_err np_buf_reserve(np_account *account, np_buf *buf, size_t cap)
 {
     void *block = NULL;

@@ -146,6 +146,10 @@ NP_MUST_CHECK np_err np_pool_take(np_account *account, size_t len, void **block,
 /* Gives a block back; block NULL does nothing. */
 void np_pool_give(np_account *account, void *block, size_t cap);
 
+/* Gives back what a block has beyond its first len bytes, which may have moved. That takes no
+ * memory: a block that cannot be cut stays as it is. */
+void np_pool_shrink(np_account *account, void **block, size_t *cap, size_t len);
+
 /* Makes room for at least cap bytes in all, keeping the len bytes that are there. Pointers into
  * the buffer die. cap is at most 4 GiB - 1. Errors: NP_ERR_LIMIT, NP_ERR_MEMORY; the buffer is
  * as it was then. */
