@@ -9,10 +9,10 @@
  *
  * Who takes a block has an account, such as a connection's, and accounts have a holder, such as the
  * key or the address behind several connections. What is out is counted for each of the three. When
- * a block would exceed the pool's bound, the account that holds most of the holder that holds most
- * is told to give everything back, and who asked gets the block; unless that is who asked. So a
- * pool that `n` holders use has room for a share of 1/n for each, whatever the others do. Who has
- * nothing to give at the moment is passed over until it takes more.
+ * a block would exceed the pool's bound, or the heap has none, the account that holds most of the
+ * holder that holds most is told to give everything back, and who asked gets the block; unless that
+ * is who asked. So a pool that `n` holders use has room for a share of 1/n for each, whatever the
+ * others do. Who has nothing to give at the moment is passed over until it takes more.
  *
  * Ownership: the structs are the caller's storage (a pool for each loop). A block belongs to who
  * took it, until it is given back; all must be back before np_pool_fini. A holder outlives its
@@ -114,6 +114,11 @@ NP_API void np_pool_fini(np_pool *pool);
 
 /* Frees the blocks kept, e.g. when the machine is short of memory; the pool lives on. */
 NP_API void np_pool_trim(np_pool *pool);
+
+/* Has the largest account of the holder that holds most give way where it holds at least `least`
+ * bytes, for the sake of `need` bytes of what is not the pool's, and frees the blocks kept. False:
+ * there is no such account; else it may be worth asking again. */
+NP_API bool np_pool_yield(np_pool *pool, size_t least, size_t need);
 
 /* Holders ---------------------------------------------------------------------------------- */
 

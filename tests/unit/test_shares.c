@@ -342,6 +342,37 @@ static void test_behind_the_busy(void **state)
     end(w);
 }
 
+/* For what is not the pool's, the largest give way, and nobody who holds less than so much. */
+static void test_yield(void **state)
+{
+    enum { LEAST = 65536 };
+    world *w = start(0, 0);
+
+    (void)state;
+    assert_false(np_pool_yield(&w->pool, LEAST, 1000));
+    assert_int_equal(take(&w->users[0][0], 100000), NP_OK);
+    assert_int_equal(take(&w->users[0][1], 300000), NP_OK);
+    assert_int_equal(take(&w->users[0][2], 200000), NP_OK);
+    assert_int_equal(take(&w->users[0][3], 16384), NP_OK);
+    assert_int_equal(take(&w->users[1][0], 32768), NP_OK);
+    w->users[0][2].busy = true;
+    assert_true(np_pool_yield(&w->pool, LEAST, 1000));
+    assert_int_equal(w->users[0][1].evicted, 1);
+    assert_int_equal(w->users[0][1].need, 1000);
+    assert_int_equal(w->pool.cached, 0);
+    assert_true(np_pool_yield(&w->pool, LEAST, 1000)); /* it cannot */
+    assert_int_equal(w->users[0][0].evicted, 0);
+    assert_true(np_pool_yield(&w->pool, LEAST, 1000));
+    assert_int_equal(w->users[0][0].evicted, 1);
+    assert_false(np_pool_yield(&w->pool, LEAST, 1000));
+    assert_int_equal(w->users[0][3].evicted, 0);
+    assert_int_equal(w->users[1][0].evicted, 0);
+    w->pool.evict = NULL;
+    assert_int_equal(take(&w->users[1][0], 100000), NP_OK);
+    assert_false(np_pool_yield(&w->pool, LEAST, 1000));
+    end(w);
+}
+
 /* Many who hold little hide nobody who holds much, though together they hold most. */
 static void test_light_accounts_hide_nobody(void **state)
 {
@@ -390,13 +421,10 @@ static void test_light_accounts_hide_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_shares),
-        cmocka_unit_test(test_who_gives_way),
-        cmocka_unit_test(test_share_of_an_account),
-        cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_behind_the_busy),
-        cmocka_unit_test(test_light_accounts_hide_nobody),
+        cmocka_unit_test(test_model),         cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_who_gives_way), cmocka_unit_test(test_share_of_an_account),
+        cmocka_unit_test(test_busy),          cmocka_unit_test(test_behind_the_busy),
+        cmocka_unit_test(test_yield),         cmocka_unit_test(test_light_accounts_hide_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
