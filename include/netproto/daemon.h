@@ -46,7 +46,8 @@ typedef struct np_daemon_options {
     np_conn_options conn;
     uint32_t connections_max; /* [10,000] in all; who comes then may be told "busy", as is
                                * who comes when memory is short (NP_ERR_MEMORY in the
-                               * log): 4 KiB are kept back for each connection. Less where
+                               * log): 4 KiB are kept back for each connection, if need be
+                               * at the cost of those that hold 64 KiB or more. Less where
                                * the process may not open so many files: see below */
     uint32_t connections_per_source_max; /* [1,024] per IPv4 address, IPv6 /64, or user of a unix
                                           * socket; an IPv6 /56 may have twice as many, a /48 four

@@ -53,10 +53,10 @@ typedef struct np_loop_options {
     struct ev_loop *ev;     /* the user's libev loop, which must outlive ours; NULL: our own */
     size_t post_max;        /* posts that may wait; at most 1 Mi */
     size_t memory_max;      /* bytes in buffers of all connections together, default 1 GiB; 0: no
-                             * bound. When more are needed, the largest connection of the key or
-                             * source that holds most is ended with NP_ERR_LIMIT, which need not be
-                             * the one that needs them; see docs/security.md. Keep it above 2 KiB
-                             * for each connection. */
+                             * bound. When more are needed, or the system has no more, the largest
+                             * connection of the key or source that holds most is ended with
+                             * NP_ERR_LIMIT, which need not be the one that needs them; see
+                             * docs/security.md. Keep it above 2 KiB for each connection. */
     const char *dns_server; /* "192.0.2.1:53" instead of those in resolv.conf; NULL: those, which
                              * are read anew for each name that is looked up */
     np_log *log;            /* where events go; it must outlive the loop; NULL: nowhere */

@@ -178,6 +178,70 @@ void np_calls_remove(np_calls **calls, np_account *account, np_call_entry *entry
     }
 }
 
+static bool np_call_is_heard(const np_call_entry *entry, uint32_t parity)
+{
+    return entry->stream != 0 && (entry->stream & 1) == parity && entry->state != NP_CALL_GIVEN_UP;
+}
+
+/* The least slots with which so many entries leave an empty one for every search to end at. */
+static uint32_t np_calls_slots_for(uint32_t entries)
+{
+    uint32_t slot_count = NP_CALLS_FIRST;
+
+    while (entries > slot_count / 4 * 3) {
+        slot_count *= 2;
+    }
+    return slot_count;
+}
+
+/* Moves the entries that are heard to the end of the table; returns how many there are. */
+static uint32_t np_calls_gather(np_calls *calls, uint32_t parity)
+{
+    uint32_t to = calls->slot_count;
+
+    for (uint32_t i = calls->slot_count; i > 0; i--) {
+        if (np_call_is_heard(&calls->slots[i - 1], parity)) {
+            calls->slots[--to] = calls->slots[i - 1];
+        }
+    }
+    return calls->slot_count - to;
+}
+
+void np_calls_keep(np_calls **calls, np_account *account, uint32_t parity)
+{
+    np_calls *old = *calls;
+    void *block = old;
+    size_t cap = 0;
+    uint32_t heard = 0;
+    uint32_t from = 0;
+
+    for (uint32_t i = 0; old != NULL && i < old->slot_count; i++) {
+        heard += np_call_is_heard(&old->slots[i], parity);
+    }
+    if (heard == 0) {
+        np_calls_clear(calls, account);
+        return;
+    }
+    if (np_calls_slots_for(heard) == old->slot_count) {
+        return;
+    }
+    /* The smaller table takes half of the larger one at most, and what is at its end three eighths,
+     * so that either has its place. */
+    from = old->slot_count - np_calls_gather(old, parity);
+    old->slot_count = np_calls_slots_for(heard);
+    memset(old->slots, 0, old->slot_count * sizeof old->slots[0]);
+    for (uint32_t i = from; i < from + heard; i++) {
+        np_calls_put(old, &old->slots[i]);
+    }
+    old->count[parity] = heard;
+    old->count[parity ^ 1] = 0;
+    old->refused = 0;
+    cap = old->block_cap;
+    np_pool_shrink(account, &block, &cap, sizeof *old + old->slot_count * sizeof old->slots[0]);
+    *calls = block;
+    (*calls)->block_cap = (uint32_t)cap;
+}
+
 void np_calls_give_up(np_call_entry *entry)
 {
     entry->state = NP_CALL_GIVEN_UP;

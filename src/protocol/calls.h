@@ -107,6 +107,10 @@ void np_calls_cancel(np_calls *calls, np_call_entry *entry, uint64_t deadline_ms
 /* Takes an entry out. */
 void np_calls_remove(np_calls **calls, np_account *account, np_call_entry *entry);
 
+/* Gives back what entries take of which nobody will hear: all but those with this lowest bit that
+ * are not given up. Needs no memory. */
+void np_calls_keep(np_calls **calls, np_account *account, uint32_t parity);
+
 /* Ours, which moves the conversation: nobody wants to hear of its answer any more. */
 void np_calls_give_up(np_call_entry *entry);
 

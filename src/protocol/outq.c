@@ -9,7 +9,6 @@
  * blocks are greater, so that a long queue has few. */
 #define NP_OUTQ_FIRST NP_POOL_MIN
 #define NP_OUTQ_BURST ((size_t)4096)
-#define NP_OUTQ_STEP_MAX ((size_t)32 * 1024)
 
 static np_err np_outq_append(np_outq *q, np_account *account, size_t len, np_outq_block **out)
 {

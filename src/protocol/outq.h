@@ -20,6 +20,9 @@
 
 #include "util/pool.h"
 
+/* Blocks for short messages are no greater. */
+#define NP_OUTQ_STEP_MAX ((size_t)32 * 1024)
+
 typedef struct np_outq_block np_outq_block;
 
 /* The members are outq.*'s; the bytes lie behind them. */

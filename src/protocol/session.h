@@ -581,9 +581,10 @@ void np_session_fail(np_session *s, np_err err, np_session_stage stage, const np
                      np_time now);
 
 /* Ends, and gives back at once what it holds of messages and of its queue, because others need the
- * memory: the cause is NP_ERR_LIMIT at stage LOCAL, with a fault that tells what it held. Not while
- * an event of this session is looked at. */
-void np_session_shed(np_session *s, np_time now);
+ * memory: the cause is NP_ERR_LIMIT at stage LOCAL, with a fault that tells what it held. A short
+ * queue stays, and the peer is told why, where the rest is well more than the `need` bytes that
+ * somebody waits for; 0: nobody does. Not while an event of this session is looked at. */
+void np_session_shed(np_session *s, size_t need, np_time now);
 
 /* Gives back its queue alone; also while an event of this session is looked at. Nothing can be
  * written any more, and np_session_shed has to follow. Returns whether there was something. */

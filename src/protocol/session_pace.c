@@ -7,8 +7,8 @@
  * output waits: answers, failures, cancels, a Pong and the end are taken always. And where a
  * request stands before them and nothing of ours has left for a second, it is refused: the peer
  * hears "busy" once there is room. A message cannot be refused, so it is taken then: its handler
- * may find that what it wants to send does not fit. While a quarter of the queue is free that hardly
- * happens; beyond that, such a message waits for half as long as a peer may stall.
+ * may find that what it wants to send does not fit. While a quarter of the queue is free that
+ * hardly happens; beyond that, such a message waits for half as long as a peer may stall.
  *
  * Cancels beyond their budget (cancels.h) wait until there is a token, and what stands behind them
  * with them.

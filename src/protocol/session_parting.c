@@ -61,7 +61,7 @@ void np__session_cut_short(np_session *s, np_err err, np_session_stage stage, co
 {
     bool opened = s->version != 0; /* a stranger owes nobody a goodbye */
 
-    if (opened && (!s->peer_ended || s->out.queued > 0)) {
+    if (opened && (!s->peer_ended || s->out.queued > 0 || s->output_lost)) {
         np__session_spoil(s, err, stage, fault);
     }
     np__session_closed(s);

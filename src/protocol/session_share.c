@@ -26,45 +26,57 @@ void np__session_memory_fault(const np_session *s, np_fault *fault)
     }
 }
 
-void np_session_shed(np_session *s, np_time now)
+/* What the last words may take: the cause, and a block for the Error, of a record's size where it
+ * is the first, and as large as the queue's blocks for short messages become where it is not. */
+static size_t np_session_last_words(const np_session *s)
 {
-    np_str none = {NULL, 0};
-    np_fault fault;
+    return s->out.queued > 0 ? NP_POOL_MIN + NP_OUTQ_STEP_MAX : 4 * NP_POOL_MIN;
+}
 
-    np__session_tell_time(s, now);
-    /* Requests of the peer's get no answer any more; those of ours must hear of the end. */
-    if (np_calls_count(s->calls, np__session_parity(s)) == 0) {
-        np_calls_clear(&s->calls, &s->account);
-        s->refusals = false;
-    }
-    if (s->phase == NP_PHASE_CLOSED) {
-        return;
-    }
-    (void)np_fault_set(&fault, NP_ERR_LIMIT, "loop.memory_max",
-                       "who holds most gives way when others need memory", 0, s->account.live);
-    s->parting = false;
-    np__session_drop_input(s);
-    if (s->phase < NP_PHASE_CLOSING && !s->output_lost &&
-        s->out.queued <= NP_SESSION_SHED_QUEUE_MAX) {
-        np__session_fail(s, NP_ERR_LIMIT, NP_SESSION_STAGE_LOCAL, &fault);
-    } else {
-        /* Nothing can be said behind a queue that is thrown away. */
-        np_outq_clear(&s->out, &s->account);
-        np__session_cause(s, NP_ERR_LIMIT, NP_SESSION_STAGE_LOCAL, false, NP_SESSION_NO_REASON,
-                          &fault, none);
-        np__session_closed(s);
-    }
+/* Whether the queue may stay, to tell the peer why: what was given back beside it is enough. Else
+ * it goes at once, so that one gives all that it has, and not many a little each. */
+static bool np_session_may_speak(const np_session *s, size_t freed, size_t need)
+{
+    return s->phase < NP_PHASE_CLOSING && !s->output_lost &&
+           s->out.queued <= NP_SESSION_SHED_QUEUE_MAX &&
+           (need == 0 || (freed >= need && freed - need >= np_session_last_words(s)));
 }
 
 bool np_session_shed_output(np_session *s)
 {
     bool some = s->out.queued > 0;
 
-    if (some) {
-        np_outq_clear(&s->out, &s->account);
-        s->output_lost = true;
-    }
+    np_outq_clear(&s->out, &s->account);
+    s->output_lost = s->output_lost || some;
     return some;
+}
+
+void np_session_shed(np_session *s, size_t need, np_time now)
+{
+    size_t held = s->account.live;
+    np_str none = {NULL, 0};
+    np_fault fault;
+
+    np__session_tell_time(s, now);
+    /* Requests of the peer's get no answer any more; those of ours must hear of the end. */
+    np_calls_keep(&s->calls, &s->account, np__session_parity(s));
+    s->refusals = false;
+    if (s->phase == NP_PHASE_CLOSED) {
+        return;
+    }
+    (void)np_fault_set(&fault, NP_ERR_LIMIT, "loop.memory_max",
+                       "who holds most gives way when others need memory", 0, held);
+    s->parting = false;
+    np__session_drop_input(s);
+    if (np_session_may_speak(s, held - s->account.live, need)) {
+        np__session_fail(s, NP_ERR_LIMIT, NP_SESSION_STAGE_LOCAL, &fault);
+    } else {
+        /* Nothing can be said behind a queue that is thrown away. */
+        (void)np_session_shed_output(s);
+        np__session_cause(s, NP_ERR_LIMIT, NP_SESSION_STAGE_LOCAL, false, NP_SESSION_NO_REASON,
+                          &fault, none);
+        np__session_cut_short(s, NP_ERR_LIMIT, NP_SESSION_STAGE_LOCAL, &fault);
+    }
 }
 
 /* Time -------------------------------------------------------------------------------------- */

@@ -2,9 +2,10 @@
  *
  * A connection takes half a kilobyte as long as it is idle, but a block of 4 KiB when it answers,
  * and all may answer at the same time. So address space is held for a block for each, and grows as
- * they come. When the heap has nothing left, it is let go, and the heap finds it there. As long as
- * it cannot be had again, there are no newcomers; the heap may have kept it, though, in front of
- * something that lies at its end and stays, and then it is as good there.
+ * they come. When the heap has nothing left, it is let go, and the heap finds it there. The heap
+ * may keep it, in front of something that lies at its end and stays, and then it is as good there.
+ * Where it can neither be had again nor found, those who hold much give way for a newcomer, the
+ * largest first; as long as that does not help, there are no newcomers.
  */
 #define _GNU_SOURCE
 #include "transport/loop_state.h"
@@ -21,8 +22,13 @@
 /* The heap is searched for pages to give back so often at most. */
 #define TRIM_MS 1000
 
-/* And so often for what it may have kept: newcomers who are turned away shall cost little. */
+/* And so often for what it may have kept: newcomers who are turned away shall cost little. No more
+ * often does anybody give way for them. */
 #define SEARCH_MS 100
+
+/* Whose connection holds less than this does not give way for newcomers: to end those would gain
+ * little, and cost many. */
+#define MUCH ((size_t)64 * 1024)
 
 static bool hold(np_headroom *headroom, size_t len)
 {
@@ -38,12 +44,23 @@ static bool hold(np_headroom *headroom, size_t len)
     return true;
 }
 
+/* What of len bytes, more than are held, is not. */
+static size_t missing(const np_headroom *headroom, size_t len)
+{
+    return headroom->memory == NULL ? len : len - headroom->len;
+}
+
+static bool is_due(uint64_t last_ms, uint64_t now_ms, uint64_t each_ms)
+{
+    return last_ms == 0 || now_ms - last_ms >= each_ms;
+}
+
 /* Connections have gone, and what they had lies about in the heap. */
 static void tidy_up(np_loop *loop)
 {
     uint64_t now = np_loop_now(loop).mono_ms;
 
-    if (loop->headroom.tidied_ms == 0 || now - loop->headroom.tidied_ms >= TRIM_MS) {
+    if (is_due(loop->headroom.tidied_ms, now, TRIM_MS)) {
         loop->headroom.tidied_ms = now;
         np_pool_trim(&loop->pool);
 #ifdef __GLIBC__
@@ -81,11 +98,36 @@ static bool heap_had(np_loop *loop, size_t len)
     np_headroom *headroom = &loop->headroom;
     uint64_t now = np_loop_now(loop).mono_ms;
 
-    if (headroom->searched_ms == 0 || now - headroom->searched_ms >= SEARCH_MS) {
+    if (is_due(headroom->searched_ms, now, SEARCH_MS)) {
         headroom->searched_ms = now;
-        headroom->found = heap_has(len);
+        headroom->found = heap_has(len) ? len : 0;
     }
-    return headroom->found;
+    return headroom->found >= len;
+}
+
+/* Has those who hold much give way until there is as much to hold, or in the heap. */
+static bool make_way(np_loop *loop, size_t len)
+{
+    np_headroom *headroom = &loop->headroom;
+    uint64_t now = np_loop_now(loop).mono_ms;
+
+    if (!is_due(headroom->yielded_ms, now, SEARCH_MS)) {
+        return false;
+    }
+    headroom->yielded_ms = now;
+    while (np_pool_yield(&loop->pool, MUCH, len)) {
+        headroom->searched_ms = 0; /* there may be more than was found before */
+        if (hold(headroom, len)) {
+            return true;
+        }
+        if (heap_has(missing(headroom, len))) {
+            (void)np__loop_relieve(loop); /* the heap may have what was held, too */
+            headroom->searched_ms = now;
+            headroom->found = len;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool np__loop_headroom(np_loop *loop)
@@ -101,7 +143,8 @@ bool np__loop_headroom(np_loop *loop)
     }
     tidy_up(loop);
     return hold(headroom, len) || hold(headroom, len - STEP_LEN) ||
-           (headroom->memory == NULL && heap_had(loop, len - STEP_LEN));
+           (headroom->memory == NULL && heap_had(loop, len - STEP_LEN)) ||
+           make_way(loop, len - STEP_LEN);
 }
 
 bool np__loop_relieve(void *loop)

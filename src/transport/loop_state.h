@@ -69,8 +69,9 @@ typedef struct np_headroom {
     void *memory; /* NULL: it was needed, or never asked for */
     size_t len;
     uint64_t tidied_ms;
-    uint64_t searched_ms; /* when the heap was searched for as much; 0: never */
-    bool found;           /* with what result */
+    uint64_t searched_ms; /* when the heap was searched; 0: never */
+    size_t found;         /* what was found then; 0: not as much as was looked for */
+    uint64_t yielded_ms;  /* when somebody was to give way for it; 0: never */
 } np_headroom;
 
 /* loop_ev.c: libev's loop and its watchers. */

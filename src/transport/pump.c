@@ -141,7 +141,7 @@ static void drain(np_link *link)
         }
         if (link->shed_due) {
             link->shed_due = false;
-            np_session_shed(&link->session, now_of(link));
+            np_session_shed(&link->session, 0, now_of(link));
         }
         if (!np_session_next_event(&link->session, &event)) {
             break;
@@ -391,7 +391,7 @@ static void on_task(np_loop *loop, np_task *task)
 }
 
 /* np_pool_evict_fn of all loops: whoever takes memory of theirs is a link. */
-static bool shed(np_account *account)
+static bool shed(np_account *account, size_t need)
 {
     np_link *link = np_container_of(account, np_link, session.account);
 
@@ -399,7 +399,7 @@ static bool shed(np_account *account)
         link->shed_due = true;
         return np_session_shed_output(&link->session);
     }
-    np_session_shed(&link->session, now_of(link));
+    np_session_shed(&link->session, need, now_of(link));
     np__loop_defer(ops_of(link)->loop, &link->task);
     return true;
 }

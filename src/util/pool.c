@@ -66,32 +66,6 @@ static size_t np_pool_class(size_t len)
     return i;
 }
 
-/* The heap ---------------------------------------------------------------------------------- */
-
-/* The heap has nothing: gives it what the pool keeps for later, and then what was held back.
- * Returns whether there was something. */
-static bool np_pool_relieve(np_pool *pool)
-{
-    const np_pool_options *options = &pool->options;
-
-    if (pool->cached > 0 || pool->spare_heavy_count > 0) {
-        np_pool_trim(pool);
-        return true;
-    }
-    return options->relieve != NULL && options->relieve(options->relieve_user);
-}
-
-/* A new block, or one that is resized. */
-static void *np_pool_alloc(np_pool *pool, void *old, size_t size)
-{
-    void *block = NULL;
-
-    do {
-        block = realloc(old, size);
-    } while (np_unlikely(block == NULL) && np_pool_relieve(pool));
-    return block;
-}
-
 /* Accounts and holders ---------------------------------------------------------------------- */
 
 void np_holder_init(np_holder *holder, np_pool *pool, size_t each_max)
@@ -107,31 +81,6 @@ void np_holder_fini(np_holder *holder)
 {
     assert(holder->share.held == 0 && holder->accounts.root == NULL);
     np_share_leave(&holder->pool->holders, &holder->share);
-}
-
-/* An account that has outgrown what is ordinary gets a place among its holder's. */
-static np_err np_account_grow_heavy(np_account *account)
-{
-    np_holder *holder = account->of.holder;
-    np_pool *pool = holder->pool;
-    np_heavy *heavy = pool->spare_heavy;
-
-    if (heavy != NULL) {
-        pool->spare_heavy = heavy->next_spare;
-        pool->spare_heavy_count--;
-    } else {
-        heavy = np_pool_alloc(pool, NULL, sizeof *heavy);
-        if (heavy == NULL) {
-            return NP_ERR_MEMORY;
-        }
-    }
-    np_share_init(&heavy->share, &holder->accounts);
-    heavy->holder = holder;
-    heavy->account = account;
-    heavy->next_spare = NULL;
-    account->of.heavy = heavy;
-    account->is_heavy = true;
-    return NP_OK;
 }
 
 static void np_account_grow_light(np_account *account)
@@ -168,6 +117,13 @@ void np_account_move(np_account *account, np_holder *holder)
     np_share_add(&holder->pool->holders, &holder->share, account->live);
 }
 
+/* Giving way -------------------------------------------------------------------------------- */
+
+static np_heavy *np_heavy_of(np_share *share)
+{
+    return (np_heavy *)(void *)((char *)share - offsetof(np_heavy, share));
+}
+
 /* The holder that holds most, of those with an account that can give way; NULL: there is none. Who
  * has many light accounts only is left out of the order, which hides nobody behind it, until it
  * takes more. */
@@ -201,7 +157,7 @@ static np_account *np_pool_largest(np_pool *pool, const np_account *asking, size
     if (top == NULL) {
         return NULL;
     }
-    heavy = (np_heavy *)(void *)((char *)top - offsetof(np_heavy, share));
+    heavy = np_heavy_of(top);
     if (heavy->account == asking ||
         (holder == np_account_holder(asking) && top->held <= asking->live + len)) {
         return NULL;
@@ -209,33 +165,135 @@ static np_account *np_pool_largest(np_pool *pool, const np_account *asking, size
     return heavy->account;
 }
 
+/* Has an account give way. Where nothing comes of it, because the account is in its own turn or has
+ * given what it had, it leaves its holder's order until it takes more, and hides nobody behind it.
+ * So doing this again and again frees bytes or shortens the order, and has an end. */
+static void np_pool_shed(np_pool *pool, np_account *account, size_t need)
+{
+    size_t before = pool->live;
+    bool gave = false;
+
+    pool->evicting = true; /* what it takes to say goodbye makes nobody else give way */
+    gave = pool->evict(account, need);
+    pool->evicting = false;
+    if ((!gave || pool->live >= before) && account->is_heavy) {
+        np_share_leave(&np_account_holder(account)->accounts, &account->of.heavy->share);
+    }
+}
+
+/* Has whoever should do so give way to an account that wants len bytes; false: nobody should. */
+static bool np_pool_shed_largest(np_pool *pool, const np_account *asking, size_t len, size_t need)
+{
+    np_account *largest = NULL;
+
+    if (pool->evict == NULL || pool->evicting) {
+        return false;
+    }
+    largest = np_pool_largest(pool, asking, len);
+    if (largest != NULL) {
+        np_pool_shed(pool, largest, need);
+    }
+    return largest != NULL;
+}
+
 /* Whether there is room for len more bytes, once those who hold most have given way. */
 static bool np_pool_make_room(np_pool *pool, const np_account *asking, size_t len)
 {
-    int in_vain = 0;
+    size_t max = pool->options.live_max;
 
-    while (pool->live > pool->options.live_max || len > pool->options.live_max - pool->live) {
-        size_t before = pool->live;
-        bool gave = false;
-        np_account *largest = NULL;
-
-        if (pool->evict == NULL || pool->evicting || len > pool->options.live_max) {
-            return false;
-        }
-        largest = np_pool_largest(pool, asking, len);
-        if (largest == NULL) {
-            return false;
-        }
-        pool->evicting = true; /* what it takes to say goodbye makes nobody else give way */
-        gave = pool->evict(largest);
-        pool->evicting = false;
-        /* The first time it may keep what it has to say; the second it keeps nothing. */
-        in_vain = pool->live < before ? 0 : in_vain + 1;
-        if (!gave || in_vain == 2) {
+    while (pool->live > max || len > max - pool->live) {
+        if (len > max || !np_pool_shed_largest(pool, asking, len, pool->live + len - max)) {
             return false;
         }
     }
     return true;
+}
+
+bool np_pool_yield(np_pool *pool, size_t least, size_t need)
+{
+    np_holder *holder = np_pool_top(pool);
+    np_share *top = holder != NULL ? np_shares_top(&holder->accounts) : NULL;
+
+    if (top == NULL || top->held < least || pool->evict == NULL || pool->evicting) {
+        return false;
+    }
+    np_pool_shed(pool, np_heavy_of(top)->account, need);
+    np_pool_trim(pool);
+    return true;
+}
+
+/* The heap ---------------------------------------------------------------------------------- */
+
+/* The heap has nothing: gives it what the pool keeps for later, and then what was held back.
+ * Returns whether there was something. */
+static bool np_pool_relieve(np_pool *pool)
+{
+    const np_pool_options *options = &pool->options;
+
+    if (pool->cached > 0 || pool->spare_heavy_count > 0) {
+        np_pool_trim(pool);
+        return true;
+    }
+    return options->relieve != NULL && options->relieve(options->relieve_user);
+}
+
+/* A new block, or one that is resized, for an account in which it is counted. */
+static void *np_pool_alloc(const np_account *asking, void *old, size_t size)
+{
+    np_pool *pool = np_account_holder(asking)->pool;
+    void *block = NULL;
+
+    /* Who gives way gives it to the pool, and the next turn hands it on. */
+    do {
+        block = realloc(old, size);
+    } while (np_unlikely(block == NULL) &&
+             (np_pool_relieve(pool) || np_pool_shed_largest(pool, asking, 0, size)));
+    return block;
+}
+
+/* Counting ---------------------------------------------------------------------------------- */
+
+/* An account that has outgrown what is ordinary gets a place among its holder's. */
+static np_err np_account_grow_heavy(np_account *account)
+{
+    np_holder *holder = account->of.holder;
+    np_pool *pool = holder->pool;
+    np_heavy *heavy = pool->spare_heavy;
+
+    if (heavy != NULL) {
+        pool->spare_heavy = heavy->next_spare;
+        pool->spare_heavy_count--;
+    } else {
+        heavy = np_pool_alloc(account, NULL, sizeof *heavy);
+        if (heavy == NULL) {
+            return NP_ERR_MEMORY;
+        }
+    }
+    np_share_init(&heavy->share, &holder->accounts);
+    heavy->holder = holder;
+    heavy->account = account;
+    heavy->next_spare = NULL;
+    account->of.heavy = heavy;
+    account->is_heavy = true;
+    np_share_add(&holder->accounts, &heavy->share, account->live);
+    return NP_OK;
+}
+
+/* Counts bytes that have come back. */
+static void np_pool_credit(np_account *account, size_t len)
+{
+    np_holder *holder = np_account_holder(account);
+
+    assert(len <= account->live && len <= holder->pool->live);
+    account->live -= (uint32_t)len;
+    np_share_sub(&holder->share, len);
+    holder->pool->live -= len;
+    if (np_unlikely(account->is_heavy)) {
+        np_share_sub(&account->of.heavy->share, len);
+        if (account->live <= NP_LIGHT) {
+            np_account_grow_light(account);
+        }
+    }
 }
 
 /* Counts bytes that go out. Errors: NP_ERR_LIMIT, NP_ERR_MEMORY. */
@@ -257,40 +315,21 @@ static np_err np_pool_charge(np_account *account, size_t len)
         pool->refused_share = false;
         return NP_ERR_LIMIT;
     }
-    if (np_unlikely(account->live + len > NP_HEAVY) && !account->is_heavy) {
-        err = np_account_grow_heavy(account);
-        if (err != NP_OK) {
-            return err;
-        }
-        np_share_add(&holder->accounts, &account->of.heavy->share, account->live);
-    }
     account->live += (uint32_t)len;
-    if (np_unlikely(account->is_heavy)) {
-        np_share_add(&holder->accounts, &account->of.heavy->share, len);
-    }
     np_share_add(&pool->holders, &holder->share, len);
     pool->live += len;
     if (pool->live > pool->live_peak) {
         pool->live_peak = pool->live;
     }
-    return NP_OK;
-}
-
-/* Counts bytes that have come back. */
-static void np_pool_credit(np_account *account, size_t len)
-{
-    np_holder *holder = np_account_holder(account);
-
-    assert(len <= account->live && len <= holder->pool->live);
-    account->live -= (uint32_t)len;
-    np_share_sub(&holder->share, len);
-    holder->pool->live -= len;
     if (np_unlikely(account->is_heavy)) {
-        np_share_sub(&account->of.heavy->share, len);
-        if (account->live <= NP_LIGHT) {
-            np_account_grow_light(account);
+        np_share_add(&holder->accounts, &account->of.heavy->share, len);
+    } else if (np_unlikely(account->live > NP_HEAVY)) {
+        err = np_account_grow_heavy(account);
+        if (err != NP_OK) {
+            np_pool_credit(account, len);
         }
     }
+    return err;
 }
 
 /* Blocks ------------------------------------------------------------------------------------ */
@@ -311,7 +350,7 @@ np_err np_pool_take(np_account *account, size_t len, void **block, size_t *cap)
         memcpy(&pool->spare[class], taken, sizeof pool->spare[class]);
         pool->cached -= size;
     } else {
-        taken = np_pool_alloc(pool, NULL, size);
+        taken = np_pool_alloc(account, NULL, size);
     }
     if (taken == NULL) {
         np_pool_credit(account, size);
@@ -341,6 +380,19 @@ void np_pool_give(np_account *account, void *block, size_t cap)
     }
 }
 
+void np_pool_shrink(np_account *account, void **block, size_t *cap, size_t len)
+{
+    size_t class = np_pool_class(len);
+    size_t size = class < NP_POOL_CLASSES ? np_pool_sizes[class] : len;
+    void *cut = size < *cap ? realloc(*block, size) : NULL;
+
+    if (cut != NULL) {
+        np_pool_credit(account, *cap - size);
+        *block = cut;
+        *cap = size;
+    }
+}
+
 np_err np_buf_reserve(np_account *account, np_buf *buf, size_t cap)
 {
     void *block = NULL;
@@ -359,7 +411,7 @@ np_err np_buf_reserve(np_account *account, np_buf *buf, size_t cap)
         if (err != NP_OK) {
             return err;
         }
-        block = np_pool_alloc(np_account_holder(account)->pool, buf->data, cap);
+        block = np_pool_alloc(account, buf->data, cap);
         if (block == NULL) {
             np_pool_credit(account, cap - buf->cap);
             return NP_ERR_MEMORY;

@@ -9,9 +9,10 @@
  *
  * Who takes a block has an account, such as a connection's, and accounts have a holder, such as the
  * key or the address behind several connections. What is out is counted for each of the three. When
- * a block would exceed the pool's bound, the account that holds most of the holder that holds most
- * is told to give everything back, and who asked gets the block; unless that is who asked. So a
- * pool that `n` holders use has room for a share of 1/n for each, whatever the others do.
+ * a block would exceed the pool's bound, or the heap has none, the account that holds most of the
+ * holder that holds most is told to give everything back, and who asked gets the block; unless that
+ * is who asked. So a pool that `n` holders use has room for a share of 1/n for each, whatever the
+ * others do. Who has nothing to give at the moment is passed over until it takes more.
  *
  * Ownership: the structs are the caller's storage (a pool for each loop). A block belongs to who
  * took it, until it is given back; all must be back before np_pool_fini. A holder outlives its
@@ -79,8 +80,9 @@ struct np_account {
     bool is_heavy;
 };
 
-/* Has an account give everything back, now. False: it cannot, now. */
-typedef bool np_pool_evict_fn(np_account *account);
+/* Has an account give everything back, now, of which `need` bytes are waited for: less than all
+ * only where that is enough. False: it cannot, now, and does as soon as it can. */
+typedef bool np_pool_evict_fn(np_account *account, size_t need);
 
 struct np_pool {
     void *spare[NP_POOL_CLASSES]; /* unused blocks, linked through their first bytes */
@@ -113,6 +115,11 @@ NP_API void np_pool_fini(np_pool *pool);
 /* Frees the blocks kept, e.g. when the machine is short of memory; the pool lives on. */
 NP_API void np_pool_trim(np_pool *pool);
 
+/* Has the largest account of the holder that holds most give way where it holds at least `least`
+ * bytes, for the sake of `need` bytes of what is not the pool's, and frees the blocks kept. False:
+ * there is no such account; else it may be worth asking again. */
+NP_API bool np_pool_yield(np_pool *pool, size_t least, size_t need);
+
 /* Holders ---------------------------------------------------------------------------------- */
 
 NP_API void np_holder_init(np_holder *holder, np_pool *pool, size_t each_max);
@@ -143,6 +150,10 @@ NP_MUST_CHECK np_err np_pool_take(np_account *account, size_t len, void **block,
 
 /* Gives a block back; block NULL does nothing. */
 void np_pool_give(np_account *account, void *block, size_t cap);
+
+/* Gives back what a block has beyond its first len bytes, which may have moved. That takes no
+ * memory: a block that cannot be cut stays as it is. */
+void np_pool_shrink(np_account *account, void **block, size_t *cap, size_t len);
 
 /* Makes room for at least cap bytes in all, keeping the len bytes that are there. Pointers into
  * the buffer die. cap is at most 4 GiB - 1. Errors: NP_ERR_LIMIT, NP_ERR_MEMORY; the buffer is

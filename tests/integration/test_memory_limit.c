@@ -1,6 +1,7 @@
 /* A daemon that may have so much address space and no more, as under `prlimit --as`: it turns away
  * whom it has no room for, serves those that it has, all at the same time, and takes others when
- * some have gone. */
+ * some have gone. Where it is full of what one source has sent, that gives way. */
+#include "support/blocking_peer.h"
 #include "support/demo_service.h"
 #include "support/sanitized.h"
 
@@ -26,8 +27,9 @@ int main(void)
 
 #else
 
-/* What the daemon may take beyond what it has when it is ready. */
+/* What the daemon may take beyond what it has when it is ready; and where there are hogs. */
 #define MORE ((size_t)3 << 20)
+#define MORE_FOR_HOGS ((size_t)60 << 20)
 
 #define CLIENTS_MAX 3000
 
@@ -50,7 +52,7 @@ static void on_term(np_loop *loop, int number, void *user)
 }
 
 /* The daemon's process: tells its address through the pipe, and serves until it is asked to end. */
-static int serve(int out)
+static int serve(int out, size_t more)
 {
     const char *addresses[] = {"tcp://127.0.0.1:0"};
     np_daemon_options options = demo_daemon_options(&demo_echo, addresses, 1);
@@ -70,7 +72,7 @@ static int serve(int out)
     demo_must(np_loop_new(&loop, NULL), NULL);
     demo_must(np_loop_on_signal(loop, SIGTERM, on_term, NULL), NULL);
     demo_must(np_daemon_start(&daemon, loop, &options, &failure), &failure);
-    limit.rlim_cur = limit.rlim_max = address_space() + MORE;
+    limit.rlim_cur = limit.rlim_max = address_space() + more;
     if (setrlimit(RLIMIT_AS, &limit) != 0) {
         return 1;
     }
@@ -82,6 +84,35 @@ static int serve(int out)
     np_daemon_free(daemon);
     np_loop_free(loop);
     return 0;
+}
+
+/* Starts it, and returns its process. */
+static pid_t start(size_t more, char *address, size_t len)
+{
+    int out[2];
+    pid_t child = 0;
+
+    assert_int_equal(pipe(out), 0);
+    child = fork();
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not outlive a test that fails */
+        _exit(serve(out[1], more));
+    }
+    assert_true(child > 0);
+    assert_true(read(out[0], address, len) > 0);
+    (void)close(out[0]);
+    (void)close(out[1]);
+    return child;
+}
+
+static void end(pid_t child)
+{
+    int status = 0;
+
+    assert_int_equal(kill(child, SIGTERM), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 /* Clients ---------------------------------------------------------------------------------- */
@@ -191,28 +222,95 @@ static void others_come(void)
 
 static void test_clients_come_until_there_is_no_room(void **state)
 {
-    int out[2];
-    int status = 0;
-    pid_t child = 0;
+    pid_t child = start(MORE, all.address, sizeof all.address);
 
     (void)state;
-    assert_int_equal(pipe(out), 0);
-    child = fork();
-    if (child == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not outlive a test that fails */
-        _exit(serve(out[1]));
-    }
-    assert_true(read(out[0], all.address, sizeof all.address) > 0);
     crowd_comes();
     others_come();
     for (size_t i = 0; i < all.count; i++) {
         np_client_free(all.clients[i]);
     }
     np_loop_free(all.loop);
-    assert_int_equal(kill(child, SIGTERM), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    end(child);
+}
+
+/* Hogs ------------------------------------------------------------------------------------- */
+
+enum { BIG_HOGS = 10, HOGS = 300, HOG_LEN = 11 << 20, GOOD = 20, GOOD_LEN = 60000 };
+
+enum { HOG_SOURCE = 0x7F000101, THERE_SOURCE = 0x7F000201, NEW_SOURCE = 0x7F000301 };
+
+static uint8_t hog_data[HOG_LEN];
+
+/* Large messages that never end, and then ever smaller ones, until there is no memory for them. */
+static size_t fill(blocking_peer *hogs, uint16_t port)
+{
+    size_t came = 0;
+
+    for (size_t i = 0; i < HOGS; i++) {
+        demo_say say = {{hog_data, HOG_LEN}};
+        if (i >= BIG_HOGS) {
+            size_t step = (i - BIG_HOGS) / 8;
+            say.data.len = step < 8 ? (2U << 20) >> step : 8000;
+        }
+        if (blocking_open(&hogs[i], port, HOG_SOURCE, NULL, NP_COMPRESSION_NONE)) {
+            came++;
+            demo_must(np_session_send(&hogs[i].s, demo_message_say, &say, NULL), NULL);
+            (void)blocking_write(&hogs[i], 16);
+        }
+        (void)usleep(1000);
+    }
+    return came;
+}
+
+static bool is_served(blocking_peer *peer)
+{
+    const demo_say say = {{hog_data, GOOD_LEN}};
+
+    return peer->open && !peer->closed &&
+           np_session_send(&peer->s, demo_message_say, &say, NULL) == NP_OK &&
+           blocking_read(peer, 1);
+}
+
+/* The memory ends far below memory_max, and one source has it all: its largest connections go, for
+ * those who were there and ask for some, and for those who come. */
+static void test_hogs_give_way(void **state)
+{
+    static blocking_peer hogs[HOGS], there[GOOD], newcomers[GOOD];
+    char address[64];
+    pid_t child = start(MORE_FOR_HOGS, address, sizeof address);
+    uint16_t port = blocking_port(address);
+    size_t came = 0;
+    int lost = 0, refused = 0, stay = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < GOOD; i++) {
+        assert_true(blocking_open(&there[i], port, THERE_SOURCE + i, NULL, NP_COMPRESSION_NONE));
+    }
+    came = fill(hogs, port);
+    (void)usleep(200000); /* it gives way ten times a second at most */
+    for (uint32_t i = 0; i < GOOD; i++) {
+        if (!blocking_open(&newcomers[i], port, NEW_SOURCE + i, NULL, NP_COMPRESSION_NONE)) {
+            refused++;
+        } else {
+            lost += !is_served(&newcomers[i]);
+        }
+        lost += !is_served(&there[i]);
+    }
+    for (size_t i = 0; i < HOGS; i++) {
+        stay += hogs[i].fd >= 0 && blocking_poll(&hogs[i]);
+        blocking_fini(&hogs[i]);
+    }
+    print_message("%zu of %d hogs came, %d stay; %d of %d newcomers are refused, %d others lost\n",
+                  came, HOGS, stay, refused, GOOD, lost);
+    assert_int_equal(refused, 0);
+    assert_int_equal(lost, 0);
+    assert_in_range(stay, HOGS / 10, HOGS - 1);
+    for (size_t i = 0; i < GOOD; i++) {
+        blocking_fini(&there[i]);
+        blocking_fini(&newcomers[i]);
+    }
+    end(child);
 }
 
 int main(void)
@@ -220,6 +318,7 @@ int main(void)
     struct rlimit files;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clients_come_until_there_is_no_room),
+        cmocka_unit_test(test_hogs_give_way),
     };
 
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < CLIENTS_MAX) {

@@ -228,6 +228,66 @@ static void test_unreserve(void **state)
     np_pool_fini(&pool);
 }
 
+/* Of so many of each side's, those of one that are not given up stay, in a table of their size, and
+ * behave as before; with no memory but what the table has. */
+static void expect_kept(uint32_t theirs, uint32_t ours, uint32_t given_up, size_t most)
+{
+    np_pool_options options = {.live_max = 0};
+    np_call_entry out;
+    np_calls *calls = NULL;
+    np_account account;
+    np_pool pool;
+    uint32_t expired = 0;
+
+    np_pool_init(&pool, &options);
+    np_account_init(&account, &pool.own);
+    for (uint32_t i = 0; i < theirs; i++) {
+        add_stream(&calls, &account, 2 * i + 2, NP_TIME_NEVER);
+    }
+    for (uint32_t i = 0; i < theirs; i += 3) {
+        np_calls_cancel(calls, np_calls_find(calls, 2 * i + 2), 500);
+    }
+    for (uint32_t i = 0; i < ours + given_up; i++) {
+        add_stream(&calls, &account, 2 * i + 1, 1000 + i);
+    }
+    for (uint32_t i = ours; i < ours + given_up; i++) {
+        np_calls_give_up(np_calls_find(calls, 2 * i + 1));
+    }
+    pool.options.live_max = pool.live;
+    np_calls_keep(&calls, &account, 1);
+    assert_int_equal(account.live, calls != NULL ? calls->block_cap : 0);
+    assert_true(account.live <= most);
+    pool.options.live_max = 0;
+    for (uint32_t i = 0; i < ours; i++) {
+        assert_non_null(np_calls_find(calls, 2 * i + 1));
+    }
+    while (np_calls_expire(&calls, &account, 1, 1000 + ours, &out)) {
+        assert_int_equal(out.stream & 1, 1);
+        expired++;
+    }
+    assert_int_equal(expired, ours);
+    np_calls_clear(&calls, &account);
+    assert_int_equal(pool.live, 0);
+    np_pool_fini(&pool);
+}
+
+static void test_keep(void **state)
+{
+    (void)state;
+    expect_kept(0, 0, 0, 0);
+    expect_kept(2000, 0, 0, 0);
+    expect_kept(2000, 0, 5, 0);
+    expect_kept(0, 1, 0, 1024);
+    expect_kept(2000, 1, 0, 1024);
+    expect_kept(2000, 1, 50, 1024);
+    expect_kept(2000, 12, 0, 1024);
+    expect_kept(2000, 13, 0, 2048);
+    expect_kept(1000, 24, 3, 2048);
+    expect_kept(1000, 300, 3, (size_t)32 * 1024);
+    expect_kept(13, 12, 0, 1024);
+    expect_kept(10, 700, 0, (size_t)68 * 1024);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_collisions),
         cmocka_unit_test(test_deadlines),
         cmocka_unit_test(test_unreserve),
+        cmocka_unit_test(test_keep),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,40 @@ static void test_live_bytes_are_bounded(void **state)
     np_pool_fini(&pool);
 }
 
+/* What is cut off counts no longer, whatever the block's kind, and what is left is as good as any.
+ */
+static void test_blocks_are_cut(void **state)
+{
+    static const size_t rows[][3] = {{1000000, 200000, 200000},
+                                     {200000, 1000, 1024},
+                                     {69632, 1, 504},
+                                     {4096, 4000, 4096},
+                                     {504, 504, 504}};
+    np_account account;
+    np_pool pool;
+    (void)state;
+
+    np_pool_init(&pool, NULL);
+    np_account_init(&account, &pool.own);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t *bytes = NULL;
+        void *block = NULL;
+        size_t cap = 0;
+        assert_int_equal(np_pool_take(&account, rows[i][0], &block, &cap), NP_OK);
+        memset(block, (int)i + 1, cap);
+        np_pool_shrink(&account, &block, &cap, rows[i][1]);
+        assert_int_equal(cap, rows[i][2]);
+        assert_int_equal(pool.live, cap);
+        assert_int_equal(account.live, cap);
+        bytes = block;
+        assert_int_equal(bytes[0], i + 1);
+        assert_int_equal(bytes[cap - 1], i + 1);
+        np_pool_give(&account, block, cap);
+        assert_int_equal(pool.live, 0);
+    }
+    np_pool_fini(&pool);
+}
+
 static void test_buffers_keep_what_they_hold(void **state)
 {
     np_account account;
@@ -142,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_blocks_are_used_again),
         cmocka_unit_test(test_the_cache_is_bounded),
         cmocka_unit_test(test_live_bytes_are_bounded),
+        cmocka_unit_test(test_blocks_are_cut),
         cmocka_unit_test(test_buffers_keep_what_they_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

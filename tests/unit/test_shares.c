@@ -88,7 +88,9 @@ typedef struct user {
     size_t count;
     uint64_t evicted;
     uint64_t held; /* when it was evicted last */
+    size_t need;   /* and what was needed then */
     bool busy;     /* it cannot give back anything now */
+    bool spent;    /* it says that it gives, and has nothing to give */
 } user;
 
 typedef struct world {
@@ -106,16 +108,19 @@ static void give_all(user *u)
     assert_int_equal(u->account.live, 0);
 }
 
-static bool evict(np_account *account)
+static bool evict(np_account *account, size_t need)
 {
     user *u = (user *)(void *)((char *)account - offsetof(user, account));
 
     u->held = account->live;
+    u->need = need;
     if (u->busy) {
         return false;
     }
     u->evicted++;
-    give_all(u);
+    if (!u->spent) {
+        give_all(u);
+    }
     return true;
 }
 
@@ -280,7 +285,8 @@ static void test_share_of_an_account(void **state)
     end(w);
 }
 
-/* Who cannot give way now is left alone, and the asker is refused. */
+/* Who cannot give way now is left alone, and the asker is refused where nobody else holds more; it
+ * is the first again as soon as it takes more. */
 static void test_busy(void **state)
 {
     world *w = start(1 << 20, 0);
@@ -291,9 +297,79 @@ static void test_busy(void **state)
     assert_int_equal(take(&w->users[1][0], 65536), NP_ERR_LIMIT);
     assert_false(w->pool.refused_share);
     w->users[0][0].busy = false;
+    assert_int_equal(take(&w->users[0][0], 504), NP_OK);
     assert_int_equal(take(&w->users[1][0], 65536), NP_OK);
     assert_int_equal(w->users[0][0].evicted, 1);
-    assert_int_equal(w->users[0][0].held, 1000000);
+    assert_int_equal(w->users[0][0].held, 1000504);
+    assert_int_equal(w->users[0][0].need, 1000504 + NP_POOL_TOP - (1 << 20));
+    end(w);
+}
+
+/* Behind who cannot give way, or has nothing to give, are others who hold more than who asks: of
+ * the same holder, and where that has none any more, of the next one. Each who gives, gives all. */
+static void test_behind_the_busy(void **state)
+{
+    world *w = start(1 << 20, 0);
+    user *busy = &w->users[0][0];
+    user *spent = &w->users[0][1];
+    user *next = &w->users[0][2];
+    user *other = &w->users[1][0];
+    user *small = &w->users[2][0];
+
+    (void)state;
+    assert_int_equal(take(busy, 400000), NP_OK);
+    assert_int_equal(take(spent, 300000), NP_OK);
+    assert_int_equal(take(next, 100000), NP_OK);
+    assert_int_equal(take(other, 200000), NP_OK);
+    busy->busy = true;
+    spent->spent = true;
+    assert_int_equal(take(small, 65536), NP_OK);
+    assert_int_equal(spent->evicted, 1);
+    assert_int_equal(next->evicted, 1);
+    assert_int_equal(other->evicted, 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(take(small, 32768), NP_OK);
+    }
+    assert_int_equal(other->evicted, 1);
+    assert_int_equal(take(&w->users[3][0], 250000), NP_ERR_LIMIT); /* nobody is left who could */
+    assert_int_equal(spent->evicted, 1);
+    assert_int_equal(busy->evicted, 0);
+    busy->busy = false;
+    np_account_move(&busy->account, &w->holders[4]); /* which puts it in order again */
+    assert_int_equal(take(&w->users[3][0], 250000), NP_OK);
+    assert_int_equal(busy->evicted, 1);
+    assert_int_equal(small->evicted, 0);
+    end(w);
+}
+
+/* For what is not the pool's, the largest give way, and nobody who holds less than so much. */
+static void test_yield(void **state)
+{
+    enum { LEAST = 65536 };
+    world *w = start(0, 0);
+
+    (void)state;
+    assert_false(np_pool_yield(&w->pool, LEAST, 1000));
+    assert_int_equal(take(&w->users[0][0], 100000), NP_OK);
+    assert_int_equal(take(&w->users[0][1], 300000), NP_OK);
+    assert_int_equal(take(&w->users[0][2], 200000), NP_OK);
+    assert_int_equal(take(&w->users[0][3], 16384), NP_OK);
+    assert_int_equal(take(&w->users[1][0], 32768), NP_OK);
+    w->users[0][2].busy = true;
+    assert_true(np_pool_yield(&w->pool, LEAST, 1000));
+    assert_int_equal(w->users[0][1].evicted, 1);
+    assert_int_equal(w->users[0][1].need, 1000);
+    assert_int_equal(w->pool.cached, 0);
+    assert_true(np_pool_yield(&w->pool, LEAST, 1000)); /* it cannot */
+    assert_int_equal(w->users[0][0].evicted, 0);
+    assert_true(np_pool_yield(&w->pool, LEAST, 1000));
+    assert_int_equal(w->users[0][0].evicted, 1);
+    assert_false(np_pool_yield(&w->pool, LEAST, 1000));
+    assert_int_equal(w->users[0][3].evicted, 0);
+    assert_int_equal(w->users[1][0].evicted, 0);
+    w->pool.evict = NULL;
+    assert_int_equal(take(&w->users[1][0], 100000), NP_OK);
+    assert_false(np_pool_yield(&w->pool, LEAST, 1000));
     end(w);
 }
 
@@ -347,7 +423,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_who_gives_way), cmocka_unit_test(test_share_of_an_account),
-        cmocka_unit_test(test_busy),          cmocka_unit_test(test_light_accounts_hide_nobody),
+        cmocka_unit_test(test_busy),          cmocka_unit_test(test_behind_the_busy),
+        cmocka_unit_test(test_yield),         cmocka_unit_test(test_light_accounts_hide_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
