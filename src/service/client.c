@@ -262,7 +262,10 @@ static np_err wait_for_open(np_client *client)
     if (np_client_conn(client) != NULL) {
         return NP_OK;
     }
-    /* Opened and closed already, in order: still no connection. */
+    if (!client->idle) {
+        /* It has opened, and is on its way out already: why is known once it has gone. */
+        (void)!np_loop_run_until(client->group.loop, &client->idle, patience_ms(deadlines_ms, 1));
+    }
     return client->failure.err != NP_OK ? client->failure.err : NP_ERR_CLOSED;
 }
 
@@ -292,6 +295,7 @@ np_err np_client_connect_wait(np_client *client, np_failure *failure)
     }
     if (err != NP_OK && failure != NULL) {
         *failure = client->failure;
+        failure->err = err; /* an end in order, too: there is no connection */
     }
     return err;
 }

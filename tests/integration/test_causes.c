@@ -236,6 +236,31 @@ static void test_goodbyes_with_a_reason(void **state)
     }
 }
 
+static void turn_away(np_conn *conn, void *user)
+{
+    (void)user;
+    np_conn_close(conn, BASE_REASON_REFUSED, "not today");
+}
+
+/* Opened and closed in one turn, by one write of the server's: there is no connection, and why. */
+static void test_turned_away_at_once(void **state)
+{
+    option_world w;
+    np_failure failure;
+
+    (void)state;
+    option_world_init(&w);
+    w.daemon_options.handlers.on_open = turn_away;
+    option_world_listen(&w);
+    demo_must(np_client_new(&w.client, w.loop, &w.client_options, &failure), &failure);
+    memset(&failure, 0, sizeof failure);
+    assert_int_equal(np_client_connect_wait(w.client, &failure), NP_ERR_CLOSED);
+    assert_int_equal(failure.err, NP_ERR_CLOSED);
+    expect_words(failure.text, "closed by the peer: ");
+    expect_words(failure.text, "not today");
+    option_world_fini(&w);
+}
+
 /* Every reason of the base protocol has its name and words, and what is none says so. */
 static void test_reasons_in_words(void **state)
 {
@@ -483,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_a_stranger_that_says_nothing),
         cmocka_unit_test(test_the_peers_deadline),
         cmocka_unit_test(test_goodbyes_with_a_reason),
+        cmocka_unit_test(test_turned_away_at_once),
         cmocka_unit_test(test_reasons_in_words),
         cmocka_unit_test(test_no_words_where_the_peer_said_none),
         cmocka_unit_test(test_answering_twice),

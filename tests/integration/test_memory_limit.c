@@ -284,6 +284,10 @@ static void test_hogs_give_way(void **state)
     int lost = 0, refused = 0, stay = 0;
 
     (void)state;
+    if (getenv(DEMO_SECURE) != NULL) { /* its peers talk in the clear: keys are no part of this */
+        end(child);
+        skip();
+    }
     for (uint32_t i = 0; i < GOOD; i++) {
         assert_true(blocking_open(&there[i], port, THERE_SOURCE + i, NULL, NP_COMPRESSION_NONE));
     }
