@@ -615,6 +615,7 @@ static void settle(play *p)
             moved = transmit(p, &p->sides[i], SIZE_MAX) || moved;
             moved = deliver(p, &p->sides[i], SIZE_MAX) || moved;
             drain(p, &p->sides[i]);
+            moved = moved || np_session_pending(&p->sides[i].s); /* its share of a turn is used up */
         }
     }
 }
