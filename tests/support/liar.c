@@ -602,6 +602,19 @@ static bool wait_for_bytes(play *p)
     return true;
 }
 
+/* The next turn of a session whose share of the last one was used up; returns whether it had one.
+ */
+static bool take_turn(play *p, side *me)
+{
+    bool pending = np_session_pending(&me->s);
+
+    drain(p, me);
+    if (pending && !me->closed) {
+        np_session_park(&me->s);
+    }
+    return pending;
+}
+
 /* Everything that is on its way arrives. */
 static void settle(play *p)
 {
@@ -614,8 +627,7 @@ static void settle(play *p)
         for (int i = 0; i < 2; i++) {
             moved = transmit(p, &p->sides[i], SIZE_MAX) || moved;
             moved = deliver(p, &p->sides[i], SIZE_MAX) || moved;
-            drain(p, &p->sides[i]);
-            moved = moved || np_session_pending(&p->sides[i].s); /* its share of a turn is used up */
+            moved = take_turn(p, &p->sides[i]) || moved;
         }
     }
 }
