@@ -49,6 +49,7 @@ MAX_TEXT_KEY = 255
 MAX_ARRAY_KEY = 64
 
 MAX_CHAR = 0x10FFFF
+SURROGATES = range(0xD800, 0xE000)
 
 GENERICS = {"list": 1, "option": 1, "map": 2}
 GENERIC_FORMS = {"list": "list<T>", "option": "option<T>", "map": "map<K, V>"}
@@ -166,12 +167,13 @@ class TypeResolver:
                 text = f"{number} is no code point; char holds 0 to 0x10FFFF"
                 self.error(expr.span, "range-type", text)
                 return None
+            if number in SURROGATES:
+                text = f"0x{number:X} is a surrogate, which is no character; write 0xD7FF or 0xE000"
+                self.error(expr.span, "range-type", text)
+                return None
             return number
 
         lo, hi = _Constraints(self, node, "char", ("max", "min", "range")).bounds(value)
-        if lo is not None and hi is not None and lo >= 0xD800 and hi <= 0xDFFF:
-            text = "all of 0xD800 to 0xDFFF are surrogates, which are no characters"
-            self.error(node.span, "range-empty", text)
         return Scalar("char", lo, hi)
 
     # -- variable size ------------------------------------------------------------------------
@@ -332,8 +334,11 @@ def _key_count(key: Type) -> Optional[int]:
     """How many values a key has; None where no map could hold them all anyway."""
     if not isinstance(key, Scalar) or key.kind in FLOATS:
         return None
-    low, high = limits(key)
-    return int(high) - int(low) + 1
+    low, high = (int(limit) for limit in limits(key))
+    count = high - low + 1
+    if key.kind == "char" and low < SURROGATES.start and high >= SURROGATES.stop:
+        count -= len(SURROGATES)  # no bound is one of them, so all of them lie between or none
+    return count
 
 
 Number = Union[int, float]

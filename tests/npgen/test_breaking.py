@@ -162,6 +162,17 @@ CASES: dict[str, list[Case]] = {
             ("option<u8>", "option<option<u8>>", BOTH),
         )
     ] + [
+        # The same values, and yet other words in the text of the digest.
+        fields(f"a: {before};", f"a: {after};", ("field-retyped", OPENING))
+        for before, after in (
+            ("f32 finite", "f32 range -3.4028235e38..3.4028235e38"),
+            ("f32 min -3.4028235e38 finite", "f32 finite"),
+            ("f32 range 1.0..3.4028235e38", "f32 min 1.0 finite"),
+            ("list<f64 max 1.0 finite> max 2",
+             "list<f64 range -1.7976931348623157e308..1.0> max 2"),
+            ("map<u8, f64 finite> max 2", "map<u8, f64 max 1.7976931348623157e308 finite> max 2"),
+        )
+    ] + [
         case("struct S { a: u8; } struct T { a: u16; } message M = 1 { s: S; }",
              "struct S { a: u8; } struct T { a: u16; } message M = 1 { s: T; }",
              ("field-retyped", BOTH)),
@@ -275,6 +286,27 @@ CASES: dict[str, list[Case]] = {
         talk("conversation c { start s; state s { client A; } }",
              "conversation d { start s; state s { client A; } }", ("conversation-renamed", OPENING)),
     ],
+    "conversation-order": [
+        talk("conversation c { start s; state s { client A; } }"
+             " conversation d { start s; state s { client B; } }",
+             "conversation d { start s; state s { client B; } }"
+             " conversation c { start s; state s { client A; } }", ("conversation-order", BOTH)),
+        talk("conversation c { start s; state s { client A; } }",
+             "conversation d { start s; state s { client B; } }"
+             " conversation c { start s; state s { client A; } }", ("conversation-order", BOTH)),
+        # Also where it has a new name.
+        talk("conversation c { start s; state s { client A; } }"
+             " conversation d { start s; state s { client B; } }",
+             "conversation d { start s; state s { client B; } }"
+             " conversation e { start s; state s { client A; } }",
+             ("conversation-order", BOTH), ("conversation-renamed", OPENING)),
+    ],
+    "final-changed": [
+        states("state s { client A -> t; } final t;",
+               "state s { client A -> t; } state t {}", ("final-changed", OPENING)),
+        states("state s { client A -> t; } state t {}",
+               "state s { client A -> t; } final t;", ("final-changed", OPENING)),
+    ],
     "state-renamed": [
         states("state s { client A -> t; } state t { client A; }",
                "state s { client A -> u; } state u { client A; }", ("state-renamed", OPENING)),
@@ -367,6 +399,10 @@ FINE: dict[str, tuple[str, str]] = {
     "either as both": (
         "message A = 1 {} conversation c { start s; state s { either A; } }",
         "message A = 1 {} conversation c { start s; state s { client A; server A -> s; } }",
+    ),
+    "a float's other spelling of the same text": (
+        "message M = 1 { a: f32 range 0.5..1.0 finite; b: f64 min -0.0; }",
+        "message M = 1 { a: f32 range 0.50..1; b: f64 min 0.0; }",
     ),
     "a second conversation": (
         "message A = 1 {} conversation c { start s; state s { either A; } }",

@@ -207,6 +207,35 @@ class Compiled(unittest.TestCase):
                     self.assertEqual((result.returncode, result.stderr[:1500]), (0, ""))
 
 
+# Behind these Ragel puts words of its own; it calls the machine of the protocol's messages 'parser'.
+MACHINES = {"Session": "conversation session { start a; state a { client *; } }",
+            "Frame": "packet frame { kind: u8 = 7; len: u8 max 9; }", "Parser": ""}  # fmt: skip
+RAGELS = ("Start", "Error", "FirstFinal", "EnMain", "EnMessage", "EnReply", "EnRagelTree")
+
+
+@unittest.skipIf(GCC is None or shutil.which("ragel") is None, "gcc or ragel is not installed")
+class Ragels(unittest.TestCase):
+    def test_a_message_may_be_called_what_ragel_defines(self) -> None:
+        text = "protocol ragel version 1;\nstruct Tree depth 4 max 99 { kids: list<Tree> max 2; }\n"
+        names = [machine + word for machine in MACHINES for word in RAGELS]
+        text += "".join(f"message {name} = {i} {{ a: u8; }}\n" for i, name in enumerate(names))
+        text += "request Ask = 99 { tree: Tree; } -> Tree;\n" + "\n".join(MACHINES.values())
+        with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):
+            Path("ragel.np").write_text(text, encoding="utf-8")
+            command = [sys.executable, "-m", "npgen", "gen", "ragel.np", "--out", "."]
+            made = subprocess.run(command, env={"PYTHONPATH": str(ROOT / "codegen"), "PATH": "/usr/bin:/bin"},
+                                  capture_output=True, text=True)  # fmt: skip
+            self.assertEqual((made.returncode, made.stderr), (0, ""))
+            for source in ("ragel_parse.c", "ragel_conversation.c"):
+                with self.subTest(source):
+                    result = subprocess.run(
+                        [str(GCC), "-std=c11", "-fsyntax-only", "-I.", f"-I{ROOT}/include",
+                         f"-I{ROOT}/generated", source],
+                        capture_output=True, text=True,
+                    )  # fmt: skip
+                    self.assertEqual((result.returncode, result.stderr[:1500]), (0, ""))
+
+
 class Prefixes(unittest.TestCase):
     def test_they_are_words(self) -> None:
         self.assertTrue(all(VALUE_NAME.fullmatch(prefix) for prefix in FOREIGN_PREFIXES))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import random
 import re
 import tempfile
 import unittest
@@ -14,8 +15,9 @@ from support import ROOT, inside, protocol_of
 from test_breaking import FINE
 
 from npgen.cli import main
+from npgen.evolution.compare import compare
 from npgen.evolution.meaning import digests, meaning
-from npgen.load import load
+from npgen.load import load, load_text
 from npgen.model import Protocol
 
 IMPORTED = """protocol part version 1;
@@ -121,6 +123,68 @@ ADDED = (
 """Everything that a version 3 may add, step by step."""
 
 
+FLOAT_BOUNDS = ("", "finite", "min {0}", "max {1}", "range {0}..{1}", "min {0} finite",
+                "max {1} finite", "range {0}..{1} finite")  # fmt: skip
+GREATEST = {"f32": "3.4028235e38", "f64": "1.7976931348623157e308"}
+
+Parts = dict[str, list[str]]
+"""A schema's fields, and its conversations as one line a state, the name in front."""
+
+
+def random_float(rng: random.Random) -> str:
+    kind = rng.choice(tuple(GREATEST))
+    least, most = f"-{GREATEST[kind]}", GREATEST[kind]
+    bounds = rng.choice(("-0.0", "0.0", least, least)), rng.choice(("0.0", "1", most, most))
+    return f"{kind} {rng.choice(FLOAT_BOUNDS).format(*bounds)}"
+
+
+def random_state(rng: random.Random, name: str) -> str:
+    if rng.random() < 0.3:
+        return rng.choice((f"final {name};", f"state {name} {{}}"))
+    rules = rng.sample(("client A", "server A", "either A", "client B", "server *"), 2)
+    text = " ".join(f"{rule}{rng.choice(('', ' -> s', ' -> t'))};" for rule in rules)
+    return f"state {name} {{ {text} {rng.choice(('', '', 'within 2s;'))} }}"
+
+
+def random_parts(rng: random.Random) -> Parts:
+    parts = {"": [random_float(rng) for _ in range(2)]}
+    for name in rng.sample(("c", "d", "e"), rng.choice((0, 1, 2, 2))):
+        # A way to every state, whatever the others do.
+        first = "state s { client C -> t; server *; }"
+        parts[name] = [first, random_state(rng, "t")]
+    return parts
+
+
+def changed_parts(parts: Parts, rng: random.Random) -> Parts:
+    """The same with one thing other; sometimes that means the same."""
+    now = {name: list(lines) for name, lines in parts.items()}
+    fields, names = now.pop(""), list(now)
+    kind = rng.random()
+    if kind < 0.5:
+        fields[rng.randrange(2)] = random_float(rng)
+    elif kind < 0.75 and names:
+        now[rng.choice(names)][1] = random_state(rng, "t")
+    elif kind < 0.85:
+        rng.shuffle(names)
+    elif kind < 0.9:
+        names.insert(rng.randrange(len(names) + 1), "f")
+        now["f"] = ["state s { client C -> t; }", random_state(rng, "t")]
+    elif names:
+        old = rng.choice(names)
+        names[names.index(old)] = "f"
+        now["f"] = now[old]
+    return {"": fields, **{name: now[name] for name in names}}
+
+
+def schema_of(parts: Parts) -> str:
+    fields = "".join(f" f{i}: {type_};" for i, type_ in enumerate(parts[""]))
+    text = f"protocol demo version 1;\nmessage A = 1 {{{fields} }} message B = 2 {{}} message C = 3 {{}}\n"
+    for name, lines in parts.items():
+        if name:
+            text += f"conversation {name} {{ start s; {' '.join(lines)} }}\n"
+    return text
+
+
 def talk(text: str = SCHEMA, imported: str = IMPORTED) -> Protocol:
     with tempfile.TemporaryDirectory() as folder, inside(Path(folder)):
         Path("talk.np").write_text(text, encoding="utf-8")
@@ -177,6 +241,19 @@ class Digest(unittest.TestCase):
             with self.subTest(name):
                 now = digests(protocol_of(after, "protocol demo version 4;\n"))
                 self.assertEqual(now[:3], digests(protocol_of(before)))
+
+    def test_what_breaking_is_silent_about_at_random(self) -> None:
+        rng = random.Random(11)
+        silent = 0
+        for _ in range(1000):
+            was = random_parts(rng)
+            now = changed_parts(was, rng)
+            old, new = (load_text(schema_of(parts), "demo.np")[0] for parts in (was, now))
+            if old is None or new is None or compare(old, new):
+                continue
+            silent += 1
+            self.assertEqual(digests(old), digests(new), f"{schema_of(was)}\n{schema_of(now)}")
+        self.assertGreater(silent, 60)
 
     def test_imports_count_as_far_as_they_are_used(self) -> None:
         before = digests(talk())

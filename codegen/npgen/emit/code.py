@@ -174,3 +174,10 @@ def quote(text: str) -> str:
 
 def rule_literal(rule: str | None) -> str:
     return "NULL" if rule is None else quote(rule)
+
+
+def machine_of(name: str) -> str:
+    """What Ragel is told to call a machine. It puts words of its own behind that (``_start``,
+    ``_error``, ``_first_final``, ``_en_main``); with an underscore more between them they are no
+    names that a schema could ask for."""
+    return f"{name}_"

@@ -16,7 +16,7 @@ from ..model import Conversation, Protocol, Side
 from ..names import snake
 from ..places import Kind, Letter, Place, places_of
 from .banner import banner
-from .code import Code, doc_comment, quote
+from .code import Code, doc_comment, machine_of, quote
 from .ragel import PRAGMAS
 from .shapes import own_messages
 
@@ -146,7 +146,7 @@ class _Writer:
         moves = self._m.moves
         letters = {letter for found in moves.values() for of in found.values() for letter in of}
         with c.block("%%{", "}%%"):
-            c(f"machine {self._name};")
+            c(f"machine {machine_of(self._name)};")
             c("alphtype int;")
             c()
             for letter in sorted(letters, key=self._m.token):
@@ -202,6 +202,7 @@ class _Writer:
 
     def _step(self) -> None:
         c, name = self._c, self._name
+        machine = machine_of(name)
         with c.function(f"static bool {name}_step", ["int *place", "int token"]):
             c("int place_number = *place >> NP_CONVERSATION_SHIFT;")
             c("int cs = *place & NP_CONVERSATION_MASK;")
@@ -210,9 +211,9 @@ class _Writer:
             c()
             c("/* The start's number is Ragel's to choose, so 0 stands for it. */")
             with c.block("if (cs == 0) {"):
-                c(f"cs = {name}_start;")
+                c(f"cs = {machine}_start;")
             c("%% write exec;")
-            with c.block(f"if (cs == {name}_error) {{"):
+            with c.block(f"if (cs == {machine}_error) {{"):
                 c("return false;")
             c("*place = place_number << NP_CONVERSATION_SHIFT | cs;")
             c("return true;")

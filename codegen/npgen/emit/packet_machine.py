@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..model import Packet, PacketField, PacketInt, Protocol
 from ..names import member
-from .code import Code, quote
+from .code import Code, machine_of, quote
 from .packets import (
     bounds_of,
     bounds_rule,
@@ -33,7 +33,7 @@ def _machine(c: Code, packet: Packet) -> None:
     name = packet_name(packet)
     parts: list[str] = []
     with c.block("%%{", "}%%"):
-        c(f"machine {name};")
+        c(f"machine {machine_of(name)};")
         c("alphtype unsigned char;")
         c("access parser->;")
         c()
@@ -161,7 +161,7 @@ def _allowed(f: PacketInt, index: int) -> str:
 def _functions(c: Code, packet: Packet) -> None:
     name = packet_name(packet)
     with c.function(f"void {name}_parser_init", [f"{name}_parser *parser"]):
-        c(f"*parser = ({name}_parser){{.cs = {name}_start, .err = NP_OK}};")
+        c(f"*parser = ({name}_parser){{.cs = {machine_of(name)}_start, .err = NP_OK}};")
     with c.function(f"np_err {name}_parse", parse_args(name)):
         c("const uint8_t *p = data;")
         c("const uint8_t *pe = data + len;")

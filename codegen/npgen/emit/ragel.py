@@ -28,7 +28,7 @@ from ..model import (
 )
 from . import packet_machine
 from .banner import banner
-from .code import Code, quote
+from .code import Code, machine_of, quote
 from .common import Context, is_plain_enum
 from .nesting import is_value, shared
 from .shapes import Place, own_messages, place_of, ref_name
@@ -98,7 +98,7 @@ class Machine:
                 expr = self._type(Ref(m.reply), at, None, None)
                 tops["reply"].append(f"IS_{at.path} {expr}")
         with c.block("%%{", "}%%"):
-            c(f"machine {p.name}_parser;")
+            c(f"machine {machine_of(f'{p.name}_parser')};")
             c("alphtype int;")
             c("access np_parser_machine_of(parser)->;")
             c()
@@ -141,6 +141,7 @@ class Machine:
 
     def _functions(self, replies: bool) -> None:
         p, c = self._p, self._c
+        machine = machine_of(f"{p.name}_parser")
         with c.function(f"void {p.name}_parser_step", ["np_parser *parser", "int token"]):
             c("const int *p = &token;")
             c("const int *pe = p + 1;")
@@ -150,13 +151,13 @@ class Machine:
             with c.block("switch (state) {"):
                 c("case NP_PARSER_MESSAGE:")
                 with c.indented():
-                    c(f"return {p.name}_parser_en_message;")
+                    c(f"return {machine}_en_message;")
                 c("case NP_PARSER_REPLY:")
                 with c.indented():
-                    c(f"return {p.name}_parser_{'en_reply' if replies else 'error'};")
+                    c(f"return {machine}_{'en_reply' if replies else 'error'};")
                 c("default:")
                 with c.indented():
-                    c(f"return {p.name}_parser_first_final;")
+                    c(f"return {machine}_first_final;")
 
     # Expressions ---------------------------------------------------------------------------
 

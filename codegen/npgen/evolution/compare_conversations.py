@@ -36,10 +36,25 @@ def compare_conversations(
             report.add("conversation-removed", Hurts.OLD_READERS, spans, text)
         else:
             _Walk(old, new, conversation, other, names, report).run()
+    _first(old, new, by_name, report)
     if not old.conversations and new.conversations:
         first = new.conversations[0]
         text = f"conversation '{first.name}' is new, and until now anything could be said"
         report.add("conversation-added", Hurts.NEW_READERS, (old.span, first.span), text)
+
+
+def _first(
+    old: Protocol, new: Protocol, now: dict[str, Conversation], report: Report
+) -> None:
+    """Peers keep to the first conversation, whatever others there are; ``now`` tells which of the
+    new ones each released one is."""
+    successor = now.get(old.conversations[0].name) if old.conversations else None
+    if successor is not None and successor is not new.conversations[0]:
+        first = new.conversations[0]
+        text = f"conversation '{first.name}' stands first now, where '{successor.name}' was"
+        text += " released, and peers keep to the first"
+        spans = (old.conversations[0].span, first.span)
+        report.add("conversation-order", Hurts.BOTH, spans, text)
 
 
 @dataclass
@@ -130,6 +145,11 @@ class _Walk:
             self._renamed.add(old.name)
             text = f"state '{old.name}' is named '{new.name}' now"
             self.report.add("state-renamed", Hurts.OPENING, spans, text)
+        if old.final != new.final:
+            text = f"state '{new.name}' is final now, and was not as released"
+            if old.final:
+                text = f"state '{new.name}' is no more final, as it was when released"
+            self.report.add("final-changed", Hurts.OPENING, spans, text)
         before, now = old.within_ms, new.within_ms
         if before == now:
             return

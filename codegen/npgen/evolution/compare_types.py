@@ -26,6 +26,7 @@ from ..model import (
 from ..spell import constraints, spell, value
 from .align import align
 from ..bounds import Bounded, narrower
+from .meaning import plain
 from .release import released_types
 from .report import Hurts, Report
 
@@ -253,6 +254,11 @@ class TypeComparison:
             self.report.add("bound-tightened", Hurts.NEW_READERS, spans, text)
         if narrower(old, new):
             self.report.add("bound-widened", Hurts.OLD_READERS, spans, text)
+        same = not narrower(new, old) and not narrower(old, new)
+        if same and isinstance(old, Scalar) and spell(plain(old)) != spell(plain(new)):
+            # Floats have several spellings for one set of values, and digests are of spellings.
+            text += f"; {self._instead(spell(old), spell(new), Hurts.OPENING)}"
+            self.report.add("field-retyped", Hurts.OPENING, spans, text)
 
     def reference(self, rule: str, old: Ref, new: Ref, spans: Spans, what: str) -> None:
         """A value of a named type, or the reply of a request."""

@@ -117,10 +117,10 @@ def _decl_at(decl: Decl, version: int) -> Decl:
 
 
 def _fields_at(fields: tuple[Field, ...], version: int) -> tuple[Field, ...]:
-    return tuple(replace(f, type=_plain(f.type)) for f in fields if f.since <= version)
+    return tuple(replace(f, type=plain(f.type)) for f in fields if f.since <= version)
 
 
-def _plain(type_: Type) -> Type:
+def plain(type_: Type) -> Type:
     """The type without bounds that exclude nothing: ``u8 max 255`` is ``u8``."""
     if isinstance(type_, Scalar) and type_.kind in INT_BITS:
         bits, signed = INT_BITS[type_.kind], type_.kind.startswith("i")
@@ -130,11 +130,11 @@ def _plain(type_: Type) -> Type:
     if isinstance(type_, Scalar) and type_.lo is not None and type_.hi is not None:
         return replace(type_, finite=False)  # which a float between two bounds is anyway
     if isinstance(type_, (Array, List, Option)):
-        return replace(type_, item=_plain(type_.item))
+        return replace(type_, item=plain(type_.item))
     if isinstance(type_, Map):
-        return replace(type_, key=_plain(type_.key), value=_plain(type_.value))
+        return replace(type_, key=plain(type_.key), value=plain(type_.value))
     if isinstance(type_, Tuple):
-        return Tuple(tuple(_plain(item) for item in type_.items))
+        return Tuple(tuple(plain(item) for item in type_.items))
     return type_
 
 
