@@ -12,8 +12,8 @@
  * on_writable says when to go on: something has left since, and half of the queue is free. While a
  * peer does not take our answers, none of its messages and requests is taken, only what ends calls
  * of ours. Where one stands before that, while nothing leaves for a second, a request is refused as
- * busy, and a message is taken (for half of stall_timeout_ms it waits while less than a quarter of
- * the queue is free): its handler may meet NP_ERR_FULL.
+ * busy, and a message is taken while a quarter of the queue is free; else it waits for half of
+ * stall_timeout_ms, and then its handler may meet NP_ERR_FULL.
  *
  * A close is orderly: what is queued is sent, then a Disconnect, then both sides end; it has 5 s
  * for that (close_timeout_ms). on_close runs exactly once per on_open, at the end, with the cause.
@@ -86,7 +86,9 @@ typedef struct np_failure {
     char text[512];               /* one line for people, always NUL-terminated */
 } np_failure;
 
-/* Bounds of a connection; the defaults are in brackets. A time of 0 switches its deadline off. */
+/* Bounds of a connection; the defaults are in brackets. A time of 0 switches its deadline off.
+ * Where the loop itself was held up for a tenth of a second or more when one passes, by a handler
+ * say, it has half a second more, once: what the peer did in time may lie in the kernel still. */
 typedef struct np_conn_options {
     uint32_t version_min; /* [0: what the schema says] versions of the protocol spoken */
     uint32_t version_max;

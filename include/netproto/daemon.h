@@ -60,7 +60,8 @@ typedef struct np_daemon_options {
      * at least twice as much as the newcomer's: its oldest stranger goes, or else, unless it is
      * half_open_max that is reached, an open connection that has been silent, which ends with
      * NP_ERR_BUSY. One whose key is listed (security.keys, or trusted by security.trust) never goes
-     * for a newcomer. Else a stranger that is older than a second makes room.
+     * for a newcomer's place, though it may for want of memory. Else a stranger that is older than
+     * a second makes room.
      *
      * Each connection takes a descriptor. A daemon that starts has no more places than the process
      * may still open files (RLIMIT_NOFILE, whose soft limit is often 1,024), less a sixteenth, 64

@@ -175,7 +175,7 @@ void np__session_cause(np_session *s, np_err err, np_session_stage stage, bool b
     if (s->phase >= NP_PHASE_CLOSING) {
         return;
     }
-    s->end_err = (int8_t)err;
+    s->end_err = np__session_end_err(err);
     s->end_stage = stage & 31u;
     s->by_peer = by_peer;
     /* Without memory the cause goes without its detail. */

@@ -272,7 +272,7 @@ struct np_session {
     bool close_queued : 1;   /* the last entry of our direction */
     bool parting : 1;        /* CLOSING in order: what still comes is looked at */
     bool parting_begun : 1;  /* the window is where that goes on */
-    bool stuck : 1;          /* input was refused, or taken without room, and there is none still */
+    bool stuck : 1;          /* a request was refused, and there has been no room since */
     bool yields : 1;         /* a turn's share of unpacking is used up */
     bool output_lost : 1;    /* there is a gap: nothing more can be written */
     bool full : 1;           /* nothing has left since a send met NP_ERR_FULL for its size */

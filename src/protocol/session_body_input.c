@@ -337,7 +337,6 @@ np__session_step np__session_step_body(np_session *s, np_session_event *event)
     if (np__session_must_wait(s, NP_PACE_MESSAGE)) {
         return np__session_pause(s, NP_PACE_MESSAGE);
     }
-    s->stuck = s->stuck || s->throttled;
     if (n > 0) {
         return body->state == NP_BODY_HEAD ? np_session_body_head(s, body, data, n, event)
                                            : np_session_body_bytes(s, body, data, n, event);

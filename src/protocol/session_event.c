@@ -305,16 +305,15 @@ static np__session_step np_session_take_ping(np_session *s, const uint8_t *paylo
     np_fault fault;
     np_err err;
 
-    if (np__session_must_wait(s, NP_PACE_PING)) {
-        return np__session_pause(s, NP_PACE_PING);
-    }
     err = base_ping_decode(&ping, payload, len, &fault);
     if (err != NP_OK) {
         return np_session_failed(s, err, NP_SESSION_STAGE_DECODE, &fault);
     }
+    if (!np__session_may_pong(s)) {
+        return NP_STEP_AGAIN;
+    }
     pong.token = ping.token;
     err = np__session_emit_base(s, BASE_PONG_ID, &pong);
-    np__session_ponged(s);
     return err == NP_OK ? NP_STEP_AGAIN : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
 }
 
@@ -372,7 +371,6 @@ static np__session_step np_session_take_message(np_session *s, const uint8_t *pa
     if (np_unlikely(id != BASE_PONG_ID && np__session_must_wait(s, NP_PACE_MESSAGE))) {
         return np__session_pause(s, NP_PACE_MESSAGE);
     }
-    s->stuck = s->stuck || s->throttled;
     err = np__session_converse(s, message, true, &place, &fault);
     if (np_unlikely(err != NP_OK)) {
         return np_session_failed(s, err, NP_SESSION_STAGE_CONVERSATION, &fault);

@@ -26,8 +26,9 @@
 /* So many requests may wait to be refused, or serve_max where that is more. */
 #define NP_SESSION_REFUSALS 1024u
 
-/* So many Pongs are queued beyond the queue's bound. They are counted and not measured, since one
- * long message alone may go beyond it, and the peer's Ping may stand before all that it says. */
+/* So many Pongs are queued beyond the queue's bound; more are left unsaid, for the peer has enough
+ * of ours to take that shows it that we live. They are counted and not measured, since one long
+ * message alone may go beyond the bound, and the peer's Ping may stand before all that it says. */
 #define NP_SESSION_PONGS 128
 
 /* How long a message waits in a full queue where there is no deadline for a stall. */
@@ -54,9 +55,9 @@ static bool np_session_is_stuck(const np_session *s)
 /* When a message is taken though what its handler sends has little room. */
 static uint64_t np_session_message_at(const np_session *s)
 {
-    uint32_t wait_ms = np_session_patience(s);
+    uint32_t wait_ms = NP_SESSION_STUCK_MS;
 
-    if (s->out.queued > s->options->queue_max / 4 * 3 && !s->stuck) {
+    if (s->out.queued > s->options->queue_max / 4 * 3) {
         uint32_t half_ms = s->options->stall_ms / 2;
         half_ms = half_ms > 0 ? half_ms : NP_SESSION_STALL_MS;
         wait_ms = wait_ms > half_ms ? wait_ms : half_ms;
@@ -103,8 +104,6 @@ bool np__session_must_wait(const np_session *s, np__session_pace pace)
         return !np_session_has_room(s) && (!np_session_is_stuck(s) || np_session_refuses_enough(s));
     case NP_PACE_MESSAGE:
         return s->throttled && s->now_ms < np_session_message_at(s);
-    case NP_PACE_PING:
-        return s->pongs >= NP_SESSION_PONGS;
     case NP_PACE_UNPACK:
         return np_session_has_unpacked(s);
     case NP_PACE_CANCEL:
@@ -187,9 +186,16 @@ void np__session_emit_refusals(np_session *s)
     }
 }
 
-void np__session_ponged(np_session *s)
+bool np__session_may_pong(np_session *s)
 {
-    s->pongs = (uint8_t)(s->pongs + (s->out.queued > s->options->queue_max));
+    if (s->out.queued <= s->options->queue_max) {
+        return true;
+    }
+    if (s->pongs == NP_SESSION_PONGS) {
+        return false;
+    }
+    s->pongs++;
+    return true;
 }
 
 void np__session_left(np_session *s, size_t n)

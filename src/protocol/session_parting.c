@@ -46,7 +46,7 @@ void np__session_spoil(np_session *s, np_err err, np_session_stage stage, const 
     if (s->phase != NP_PHASE_CLOSING || s->end_err != NP_OK) {
         return;
     }
-    s->end_err = (int8_t)err;
+    s->end_err = np__session_end_err(err);
     s->end_stage = stage & 31u;
     if (s->end != NULL && fault != NULL) {
         s->end->fault = *fault;

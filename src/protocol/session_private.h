@@ -153,7 +153,6 @@ static inline size_t np__session_body_bound(const np_session *s)
 typedef enum np__session_pace {
     NP_PACE_REQUEST, /* room for the answer; or, after a second in vain, for a refusal */
     NP_PACE_MESSAGE, /* the pump, which throttles */
-    NP_PACE_PING,    /* room for the Pong */
     NP_PACE_UNPACK,  /* the next share of time to unpack in */
     NP_PACE_CANCEL   /* the budget of cancels */
 } np__session_pace;
@@ -200,6 +199,12 @@ static inline void np__session_event_clear(np_session_event *event, uint32_t ver
     event->stage = NP_SESSION_STAGE_NONE;
     event->by_peer = false;
     event->fault = NULL;
+}
+
+/* As a session keeps it; what a handler returns may be no error of ours. */
+static inline int8_t np__session_end_err(np_err err)
+{
+    return (int)err <= 0 && (int)err >= INT8_MIN ? (int8_t)err : NP_ERR_FAILED;
 }
 
 /* session.c --------------------------------------------------------------------------------- */
@@ -515,8 +520,8 @@ void np__session_refuse_later(np_session *s, np_call_entry *entry);
 bool np__session_refusals_due(const np_session *s);
 void np__session_emit_refusals(np_session *s);
 
-/* A Pong has been queued. */
-void np__session_ponged(np_session *s);
+/* Whether a Pong may be queued, which counts then. */
+bool np__session_may_pong(np_session *s);
 
 /* So many bytes of output have left. */
 void np__session_left(np_session *s, size_t n);

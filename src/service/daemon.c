@@ -250,20 +250,25 @@ static np_err adopt(np_daemon *daemon, const np_stream *stream, const struct soc
     np_conn *conn = NULL;
     np_source *source = NULL;
     np_time now = np_loop_now(daemon->group.loop);
+    bool roomy = np__loop_headroom(daemon->group.loop, false);
     np_err err = NP_OK;
 
     *limit = NULL;
-    if (!np__loop_headroom(daemon->group.loop)) {
-        return NP_ERR_MEMORY;
-    }
     if (sa != NULL) {
         np_origin origin = np__conn_origin(stream, sa);
         err = np__admission_enter(&daemon->admission, &origin, now, &source, limit);
+        if (err == NP_ERR_MEMORY && np__loop_headroom(daemon->group.loop, true)) {
+            err = np__admission_enter(&daemon->admission, &origin, now, &source, limit);
+        }
     }
     if (err != NP_OK) {
         return err; /* who does not come in takes nobody's place */
     }
     err = find_place(daemon, source, at_last, limit);
+    /* Nobody gives way before it is certain that the newcomer would come in otherwise. */
+    if (err == NP_OK && !roomy && !np__loop_headroom(daemon->group.loop, true)) {
+        err = NP_ERR_MEMORY;
+    }
     if (err == NP_OK && daemon->stopping) {
         err = NP_ERR_BUSY; /* by the on_close of who made room */
     }

@@ -115,8 +115,7 @@ static bool make_way(np_loop *loop, size_t len)
         return false;
     }
     headroom->yielded_ms = now;
-    while (np_pool_yield(&loop->pool, MUCH, len)) {
-        headroom->searched_ms = 0; /* there may be more than was found before */
+    do {
         if (hold(headroom, len)) {
             return true;
         }
@@ -126,11 +125,12 @@ static bool make_way(np_loop *loop, size_t len)
             headroom->found = len;
             return true;
         }
-    }
+        headroom->searched_ms = 0; /* there may be more than was found before */
+    } while (np_pool_yield(&loop->pool, MUCH, missing(headroom, len)));
     return false;
 }
 
-bool np__loop_headroom(np_loop *loop)
+bool np__loop_headroom(np_loop *loop, bool at_any_rate)
 {
     np_headroom *headroom = &loop->headroom;
     size_t len = (loop->registry.used * EACH_LEN / STEP_LEN + 2) * STEP_LEN;
@@ -144,7 +144,7 @@ bool np__loop_headroom(np_loop *loop)
     tidy_up(loop);
     return hold(headroom, len) || hold(headroom, len - STEP_LEN) ||
            (headroom->memory == NULL && heap_had(loop, len - STEP_LEN)) ||
-           make_way(loop, len - STEP_LEN);
+           (at_any_rate && make_way(loop, len - STEP_LEN));
 }
 
 bool np__loop_relieve(void *loop)

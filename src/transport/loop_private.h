@@ -78,9 +78,10 @@ uint8_t *np__loop_buffer(np_loop *loop);
 /* Where the sessions of this loop take their buffers from. */
 np_pool *np__loop_pool(np_loop *loop);
 
-/* Whether there is memory for one more connection beside what those that are there may need, once
- * those who hold much have given way where it is short; holds that back from now on. */
-bool np__loop_headroom(np_loop *loop);
+/* Whether there is memory for one more connection beside what those that are there may need; holds
+ * that back from now on. at_any_rate: once those who hold much have given way, where it is short.
+ */
+bool np__loop_headroom(np_loop *loop, bool at_any_rate);
 
 /* What they compress with. */
 np_compress *np__loop_compress(np_loop *loop);

@@ -401,18 +401,18 @@ static void test_newcomers_search_seldom(void **state)
     demo_must(np_loop_new(&loop, NULL), NULL);
     before = take_all_memory();
     failing_heap_arm(0, false);
-    admitted += np__loop_headroom(loop);
+    admitted += np__loop_headroom(loop, false);
     first = failing_heap_disarm();
     failing_heap_arm(0, false);
     for (int i = 0; i < 1000; i++) {
-        admitted += np__loop_headroom(loop);
+        admitted += np__loop_headroom(loop, false);
     }
     more = failing_heap_disarm();
     assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
     assert_true(first > 0);
     assert_int_equal(more, 0);
     assert_int_equal(admitted, 0);
-    assert_true(np__loop_headroom(loop)); /* as soon as there is some */
+    assert_true(np__loop_headroom(loop, true)); /* as soon as there is some */
     np_loop_free(loop);
 }
 
