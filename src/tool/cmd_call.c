@@ -204,7 +204,7 @@ static tool_exit exchange_one(exchange *x, const np_message *message, np_str jso
     }
     if (conn == NULL) { /* it is ending, and how it ends is perhaps still to come */
         const bool never = false;
-        return tool_link_wait(link, &never, message->name);
+        return tool_link_wait(link, &never, message != NULL ? message->name : "call");
     }
     x->expects = 0;
     x->waiting = x->done = false;
