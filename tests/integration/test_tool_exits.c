@@ -293,6 +293,32 @@ static void test_answers(void **state)
     np_loop_free(loop);
 }
 
+/* A server may speak first: that ends no session of who only wants to see one. */
+static void greet(np_conn *conn, void *user)
+{
+    const base_echo hello = {.text = np_str_from("welcome")};
+
+    (void)user;
+    assert_int_equal(base_echo_send(conn, &hello, NULL), NP_OK);
+}
+
+static void test_server_speaks_first(void **state)
+{
+    static const base_handlers handlers = {.on_echo = NULL};
+    np_loop *loop = NULL;
+    (void)state;
+
+    assert_int_equal(np_loop_new(&loop, NULL), NP_OK);
+    np_daemon *daemon = start_daemon(loop, base_service(&handlers), greet);
+    expect(RUN_LOOP(loop, "", "handshake", "--plaintext", address), 0, NULL);
+    const tool_result *r = RUN_LOOP(loop, "", "handshake", "--json", "--plaintext", address);
+    expect(r, 0, NULL);
+    assert_null(strstr(r->out, "error"));
+    expect(RUN_LOOP(loop, "", "ping", "--plaintext", "-c", "1", address), 0, NULL);
+    np_daemon_free(daemon);
+    np_loop_free(loop);
+}
+
 /* The opening is in order, and from then on nothing is read any more. */
 static void hold(np_conn *conn, void *user)
 {
@@ -350,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_flipping),
         cmocka_unit_test(test_goodbye_between_lines),
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_server_speaks_first),
         cmocka_unit_test(test_deaf),
         cmocka_unit_test(test_deadline_starts_anew),
     };
