@@ -105,7 +105,7 @@ static np_err on_incoming(const void *user, np_conn *conn, const np_incoming *in
 static void say_refusal(const tool_link *link, np_err err)
 {
     const np_call_failure *failure = np_client_call_failure(link->client);
-    char text[512] = "";
+    char text[TOOL_ESCAPED(256)] = "";
 
     if (failure == NULL) {
         tool_complain("%s", np_err_text(err));
