@@ -246,7 +246,6 @@ static void say_where(const server *s, bool secure)
         printf(s->p.protocol != NULL ? "{\"key\":\"%s\"}\n" : "key %s\n",
                np_key_format(s->admit.identity.public_key, key));
     }
-    (void)tool_flush();
 }
 
 static tool_exit listen_on(server *s, const serve_options *options, const np_security *security,
@@ -272,7 +271,7 @@ static tool_exit listen_on(server *s, const serve_options *options, const np_sec
         return tool_failed(&failure);
     }
     say_where(s, !security->plaintext);
-    return EXIT_CODE_OK;
+    return tool_output_end(EXIT_CODE_OK); /* who cannot say where is of no use to anybody */
 }
 
 static tool_exit serve(server *s)
@@ -292,8 +291,10 @@ static tool_exit serve(server *s)
     return EXIT_CODE_OK;
 }
 
+/* A pipe that nobody reads any more is an error of the write: it ends in order. */
 static void block_signals(server *s)
 {
+    (void)signal(SIGPIPE, SIG_IGN);
     (void)sigemptyset(&s->signals);
     (void)sigaddset(&s->signals, SIGINT);
     (void)sigaddset(&s->signals, SIGTERM);
