@@ -90,8 +90,9 @@ tool_exit tool_key_file_failed(const np_key_failure *failure, const char *next_s
 tool_exit tool_key_file_path(const char *named, np_key_place place, char room[NP_KEY_PATH_LEN],
                              const char **path);
 
-/* Before a secret is read or made: a crash must not leave it in a file. The hard limit stays, for
- * who hunts a bug (prlimit --core=unlimited). */
+/* Before a secret is read or made: a crash must not leave it in a file, nor with the program
+ * that a core pattern names. The other users' debuggers are kept out with that, and our own user's.
+ */
 void tool_leave_no_core(void);
 
 /* Loads our key pair: wipe it. place: whose default. Complains on failure. */

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -165,6 +166,24 @@ static void test_no_core(void **state)
         stop(pid);
     }
     assert_int_equal(setrlimit(RLIMIT_CORE, &before), 0);
+}
+
+/* Nor where the limit does not count, as when the system hands cores to a program: here it is
+ * raised again from outside. */
+static void test_no_core_without_a_limit(void **state)
+{
+    struct rlimit core;
+    int status = 0;
+    (void)state;
+
+    pid_t pid = SERVE("--anyone", place(0));
+    assert_int_equal(getrlimit(RLIMIT_CORE, &core), 0);
+    core.rlim_cur = core.rlim_max;
+    assert_int_equal(prlimit(pid, RLIMIT_CORE, &core, NULL), 0);
+    assert_int_equal(kill(pid, SIGQUIT), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_false(WCOREDUMP(status));
 }
 
 /* A pipe that is full: who writes to it waits, and can be looked at. */
@@ -637,6 +656,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_commands),
         cmocka_unit_test(test_no_core),
+        cmocka_unit_test(test_no_core_without_a_limit),
         cmocka_unit_test(test_no_core_of_key_and_keygen),
         cmocka_unit_test(test_bench_of_many),
         cmocka_unit_test(test_named_files),
