@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -414,6 +415,33 @@ static void test_client_without_keys(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+/* A home that is no folder has no files, either; in one that is closed nobody knows. */
+static void test_home_that_is_none(void **state)
+{
+    static const char advice[] = "no option named that file, it is the default one: set HOME or "
+                                 "XDG_CONFIG_HOME to a folder that is yours";
+    char own[PATH_MAX], home[PATH_MAX];
+    (void)state;
+
+    snprintf(own, sizeof own, "%s", path(CONFIG "client.key"));
+    pid_t pid = SERVE("--anyone", place(0));
+    assert_int_equal(setenv("HOME", "/dev/null", 1), 0);
+    expect(RUN("call", "--key", own, "--peer", server_key, address, ECHO), 0, ECHO_JSON);
+    expect_words(RUN("call", "--peer", server_key, address, ECHO), 14, "; run netproto keygen\n");
+    expect_words(RUN("key"), 14, "; netproto keygen makes one");
+    /* Root may look everywhere. */
+    snprintf(home, sizeof home, "%s", path("closed"));
+    assert_int_equal(mkdir(home, 0), 0);
+    assert_int_equal(setenv("HOME", home, 1), 0);
+    if (geteuid() != 0) {
+        expect_words(RUN("call", "--key", own, "--peer", server_key, address, ECHO), 14, advice);
+        expect_words(RUN("ping", address), 14, advice);
+    }
+    assert_int_equal(rmdir(home), 0);
+    set_home("home");
+    stop(pid);
+}
+
 static void test_server_without_a_choice(void **state)
 {
     char at[160];
@@ -664,6 +692,7 @@ int main(void)
         cmocka_unit_test(test_handshake),
         cmocka_unit_test(test_cipher),
         cmocka_unit_test(test_client_without_keys),
+        cmocka_unit_test(test_home_that_is_none),
         cmocka_unit_test(test_server_without_a_choice),
         cmocka_unit_test(test_options_that_do_not_fit),
         cmocka_unit_test(test_server_is_another),
