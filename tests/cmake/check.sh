@@ -93,6 +93,14 @@ TXT
 PKG_CONFIG_PATH='' PKG_CONFIG_LIBDIR="$work/nothing" configure && fail "static without libsodium"
 says "its component static takes libsodium, which is missing." "sudo apt-get install libsodium-dev"
 
+project hopeful C <<'TXT'
+find_package(netproto CONFIG REQUIRED COMPONENTS json OPTIONAL_COMPONENTS static)
+if(netproto_static_FOUND OR TARGET netproto::json_static OR NOT TARGET netproto::json)
+  message(FATAL_ERROR "static: ${netproto_static_FOUND}")
+endif()
+TXT
+PKG_CONFIG_PATH='' PKG_CONFIG_LIBDIR="$work/nothing" configure || fail "optional static without libsodium"
+
 # Every target that the package defines is told in docs/building.md.
 project targets C <<'TXT'
 find_package(netproto CONFIG REQUIRED COMPONENTS core netproto json selftest static)
