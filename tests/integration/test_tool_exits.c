@@ -118,6 +118,7 @@ static void test_this_side(void **state)
     expect_words(RUN("ping", "nix"), 2, "address nix");
     expect_words(RUN("decode", "ffffffff"), 6, "unknown message");
     expect_words(RUN("serve", "--anyone", "unix:///nonexistent/x.sock"), 11, "listen");
+    expect_words(RUN("serve", "--anyone", "tcp://example.com:7000"), 2, "must be numeric, or *");
     expect_words(RUN("encode", "Echo", "{"), 12, "JSON");
     expect_words(RUN("encode", "-p", "/nonexistent.so", "X", "{}"), 13, "cannot load");
     expect_words(RUN("ping", "--key", "/nonexistent.key", "tcp://127.0.0.1:1"), 14, "keys: ");
