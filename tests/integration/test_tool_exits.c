@@ -241,9 +241,14 @@ static void test_goodbye_between_lines(void **state)
 
 static np_err on_find(np_conn *conn, np_call call, const talk_find *msg, void *user)
 {
+    static char odd[256];
+
     (void)conn;
-    (void)msg;
     (void)user;
+    if (np_str_equal(msg->name, np_str_from("odd"))) {
+        memset(odd, 1, sizeof odd);
+        return np_call_fail(call, BASE_REASON_REFUSED, 0, (np_str){odd, sizeof odd});
+    }
     return np_call_fail(call, BASE_REASON_REFUSED, 0, np_str_from("no"));
 }
 
@@ -287,6 +292,11 @@ static void test_answers(void **state)
     expect_words(RUN_LOOP(loop, "", "ping", "--plaintext", address), 5, "give --protocol");
     expect_words(TALK("{\"Find\":{\"name\":\"bob\"}}"), 7, "is not allowed");
     expect_words(TALK("{\"Join\":{\"name\":\"ann\"}}\n{\"Find\":{\"name\":\"bob\"}}"), 9, "\"no\"");
+    /* The longest text is told to its end, however much of it has to be escaped. */
+    const tool_result *r = TALK("{\"Join\":{\"name\":\"ann\"}}\n{\"Find\":{\"name\":\"odd\"}}");
+    const char *text = strstr(r->err, ": \"");
+    assert_non_null(text);
+    assert_int_equal(strlen(text), 3 + 256 * strlen("\\u0001") + 2);
     expect_words(TALK("{\"Join\":{\"name\":\"leave\"}}\n{\"Find\":{\"name\":\"bob\"}}"), 10,
                  "lost");
     expect_words(TALK("{\"Join\":{\"nam\":\"bob\"}}"), 12, "nam");
