@@ -31,7 +31,7 @@ static tool_exit load_clients(tool_admit *a, const tool_security *s)
         return code;
     }
     if (np_key_list_load(&a->clients, path, &failure) != NP_OK) {
-        return tool_key_file_failed(&failure, NEXT_STEP);
+        return tool_key_file_failed_at(s->authorized, &failure, NEXT_STEP);
     }
     if (np_key_list_count(a->clients) == 0) {
         (void)np_log_escape(np_str_from(path), false, shown, sizeof shown);

@@ -19,6 +19,7 @@ typedef struct exchange {
     uint32_t expects; /* id of the message that answers, where it is no request */
     bool waiting;     /* for that message, or for the answer of a request */
     bool done;
+    bool unread; /* what is printed: standard output is broken */
     tool_exit code;
     const np_message *message;
     uint64_t count; /* of messages before this one */
@@ -94,7 +95,7 @@ static np_err on_incoming(const void *user, np_conn *conn, const np_incoming *in
     }
     tool_exit code =
         tool_print_payload(&x->link->p, in->version, NP_JSON_MESSAGE, in->payload, in->len);
-    (void)tool_flush();
+    x->unread = !tool_flush();
     if (x->waiting && in->id == x->expects) {
         x->code = code;
         x->done = true;
@@ -105,7 +106,7 @@ static np_err on_incoming(const void *user, np_conn *conn, const np_incoming *in
 static void say_refusal(const tool_link *link, np_err err)
 {
     const np_call_failure *failure = np_client_call_failure(link->client);
-    char text[512] = "";
+    char text[TOOL_ESCAPED(256)] = "";
 
     if (failure == NULL) {
         tool_complain("%s", np_err_text(err));
@@ -127,7 +128,7 @@ static void on_answer(np_client *client, np_err err, const void *payload, size_t
     x->done = true;
     if (err == NP_OK) {
         x->code = tool_print_payload(&x->link->p, version, NP_JSON_REPLY, payload, len);
-        (void)tool_flush();
+        x->unread = !tool_flush();
         return;
     }
     if (np_err_class_of(err) == NP_CLASS_PEER) {
@@ -204,7 +205,7 @@ static tool_exit exchange_one(exchange *x, const np_message *message, np_str jso
     }
     if (conn == NULL) { /* it is ending, and how it ends is perhaps still to come */
         const bool never = false;
-        return tool_link_wait(link, &never, message->name);
+        return tool_link_wait(link, &never, message != NULL ? message->name : "call");
     }
     x->expects = 0;
     x->waiting = x->done = false;
@@ -221,14 +222,15 @@ static tool_exit exchange_one(exchange *x, const np_message *message, np_str jso
     return code;
 }
 
-/* Every line of standard input is one message, sent when the one before it has been answered. */
+/* Every line of standard input is one message, sent when the one before it has been answered, until
+ * nobody reads what is printed; the exit code tells that. */
 static tool_exit exchange_lines(exchange *x, const np_message *message)
 {
     tool_bytes line = {0};
     tool_exit code = EXIT_CODE_OK;
     bool end = false;
 
-    while (code == EXIT_CODE_OK) {
+    while (code == EXIT_CODE_OK && !x->unread) {
         x->count++; /* however long the line takes to come */
         code = tool_read_line(stdin, &line, &end);
         if (code != EXIT_CODE_OK || end) {
@@ -243,14 +245,22 @@ static tool_exit exchange_lines(exchange *x, const np_message *message)
     return code;
 }
 
-/* Stays a while; what comes is printed as it comes. */
-static tool_exit linger(tool_link *link, uint64_t ms)
+/* Stays a while; what comes is printed as it comes, as long as somebody reads it. */
+static tool_exit linger(exchange *x, uint64_t ms)
 {
+    tool_link *link = x->link;
+    uint64_t end_ns = tool_now_ns() + ms * 1000000;
     tool_exit code = EXIT_CODE_OK;
+    np_err err = NP_ERR_DEADLINE;
 
     tool_dial_rest(&link->dial);
-    if (np_loop_run_until(link->dial.loop, &link->ended, (uint32_t)ms) == NP_OK &&
-        link->failure.err != NP_OK) {
+    for (uint64_t now = tool_now_ns(); err == NP_ERR_DEADLINE && !x->unread && now < end_ns;
+         now = tool_now_ns()) {
+        uint64_t left_ms = (end_ns - now) / 1000000 + 1;
+        err = np_loop_run_until(link->dial.loop, &link->ended,
+                                (uint32_t)(left_ms < 20 ? left_ms : 20));
+    }
+    if (err == NP_OK && link->failure.err != NP_OK) {
         code = tool_failed(&link->failure);
     }
     tool_dial_again(&link->dial);
@@ -289,7 +299,7 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
                    : exchange_one(&x, message, np_str_from(argv[argc - 1]));
     }
     if (code == EXIT_CODE_OK && options.linger_ms > 0) {
-        code = linger(&link, options.linger_ms);
+        code = linger(&x, options.linger_ms);
     }
     return tool_link_close(&link, code);
 }

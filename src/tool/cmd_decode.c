@@ -154,6 +154,12 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
     if (given && options.binary) {
         return tool_usage(self, "binary input comes on standard input");
     }
+    if (options.frames && options.reply) {
+        return tool_usage(self, "--frames does not go with --reply: the frames say what is one");
+    }
+    if (!given && argc - optind > 1) {
+        return tool_usage(self, "- is standard input, and nothing stands behind it");
+    }
     tool_exit code = tool_protocol_open(&p, options.protocol, (uint32_t)options.version);
     if (code == EXIT_CODE_OK) {
         code = given ? decode_arguments(&p, &options, argc - optind, argv + optind)

@@ -54,6 +54,15 @@ static int read_options(const tool_command *self, int argc, char **argv, handsha
     return good && tool_security_check(self, &options->dial.security) ? 1 : -1;
 }
 
+/* What the server says first is none of our business, but its right. */
+static np_err on_incoming(const void *user, np_conn *conn, const np_incoming *in, np_fault *fault)
+{
+    (void)user;
+    (void)conn;
+    (void)fault;
+    return in->call.conn != 0 ? NP_ERR_NO_HANDLER : NP_OK;
+}
+
 /* Stages ----------------------------------------------------------------------------------------
  */
 
@@ -259,7 +268,7 @@ static tool_exit run(const tool_command *self, int argc, char **argv)
     }
     options.dial.address = argv[optind];
     options.dial.compression.options = every_compression();
-    tool_exit code = tool_link_open(&link, &options.dial, options.protocol, NULL, NULL);
+    tool_exit code = tool_link_open(&link, &options.dial, options.protocol, on_incoming, NULL);
     if (options.json) {
         print_json_head(&link, &options.dial);
     }

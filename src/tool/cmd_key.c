@@ -4,7 +4,6 @@
 
 #include <netproto/key_file.h>
 
-#include <errno.h>
 #include <getopt.h>
 
 /* 1: go on; 0: done (--help); -1: wrong. */
@@ -41,8 +40,7 @@ static tool_exit show(const char *path, const char *advice)
 
     tool_leave_no_core();
     if (np_keypair_load(&pair, path, &failure) != NP_OK) {
-        bool missing = failure.err == NP_ERR_IO && failure.os_error == ENOENT;
-        tool_complain("%s%s", failure.text, missing ? advice : "");
+        tool_complain("%s%s", failure.text, tool_key_file_is_missing(&failure) ? advice : "");
         return EXIT_CODE_KEYS;
     }
     printf("%s\n", np_key_format(pair.public_key, text));

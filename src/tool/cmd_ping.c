@@ -138,7 +138,9 @@ static tool_exit ping_all(tool_link *link, const ping_options *options, ping_sta
         printf("pong from %s: seq=%" PRIu64 " ", options->dial.address, i + 1);
         print_time("time=", state->took_ns);
         printf("\n");
-        (void)tool_flush();
+        if (!tool_flush()) {
+            break; /* nobody reads any more; the exit code tells */
+        }
         least = state->took_ns < least ? state->took_ns : least;
         most = state->took_ns > most ? state->took_ns : most;
         sum += state->took_ns;

@@ -246,7 +246,6 @@ static void say_where(const server *s, bool secure)
         printf(s->p.protocol != NULL ? "{\"key\":\"%s\"}\n" : "key %s\n",
                np_key_format(s->admit.identity.public_key, key));
     }
-    (void)tool_flush();
 }
 
 static tool_exit listen_on(server *s, const serve_options *options, const np_security *security,
@@ -272,7 +271,7 @@ static tool_exit listen_on(server *s, const serve_options *options, const np_sec
         return tool_failed(&failure);
     }
     say_where(s, !security->plaintext);
-    return EXIT_CODE_OK;
+    return tool_output_end(EXIT_CODE_OK); /* who cannot say where is of no use to anybody */
 }
 
 static tool_exit serve(server *s)
@@ -292,8 +291,10 @@ static tool_exit serve(server *s)
     return EXIT_CODE_OK;
 }
 
+/* A pipe that nobody reads any more is an error of the write: it ends in order. */
 static void block_signals(server *s)
 {
+    (void)signal(SIGPIPE, SIG_IGN);
     (void)sigemptyset(&s->signals);
     (void)sigaddset(&s->signals, SIGINT);
     (void)sigaddset(&s->signals, SIGTERM);
@@ -378,7 +379,8 @@ const tool_command tool_serve = {
         "where it listens, {\"listening\":\"tcp://...\"}. A request gets the answer that --answer\n"
         "has for it, or a failure which says that there is none. Messages of its own it does not\n"
         "send. The schema's conversation is kept; the base protocol is spoken as above.\n\n"
-        "ADDRESS is tcp://host:port, tcp://:port (everywhere), unix:///path or unix://@name.\n\n"
+        "ADDRESS is tcp://host:port, tcp://:port (everywhere), unix:///path or unix://@name; the\n"
+        "host is a number, localhost or *: names are not looked up.\n\n"
         "  -p, --protocol FILE  plugin of the protocol; without: the base protocol\n"
         "  -a, --answer REQUEST=JSON\n"
         "                       answer that request so; checked at the start; once for each\n"

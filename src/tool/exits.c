@@ -107,8 +107,8 @@ tool_exit tool_exit_of_failure(const np_failure *failure)
         return EXIT_CODE_RESOLVE;
     case NP_STAGE_CONNECT:
         return EXIT_CODE_CONNECT;
-    case NP_STAGE_LISTEN:
-        return EXIT_CODE_LISTEN;
+    case NP_STAGE_LISTEN: /* a host's name is none that one can listen on, nowhere */
+        return failure->err == NP_ERR_ADDRESS ? EXIT_CODE_USAGE : EXIT_CODE_LISTEN;
     case NP_STAGE_HELLO:
         return exit_of_hello(failure);
     case NP_STAGE_READ:

@@ -58,7 +58,7 @@ static tool_exit print_failure(const np_framing_head *head, uint64_t offset, con
 {
     base_failure failure;
     np_fault fault;
-    char line[256], text[1024];
+    char line[256], text[TOOL_ESCAPED(256)];
     np_err err = base_failure_decode(&failure, data, len, &fault);
 
     if (err != NP_OK) {

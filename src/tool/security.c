@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 /* The cipher of that name, in whatever case. */
@@ -107,20 +108,36 @@ bool tool_security_check(const tool_command *command, const tool_security *s)
     return true;
 }
 
-static bool is_missing(const np_key_failure *failure)
+/* Under a home that is no folder, as /dev/null, there is no file either. */
+bool tool_key_file_is_missing(const np_key_failure *failure)
 {
-    return failure->err == NP_ERR_IO && failure->os_error == ENOENT;
+    return failure->err == NP_ERR_IO &&
+           (failure->os_error == ENOENT || failure->os_error == ENOTDIR);
 }
 
-tool_exit tool_key_file_failed(const np_key_failure *failure, const char *next_step)
+/* next_step: "" for none. */
+static tool_exit tell_failed(const np_key_failure *failure, const char *next_step)
 {
-    bool told = is_missing(failure) && next_step[0] != '\0';
-
-    tool_complain("keys: %s%s%s", failure->text, told ? "; " : "", told ? next_step : "");
+    tool_complain("keys: %s%s%s", failure->text, next_step[0] != '\0' ? "; " : "", next_step);
     if (failure->err == NP_ERR_ADDRESS) {
         return EXIT_CODE_USAGE;
     }
     return np_err_class_of(failure->err) == NP_CLASS_SYSTEM ? EXIT_CODE_GENERIC : EXIT_CODE_KEYS;
+}
+
+tool_exit tool_key_file_failed(const np_key_failure *failure, const char *next_step)
+{
+    return tell_failed(failure, tool_key_file_is_missing(failure) ? next_step : "");
+}
+
+tool_exit tool_key_file_failed_at(const char *named, const np_key_failure *failure,
+                                  const char *next_step)
+{
+    if (named == NULL && failure->err == NP_ERR_IO && failure->os_error == EACCES) {
+        return tell_failed(failure, "no option named that file, it is the default one: set HOME or "
+                                    "XDG_CONFIG_HOME to a folder that is yours");
+    }
+    return tool_key_file_failed(failure, next_step);
 }
 
 tool_exit tool_key_file_path(const char *named, np_key_place place, char room[NP_KEY_PATH_LEN],
@@ -145,6 +162,7 @@ void tool_leave_no_core(void)
         core.rlim_cur = 0;
         (void)setrlimit(RLIMIT_CORE, &core);
     }
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* where cores go through a pipe no limit counts */
 }
 
 tool_exit tool_identity_load(np_keypair *pair, const tool_security *s, np_key_place place)
@@ -159,7 +177,7 @@ tool_exit tool_identity_load(np_keypair *pair, const tool_security *s, np_key_pl
 
     tool_leave_no_core();
     if (code == EXIT_CODE_OK && np_keypair_load(pair, path, &failure) != NP_OK) {
-        code = tool_key_file_failed(&failure, next_step);
+        code = tool_key_file_failed_at(s->key, &failure, next_step);
     }
     return code;
 }
@@ -176,9 +194,10 @@ tool_exit tool_psks_load(np_psk_list **list, const tool_security *s)
     }
     path = s->psk != NULL ? s->psk : room;
     if (np_psk_list_load(list, path, &failure) == NP_OK ||
-        (s->psk == NULL && is_missing(&failure))) {
+        (s->psk == NULL && tool_key_file_is_missing(&failure))) {
         return EXIT_CODE_OK;
     }
-    return tool_key_file_failed(&failure, "netproto keygen --psk --out FILE KEY makes one, with "
-                                          "the other side's public KEY");
+    return tool_key_file_failed_at(s->psk, &failure,
+                                   "netproto keygen --psk --out FILE KEY makes one, with the other "
+                                   "side's public KEY");
 }

@@ -83,15 +83,24 @@ bool tool_security_take(tool_security *s, int option, const char *argument);
 /* Whether the options fit together; complains as tool_usage does. */
 bool tool_security_check(const tool_command *command, const tool_security *s);
 
+/* Whether it is only that there is no such file. */
+bool tool_key_file_is_missing(const np_key_failure *failure);
+
 /* Complains about a file of keys, with the next step behind it if the file is missing. */
 tool_exit tool_key_file_failed(const np_key_failure *failure, const char *next_step);
+
+/* The same for a file that an option named, or NULL: then it is one that nobody asked for, and
+ * where the user may not look that is said. */
+tool_exit tool_key_file_failed_at(const char *named, const np_key_failure *failure,
+                                  const char *next_step);
 
 /* The path named, or the default one, written to `room`. Complains on failure. */
 tool_exit tool_key_file_path(const char *named, np_key_place place, char room[NP_KEY_PATH_LEN],
                              const char **path);
 
-/* Before a secret is read or made: a crash must not leave it in a file. The hard limit stays, for
- * who hunts a bug (prlimit --core=unlimited). */
+/* Before a secret is read or made: a crash must not leave it in a file, nor with the program
+ * that a core pattern names. The other users' debuggers are kept out with that, and our own user's.
+ */
 void tool_leave_no_core(void);
 
 /* Loads our key pair: wipe it. place: whose default. Complains on failure. */

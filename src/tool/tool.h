@@ -181,6 +181,9 @@ tool_exit tool_build_payload(const tool_protocol *p, uint32_t version, const np_
 /* Some lines of a hex dump around the byte at `offset`, with a caret under it. */
 void tool_show_bytes(FILE *out, const uint8_t *data, size_t len, uint64_t offset);
 
+/* Room for a text of `max` bytes behind np_log_escape, which makes six of one at most. */
+#define TOOL_ESCAPED(max) (6 * (max) + 1)
+
 /* Time and logs ---------------------------------------------------------------------------------
  */
 

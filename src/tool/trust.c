@@ -4,17 +4,17 @@
 #include <string.h>
 
 /* A pre-shared key file that was named has to have a line for the server. */
-static tool_exit check_psk(const tool_trust *t)
+static tool_exit check_psk(const tool_trust *t, const uint8_t key[NP_KEY_LEN])
 {
     char text[NP_KEY_TEXT_LEN], shown[NP_KEY_PATH_LEN];
 
-    if (t->psk_file == NULL || !t->expects || np_psk_list_find(t->psks, t->expected) != NULL) {
+    if (t->psk_file == NULL || np_psk_list_find(t->psks, key) != NULL) {
         return EXIT_CODE_OK;
     }
     (void)np_log_escape(np_str_from(t->psk_file), false, shown, sizeof shown);
     tool_complain("keys: %s: it has no pre-shared key for the server, %s: add a line "
                   "(netproto keygen --psk prints one), or leave out --psk",
-                  shown, np_key_format(t->expected, text));
+                  shown, np_key_format(key, text));
     return EXIT_CODE_KEYS;
 }
 
@@ -56,7 +56,7 @@ tool_exit tool_trust_open(tool_trust *t, const tool_security *s, const char *add
     if (code == EXIT_CODE_OK) {
         code = expect_peer(t, s);
     }
-    return code == EXIT_CODE_OK ? check_psk(t) : code;
+    return code == EXIT_CODE_OK && t->expects ? check_psk(t, t->expected) : code;
 }
 
 void tool_trust_close(tool_trust *t)
@@ -134,12 +134,11 @@ static void tell_changed(const tool_trust *t)
 
 tool_exit tool_trust_decide(tool_trust *t)
 {
-    tool_exit code;
-
     if (t->expects) {
         tell_changed(t);
         return EXIT_CODE_TRUST;
     }
-    code = tool_known_ask(t);
-    return code == EXIT_CODE_OK ? check_psk(t) : code;
+    /* Before anybody is asked, and the key kept: what cannot be connected to is not made known. */
+    tool_exit code = check_psk(t, t->shown);
+    return code == EXIT_CODE_OK ? tool_known_ask(t) : code;
 }

@@ -93,6 +93,14 @@ TXT
 PKG_CONFIG_PATH='' PKG_CONFIG_LIBDIR="$work/nothing" configure && fail "static without libsodium"
 says "its component static takes libsodium, which is missing." "sudo apt-get install libsodium-dev"
 
+project hopeful C <<'TXT'
+find_package(netproto CONFIG REQUIRED COMPONENTS json OPTIONAL_COMPONENTS static)
+if(netproto_static_FOUND OR TARGET netproto::json_static OR NOT TARGET netproto::json)
+  message(FATAL_ERROR "static: ${netproto_static_FOUND}")
+endif()
+TXT
+PKG_CONFIG_PATH='' PKG_CONFIG_LIBDIR="$work/nothing" configure || fail "optional static without libsodium"
+
 # Every target that the package defines is told in docs/building.md.
 project targets C <<'TXT'
 find_package(netproto CONFIG REQUIRED COMPONENTS core netproto json selftest static)
@@ -135,6 +143,34 @@ TXT
     works
     links program "libnetproto libnetproto-core "
 fi
+
+# Imports are seen whatever the comments hold.
+project imports C <<'TXT'
+find_package(netproto CONFIG REQUIRED)
+add_library(codecs SHARED)
+netproto_generate(TARGET codecs SCHEMA outer.np)
+TXT
+for part in one two three; do
+    struct=$(echo $part | sed 's/./\U&/')Part
+    printf 'protocol %s version 1;\nstruct %s {\n    text: string max 8;\n}\n' $part $struct \
+        >"$work/imports/$part.np"
+done
+cat >"$work/imports/outer.np" <<'TXT'
+// [ begins here; and ends not
+protocol outer version 1;
+import "one.np"; // sizes are in [0, 8; the end is open
+import "two.np"; // as in ]0, 8]
+import "three.np";
+message All = 256 {
+    one: OnePart;
+    two: TwoPart;
+    three: ThreePart;
+}
+TXT
+works
+for part in one two three; do
+    find "$work/imports/build" -name $part.c | grep -q . || fail "imports: $part.np is not compiled"
+done
 
 # Who links nothing of ours is linked; who chose, wherever it stands, keeps the choice.
 project link C <<'TXT'

@@ -112,6 +112,9 @@ static void test_frames(void **state)
     bytes[22 + 4] = 1;
     bytes[10] = 0xEE; /* the Ping's id */
     expect_words(tool_run_with(NULL, bytes, len, args), 6, "unknown message");
+    /* What would be ignored is refused. */
+    expect_words(RUN("decode", "--frames", "--reply"), 2, "--frames does not go with --reply");
+    expect_words(RUN("decode", "-", HELLO_HEX), 2, "nothing stands behind it");
 }
 
 static void test_help(void **state)

@@ -25,6 +25,7 @@
 #include "talk_service.h"
 
 #define ECHO "Echo", "{\"text\":\"hello\"}"
+#define ECHO_LINE "{\"Echo\":{\"text\":\"hello\"}}\n"
 
 /* Runs end within their --timeout and this, on a busy machine too. More would be a deadline of the
  * library's, or a close that was waited for. */
@@ -117,6 +118,7 @@ static void test_this_side(void **state)
     expect_words(RUN("ping", "nix"), 2, "address nix");
     expect_words(RUN("decode", "ffffffff"), 6, "unknown message");
     expect_words(RUN("serve", "--anyone", "unix:///nonexistent/x.sock"), 11, "listen");
+    expect_words(RUN("serve", "--anyone", "tcp://example.com:7000"), 2, "must be numeric, or *");
     expect_words(RUN("encode", "Echo", "{"), 12, "JSON");
     expect_words(RUN("encode", "-p", "/nonexistent.so", "X", "{}"), 13, "cannot load");
     expect_words(RUN("ping", "--key", "/nonexistent.key", "tcp://127.0.0.1:1"), 14, "keys: ");
@@ -227,9 +229,11 @@ static void test_goodbye_between_lines(void **state)
     expect_words(RUN_IN("{\"text\":\"a\"}\n{\"text\":\"b\"}\n", "call", "--plaintext", "-t",
                         "20000", address, "Echo", "-"),
                  10, "closed by the peer");
+    expect_words(RUN_IN(ECHO_LINE ECHO_LINE, "call", "--plaintext", "-t", "20000", address, "-"),
+                 10, "closed by the peer");
     bad_peer_stop(peer);
     assert_int_equal(kill(pid, SIGTERM), 0);
-    (void)tool_wait(pid, NULL); /* it has lost a client */
+    (void)tool_wait(pid, NULL); /* it has lost two clients */
 }
 
 /* Servers that behave, and answer what is not wanted ----------------------------------------------
@@ -237,9 +241,14 @@ static void test_goodbye_between_lines(void **state)
 
 static np_err on_find(np_conn *conn, np_call call, const talk_find *msg, void *user)
 {
+    static char odd[256];
+
     (void)conn;
-    (void)msg;
     (void)user;
+    if (np_str_equal(msg->name, np_str_from("odd"))) {
+        memset(odd, 1, sizeof odd);
+        return np_call_fail(call, BASE_REASON_REFUSED, 0, (np_str){odd, sizeof odd});
+    }
     return np_call_fail(call, BASE_REASON_REFUSED, 0, np_str_from("no"));
 }
 
@@ -283,9 +292,40 @@ static void test_answers(void **state)
     expect_words(RUN_LOOP(loop, "", "ping", "--plaintext", address), 5, "give --protocol");
     expect_words(TALK("{\"Find\":{\"name\":\"bob\"}}"), 7, "is not allowed");
     expect_words(TALK("{\"Join\":{\"name\":\"ann\"}}\n{\"Find\":{\"name\":\"bob\"}}"), 9, "\"no\"");
+    /* The longest text is told to its end, however much of it has to be escaped. */
+    const tool_result *r = TALK("{\"Join\":{\"name\":\"ann\"}}\n{\"Find\":{\"name\":\"odd\"}}");
+    const char *text = strstr(r->err, ": \"");
+    assert_non_null(text);
+    assert_int_equal(strlen(text), 3 + 256 * strlen("\\u0001") + 2);
     expect_words(TALK("{\"Join\":{\"name\":\"leave\"}}\n{\"Find\":{\"name\":\"bob\"}}"), 10,
                  "lost");
     expect_words(TALK("{\"Join\":{\"nam\":\"bob\"}}"), 12, "nam");
+    np_daemon_free(daemon);
+    np_loop_free(loop);
+}
+
+/* A server may speak first: that ends no session of who only wants to see one. */
+static void greet(np_conn *conn, void *user)
+{
+    const base_echo hello = {.text = np_str_from("welcome")};
+
+    (void)user;
+    assert_int_equal(base_echo_send(conn, &hello, NULL), NP_OK);
+}
+
+static void test_server_speaks_first(void **state)
+{
+    static const base_handlers handlers = {.on_echo = NULL};
+    np_loop *loop = NULL;
+    (void)state;
+
+    assert_int_equal(np_loop_new(&loop, NULL), NP_OK);
+    np_daemon *daemon = start_daemon(loop, base_service(&handlers), greet);
+    expect(RUN_LOOP(loop, "", "handshake", "--plaintext", address), 0, NULL);
+    const tool_result *r = RUN_LOOP(loop, "", "handshake", "--json", "--plaintext", address);
+    expect(r, 0, NULL);
+    assert_null(strstr(r->out, "error"));
+    expect(RUN_LOOP(loop, "", "ping", "--plaintext", "-c", "1", address), 0, NULL);
     np_daemon_free(daemon);
     np_loop_free(loop);
 }
@@ -347,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_flipping),
         cmocka_unit_test(test_goodbye_between_lines),
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_server_speaks_first),
         cmocka_unit_test(test_deaf),
         cmocka_unit_test(test_deadline_starts_anew),
     };

@@ -15,10 +15,12 @@
 #include <string.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -165,6 +167,24 @@ static void test_no_core(void **state)
         stop(pid);
     }
     assert_int_equal(setrlimit(RLIMIT_CORE, &before), 0);
+}
+
+/* Nor where the limit does not count, as when the system hands cores to a program: here it is
+ * raised again from outside. */
+static void test_no_core_without_a_limit(void **state)
+{
+    struct rlimit core;
+    int status = 0;
+    (void)state;
+
+    pid_t pid = SERVE("--anyone", place(0));
+    assert_int_equal(getrlimit(RLIMIT_CORE, &core), 0);
+    core.rlim_cur = core.rlim_max;
+    assert_int_equal(prlimit(pid, RLIMIT_CORE, &core, NULL), 0);
+    assert_int_equal(kill(pid, SIGQUIT), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_false(WCOREDUMP(status));
 }
 
 /* A pipe that is full: who writes to it waits, and can be looked at. */
@@ -393,6 +413,33 @@ static void test_client_without_keys(void **state)
                  "keys: /tmp/np-keys");
     assert_int_equal(accept(fd, NULL, NULL), -1);
     assert_int_equal(close(fd), 0);
+}
+
+/* A home that is no folder has no files, either; in one that is closed nobody knows. */
+static void test_home_that_is_none(void **state)
+{
+    static const char advice[] = "no option named that file, it is the default one: set HOME or "
+                                 "XDG_CONFIG_HOME to a folder that is yours";
+    char own[PATH_MAX], home[PATH_MAX];
+    (void)state;
+
+    snprintf(own, sizeof own, "%s", path(CONFIG "client.key"));
+    pid_t pid = SERVE("--anyone", place(0));
+    assert_int_equal(setenv("HOME", "/dev/null", 1), 0);
+    expect(RUN("call", "--key", own, "--peer", server_key, address, ECHO), 0, ECHO_JSON);
+    expect_words(RUN("call", "--peer", server_key, address, ECHO), 14, "; run netproto keygen\n");
+    expect_words(RUN("key"), 14, "; netproto keygen makes one");
+    /* Root may look everywhere. */
+    snprintf(home, sizeof home, "%s", path("closed"));
+    assert_int_equal(mkdir(home, 0), 0);
+    assert_int_equal(setenv("HOME", home, 1), 0);
+    if (geteuid() != 0) {
+        expect_words(RUN("call", "--key", own, "--peer", server_key, address, ECHO), 14, advice);
+        expect_words(RUN("ping", address), 14, advice);
+    }
+    assert_int_equal(rmdir(home), 0);
+    set_home("home");
+    stop(pid);
 }
 
 static void test_server_without_a_choice(void **state)
@@ -637,6 +684,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_commands),
         cmocka_unit_test(test_no_core),
+        cmocka_unit_test(test_no_core_without_a_limit),
         cmocka_unit_test(test_no_core_of_key_and_keygen),
         cmocka_unit_test(test_bench_of_many),
         cmocka_unit_test(test_named_files),
@@ -644,6 +692,7 @@ int main(void)
         cmocka_unit_test(test_handshake),
         cmocka_unit_test(test_cipher),
         cmocka_unit_test(test_client_without_keys),
+        cmocka_unit_test(test_home_that_is_none),
         cmocka_unit_test(test_server_without_a_choice),
         cmocka_unit_test(test_options_that_do_not_fit),
         cmocka_unit_test(test_server_is_another),

@@ -133,11 +133,67 @@ static void test_output_that_fails(void **state)
     (void)tool_wait(server, NULL);
 }
 
+/* Who has nobody to tell ends soon, and does not go through all it was asked for first. */
+static void test_output_that_fails_ends_the_rest(void **state)
+{
+    char where[128];
+    pid_t server =
+        tool_start_server(where, sizeof where,
+                          (const char *const[]){"serve", "--plaintext", "tcp://127.0.0.1:0", NULL});
+    const char *const *commands[] = {
+        (const char *const[]){"ping", "--plaintext", "-c", "1000", "-i", "60000", where, NULL},
+        (const char *const[]){"call", "--plaintext", where, "-", NULL},
+        (const char *const[]){"serve", "--plaintext", "tcp://127.0.0.1:0", NULL},
+    };
+    (void)state;
+
+    for (size_t c = 0; c < sizeof commands / sizeof commands[0]; c++) {
+        int out = open("/dev/full", O_WRONLY | O_CLOEXEC), pair[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        assert_int_equal(send(pair[1], ECHO_LINE, strlen(ECHO_LINE), MSG_NOSIGNAL),
+                         strlen(ECHO_LINE));
+        pid_t pid = tool_start_on(pair[0], out, commands[c]);
+        assert_int_equal(close(pair[0]), 0);
+        assert_int_equal(close(out), 0);
+        /* The input goes on: nobody waits for its end. */
+        expect_words(tool_finish(pid), 1,
+                     "cannot write to standard output: No space left on device");
+        assert_int_equal(close(pair[1]), 0);
+    }
+    assert_int_equal(kill(server, SIGTERM), 0);
+    (void)tool_wait(server, NULL);
+}
+
+/* The first message that nobody reads ends a server in order, with a goodbye to its clients. */
+static void test_serve_ends_with_its_reader(void **state)
+{
+    char line[256] = "";
+    int out[2];
+    (void)state;
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    pid_t pid = tool_start_on(-1, out[1],
+                              (const char *const[]){"-p", tool_plugin, "serve", "--plaintext",
+                                                    "tcp://127.0.0.1:0", NULL});
+    assert_int_equal(close(out[1]), 0);
+    assert_true(read(out[0], line, sizeof line - 1) > 0);
+    assert_int_equal(sscanf(line, "{\"listening\":\"%127[^\"]\"}", address), 1);
+    assert_int_equal(close(out[0]), 0);
+    /* Both write to one file of complaints, so only how they end tells. */
+    pid_t client = tool_start_into(
+        "/dev/null", (const char *const[]){"-p", tool_plugin, "call", "--plaintext", "-l", "20000",
+                                           address, "Join", "{\"name\":\"ann\"}", NULL});
+    assert_int_equal(tool_wait(pid, NULL), 1);
+    assert_int_equal(tool_wait(client, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_input_by_and_by),
         cmocka_unit_test(test_output_that_fails),
+        cmocka_unit_test(test_output_that_fails_ends_the_rest),
+        cmocka_unit_test(test_serve_ends_with_its_reader),
     };
 
     return cmocka_run_group_tests(tests, tool_runner_setup, tool_runner_teardown);

@@ -164,6 +164,25 @@ static void test_question_pasted(void **state)
     stop(pid);
 }
 
+/* Without a pre-shared key for it, the file being named, there is no connection: nobody is asked
+ * about the server, and it is not written down. */
+static void test_no_question_without_its_pre_shared_key(void **state)
+{
+    char psk[128];
+    const char *shown = NULL;
+    (void)state;
+
+    pid_t pid = serve(true);
+    snprintf(psk, sizeof psk, "%s", path("other.psk"));
+    expect(RUN("keygen", "--psk", "--out", psk, other_key), 0, NULL);
+    expect_words(
+        AT_TERMINAL(TOOL_TERMINAL_OWN, "yes\n", &shown, "call", "--psk", psk, address, ECHO), 14,
+        "it has no pre-shared key for the server");
+    assert_null(strstr(shown, "is not known yet"));
+    assert_int_equal(access(path(HOSTS), F_OK), -1);
+    stop(pid);
+}
+
 static void test_question_no(void **state)
 {
     static const char *const answers[] = {"no\n", "\n\n\n", "\004", "y\nno\n", "maybe\nwhy\nja\n"};
@@ -204,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_question_yes),
         cmocka_unit_test(test_question_takes_its_time),
         cmocka_unit_test(test_question_pasted),
+        cmocka_unit_test(test_no_question_without_its_pre_shared_key),
         cmocka_unit_test(test_question_no),
         cmocka_unit_test(test_no_question_about_a_changed_key),
     };
