@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 import unittest
 from contextlib import redirect_stdout
@@ -89,6 +90,16 @@ class Program(unittest.TestCase):
         self.assertNotIn("np_selftest_struct", self.text)  # it is the reply to Ask
         text = emit_test(protocol(SCHEMA.replace("-> Unused", "-> Other") + "struct Other {}\n"))
         self.assertIn("np_selftest_struct(t, &small_unused__selftest)", text)
+
+    def test_no_name_that_a_schema_could_have(self) -> None:
+        """In a protocol called 'test', a type may be called All, and a message too."""
+        found = re.findall(r"^static void (\w+)\(", self.text, re.MULTILINE)
+        self.assertGreater(len(found), 4)
+        self.assertEqual([name for name in found if "__" not in name], [])
+        self.assertEqual(len(set(found)), len(found))
+        text = emit_test(protocol("protocol test version 1;\nmessage All = 1 {}\nstruct Tests {}\n"))
+        found = re.findall(r"^static void (\w+)\(", text, re.MULTILINE)
+        self.assertEqual(len(set(found)), 3)
 
     def test_the_same_every_time(self) -> None:
         self.assertEqual(self.text, emit_test(protocol(SCHEMA)))
