@@ -11,6 +11,7 @@ from .check_evolution import check_evolution
 from .check_messages import check_message_sizes, check_messages
 from .check_names import check_names
 from .check_types import check_nesting, check_types
+from .check_values import check_values
 from .diagnostics import Reporter
 from .model import Protocol
 from .scope import Unit
@@ -23,6 +24,7 @@ def check(protocol: Protocol, unit: Unit, reporter: Reporter) -> None:
     """Report every violation in a protocol and the file it comes from."""
     check_names(protocol, unit, reporter)
     check_evolution(protocol, reporter)
+    check_values(protocol, reporter)
     check_messages(protocol, reporter)
     nodes = [n for n in unit.schema.declarations if isinstance(n, ConversationNode)]
     for node, conversation in zip(nodes, protocol.conversations):

@@ -16,6 +16,9 @@ everywhere)."""
 
 SIDES = (Side.CLIENT, Side.SERVER)
 
+ANY_OTHER = "any other"
+"""What people read for a wildcard."""
+
 
 class Machine:
     """What may be said in the states of a conversation; ``own``: the protocol's own messages."""
@@ -51,6 +54,10 @@ class Machine:
     def moves(self, side: Side, message: str) -> bool:
         """Whether it is a moving request of that side's."""
         return message in self._moving[side]
+
+    def asks(self, state: str, side: Side) -> bool:
+        """Whether a moving request of a side's falls under the state's wildcard."""
+        return any((state, side, message) not in self._named for message in self._moving[side])
 
     def moving(self, side: Side) -> list[str]:
         """All moving requests of a side's that exist at this version."""
@@ -108,7 +115,10 @@ def arrows(machine: Machine, state: State, rule: Rule) -> Iterator[tuple[str, st
     """What a rule draws for people: where it leads, and by what."""
     target, refused = rule.target or state.name, rule.refused or state.name
     sides = SIDES if rule.side is Side.EITHER else (rule.side,)
-    for message in rule.messages or ("any other",):
+    if rule.wildcard:
+        waits = target != state.name and any(machine.asks(state.name, side) for side in sides)
+        yield target, f"{ANY_OTHER}, requests answered" if waits else ANY_OTHER
+    for message in rule.messages:
         moves = any(machine.moves(side, message) for side in sides)
         if not moves or target == state.name:
             yield target, message

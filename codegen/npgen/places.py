@@ -107,6 +107,13 @@ class Places:
             self.letters[side] += [Letter(Kind.SAID, side, m) for m in moving[side]]
             for kind in (Kind.ANSWERED, Kind.REFUSED):
                 self.letters[other(side)] += [Letter(kind, side, m) for m in moving[side]]
+        self._numbers = {side: {x: i for i, x in enumerate(self.letters[side])} for side in SIDES}
+        self._imported = {
+            side: sum(1 << i for i, m in enumerate(plain) if m not in machine.own)
+            for side, plain in self._plain.items()
+        }
+        self._asked: dict[tuple[str, Side], list[Letter]] = {}
+        self._legal: dict[str, int] = {}
         self._targets: dict[tuple[str, Side], dict[str, int]] = {}
         self._free: dict[tuple[str, Side, Optional[str]], int] = {}
         self._dests: dict[tuple[Place, Side], dict[Place, int]] = {}
@@ -152,11 +159,18 @@ class Places:
     # -- many letters at once -----------------------------------------------------------------
 
     def reached(self) -> list[Place]:
-        """All places that the start leads to, that one first. Raises TooManyPlaces."""
+        """All places that the start leads to, that one first. Raises TooManyPlaces, as soon as it
+        knows, since looking at all of them may take a long time."""
         found = {self.start: None}
         todo = [self.start]
+        moves = 0
         while todo:
             place = todo.pop()
+            if place.state not in self._legal:
+                self._legal[place.state] = self.machine.legal(place.state)
+            moves += self._legal[place.state]
+            if moves > MAX_MOVES:
+                raise TooManyPlaces
             for side in SIDES:
                 for after in self.destinations(place, side):
                     if after not in found:
@@ -175,13 +189,32 @@ class Places:
             for state, letters in self._by_target(place.state, side).items():
                 if letters & free:
                     result[place._replace(state=state)] = letters & free
-            first = len(self._plain[side])
-            for i, letter in enumerate(self.letters[side][first:], first):
+            for letter in self._special(place, side):
                 after = self.step(place, letter)
                 if after is not None:
-                    result[after] = result.get(after, 0) | 1 << i
+                    bit = 1 << self._numbers[side][letter]
+                    result[after] = result.get(after, 0) | bit
             self._dests[key] = result
         return self._dests[key]
+
+    def _special(self, place: Place, side: Side) -> list[Letter]:
+        """The letters of moving requests that a side could say in a place, in their order: of
+        thousands, the answers to the one that waits, and those that rules of the state have."""
+        found: list[Letter] = []
+        if place.waiting(side) is None:
+            found += self._askable(place.state, side)
+        asked = place.waiting(other(side))
+        if asked is not None:
+            found += [Letter(kind, other(side), asked) for kind in (Kind.ANSWERED, Kind.REFUSED)]
+        return sorted(found, key=self._numbers[side].__getitem__)
+
+    def _askable(self, state: str, side: Side) -> list[Letter]:
+        key = (state, side)
+        if key not in self._asked:
+            move = self.machine.move
+            moving = [m for m in self.machine.moving(side) if move(state, side, m) is not None]
+            self._asked[key] = [Letter(Kind.SAID, side, m) for m in moving]
+        return self._asked[key]
 
     def _by_target(self, state: str, side: Side) -> dict[str, int]:
         key = (state, side)
@@ -201,8 +234,8 @@ class Places:
             plain = self._plain[side]
             free = (1 << len(plain)) - 1
             if waiting is not None:
-                imported = sum(1 << i for i, m in enumerate(plain) if m not in self.machine.own)
-                free = imported | self._commuting(Place(state).wait(side, waiting), side)
+                free = self._imported[side]
+                free |= self._commuting(Place(state).wait(side, waiting), side)
             self._free[key] = free
         return self._free[key]
 

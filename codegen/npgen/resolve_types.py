@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import Callable, Optional, Union
 
-from .bounds import limits
 from .cursor import did_you_mean
 from .floats import FLOATS
+from .keys import SURROGATES, key_count
 from .model import (
     INT_BITS,
     Array,
@@ -49,7 +49,6 @@ MAX_TEXT_KEY = 255
 MAX_ARRAY_KEY = 64
 
 MAX_CHAR = 0x10FFFF
-SURROGATES = range(0xD800, 0xE000)
 
 GENERICS = {"list": 1, "option": 1, "map": 2}
 GENERIC_FORMS = {"list": "list<T>", "option": "option<T>", "map": "map<K, V>"}
@@ -204,7 +203,7 @@ class TypeResolver:
         if size is None:
             return HARMLESS
         if node.name == "map":
-            keys = _key_count(items[0])
+            keys = self._key_count(items[0])
             if keys is not None and size[0] > keys:
                 text = f"a map has no {size[0]} different keys of a type with {keys} value"
                 text += ("" if keys == 1 else "s") + f"; write 'min {keys}' or less"
@@ -272,6 +271,16 @@ class TypeResolver:
             text += instead
         self.error(node.span, "map-key", text)
 
+    def _key_count(self, key: Type) -> Optional[int]:
+        """How many values a key has; None where no map could hold them all anyway. Which of an
+        enum's there are at a version is for ``check_evolution``."""
+        if isinstance(key, Ref):
+            declaration = self.scope.find_type(self.unit, key.name)
+            if not isinstance(declaration, EnumNode) or not declaration.complete:
+                return None
+            return len(declaration.variants)
+        return key_count(key, MAX_BOUND)
+
     # -- compounds ----------------------------------------------------------------------------
 
     def _array(self, node: ArrayType) -> Type:
@@ -328,17 +337,6 @@ class TypeResolver:
             plain = name[:-2]
             return f"'{name}' is a type of packets; messages have '{plain}', little-endian always"
         return f"no type '{name}'{did_you_mean(name, [*TYPE_WORDS, *known])}"
-
-
-def _key_count(key: Type) -> Optional[int]:
-    """How many values a key has; None where no map could hold them all anyway."""
-    if not isinstance(key, Scalar) or key.kind in FLOATS:
-        return None
-    low, high = (int(limit) for limit in limits(key))
-    count = high - low + 1
-    if key.kind == "char" and low < SURROGATES.start and high >= SURROGATES.stop:
-        count -= len(SURROGATES)  # no bound is one of them, so all of them lie between or none
-    return count
 
 
 Number = Union[int, float]

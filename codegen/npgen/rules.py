@@ -71,6 +71,7 @@ RULES: dict[str, str] = {
     "since-order": "something newer stands before something older",
     "since-count": "more than 256 versions that brought something",
     "since-import": "an imported type with versions of its own is used as a part",
+    "since-value": "a type that has no value yet where it must be sent",
     "default-missing": "a field added later has no default",
     "default-without-since": "a default on a field that always exists",
     "default-value": "a default that its field could not hold",

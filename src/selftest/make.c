@@ -10,6 +10,9 @@
 /* Values made before a type is given up. */
 #define MOST_TRIES 1000
 
+/* Numbers of a key's type that have no key: the surrogates among the characters. */
+#define MOST_GAPS 2048
+
 /* Randomness and memory --------------------------------------------------------------------------
  */
 
@@ -308,16 +311,105 @@ static bool insert_key(np__make_payload *keys, size_t *count, np__make_payload k
     return true;
 }
 
+/* The digits of i to a base, the last one last, and what is left of i. */
+static uint64_t put_digits(np__make_payload *key, uint64_t i, size_t len, uint32_t base,
+                           uint32_t first)
+{
+    uint8_t *p = np__make_grow(key, len);
+
+    while (len > 0) {
+        p[--len] = (uint8_t)(first + i % base);
+        i /= base;
+    }
+    return i;
+}
+
+/* Texts by their length, letters of one byte only. */
+static bool nth_text(np__make_payload *key, const np_type *type, uint64_t i)
+{
+    uint32_t first = type->nonul ? 1 : 0;
+    uint32_t base = (type->kind == NP_KIND_STR ? 0x80 : 0x100) - first;
+
+    for (size_t len = type->min; len <= type->max; len++) {
+        uint64_t count = 1;
+        for (size_t digit = 0; digit < len && count <= i; digit++) {
+            count *= base;
+        }
+        if (i < count) {
+            np_put_u64(np__make_grow(key, 8), len);
+            put_digits(key, i, len, base, first);
+            return true;
+        }
+        i -= count;
+    }
+    return false;
+}
+
+/* The keys of a type by number, for maps that need nearly all there are. False where that number
+ * has none. */
+static bool nth_key(maker *m, const np_type *type, uint64_t i)
+{
+    const np_range *range = type->range;
+    np_u128 value = {i, 0};
+
+    switch (type->kind) {
+    case NP_KIND_STR:
+    case NP_KIND_BYTES:
+        return nth_text(m->out, type, i);
+    case NP_KIND_ARRAY:
+        return put_digits(m->out, i, type->max, 0x100, 0) == 0;
+    case NP_KIND_ENUM:
+        if (i >= type->variant_count || type->variants[i].since > m->version) {
+            return false;
+        }
+        np_put_u32(np__make_grow(m->out, 4), type->variants[i].index);
+        return true;
+    default:
+        break;
+    }
+    if (range != NULL) {
+        if (np_u128_compare(value, np__wide_subtract(range->hi.u, range->lo.u)) > 0) {
+            return false;
+        }
+        value = np__wide_add(range->lo.u, value);
+    }
+    if (type->kind == NP_KIND_CHAR) {
+        np_char c = (np_char)value.lo;
+        if (value.lo > 0x10FFFF || !np_char_valid(c)) {
+            return false;
+        }
+        uint8_t *p = np__make_grow(m->out, np_char_len(c));
+        np_put_char(p, c);
+        return true;
+    }
+    if (type->kind == NP_KIND_BOOL) {
+        *np__make_grow(m->out, 1) = (uint8_t)(i & 1);
+        return true;
+    }
+    put_integer(m, type, value);
+    return true;
+}
+
+/* Keys at random, and where that does not give as many as there must be, one after the other. */
 static size_t make_keys(maker *m, const np_type *type, np__make_payload *keys, size_t wanted)
 {
     size_t count = 0;
+    uint64_t next = 0;
 
-    for (size_t tries = 0; tries < 4 * wanted && count < wanted; tries++) {
+    for (size_t tries = 0; count < wanted; tries++) {
         np__make_payload key = {0};
         maker sub = *m;
+        bool ok;
         sub.out = &key;
-        sub.budget = 8 + np__make_below(m->rng, 24);
-        if (!make_value(&sub, type->key, false) || !insert_key(keys, &count, key, type->key)) {
+        if (tries < 4 * wanted) {
+            sub.budget = 8 + np__make_below(m->rng, 24);
+            ok = make_value(&sub, type->key, false);
+        } else if (count < type->min && next < type->min + MOST_GAPS) {
+            ok = nth_key(&sub, type->key, next++);
+        } else {
+            return count;
+        }
+        if (!ok || !insert_key(keys, &count, key, type->key)) {
             np__make_free(&key);
         }
     }
@@ -365,14 +457,24 @@ static bool make_fields(maker *m, const np_field *fields, size_t count)
     return true;
 }
 
+/* False where no variant is as old as the version. */
 static bool make_enum(maker *m, const np_type *type)
 {
-    const np_variant *variant;
+    const np_variant *variant = type->variants;
+    size_t old = 0;
     uint8_t bytes[4];
 
-    do {
-        variant = &type->variants[np__make_below(m->rng, type->variant_count)];
-    } while (variant->since > m->version);
+    for (size_t i = 0; i < type->variant_count; i++) {
+        old += type->variants[i].since <= m->version ? 1 : 0;
+    }
+    if (old == 0) {
+        return false;
+    }
+    for (size_t left = np__make_below(m->rng, old);; variant++) {
+        if (variant->since <= m->version && left-- == 0) {
+            break;
+        }
+    }
     np_put_u32(bytes, variant->index);
     put_bytes(m->out, bytes, 4);
     return make_fields(m, variant->fields, variant->field_count);

@@ -252,6 +252,21 @@ class Markup(unittest.TestCase):
             " | `c`, requests when answered |",
         ):
             self.assertIn(line + "\n", document)
+        talk = "conversation c { start a; state a { client Find; client * -> b; }"
+        talk += " state b { client *; server Say; } }"
+        document = emit_docs(protocol_of(ASKS.split("conversation")[0] + talk))
+        for line in (
+            "    s_a --> s_b : client any other, requests answered",
+            "| | client | any other message | `b`, requests when answered |",
+            "    s_b --> s_b : client any other<br/>server Say",
+            "| `b` | client | any other message | stays |",
+        ):
+            self.assertIn(line + "\n", document)
+        # Where all requests that move have rules of their own, what else there is moves when said.
+        talk = talk.replace("client Find;", "client Find; client Login -> b;")
+        document = emit_docs(protocol_of(ASKS.split("conversation")[0] + talk))
+        self.assertIn("    s_a --> s_b : client Login answered<br/>client any other\n", document)
+        self.assertIn("| | client | any other message | `b` |\n", document)
         still = protocol_of(ASKS.split("conversation")[0] + TALK)
         self.assertNotIn("when its answer", emit_docs(still))
 

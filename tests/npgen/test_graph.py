@@ -66,6 +66,13 @@ class Conversation(unittest.TestCase):
         self.assertRegex(text, '"a" -> "c" .*>client: Login refused<')
         self.assertRegex(text, '"b" .*client: Login</font>')
 
+    def test_requests_under_a_wildcard(self) -> None:
+        text = "struct R {} request Login = 3 {} -> R; message Say = 4 {}\n"
+        text += "conversation c { start a; state a { client * -> b; } state b { client *; } }"
+        text = graph(protocol_of(text), None, None, False)
+        self.assertRegex(text, '"a" -> "b" .*any other, requests answered<')
+        self.assertRegex(text, '"b" .*client: any other</font>')
+
     def test_several_conversations_stand_in_frames(self) -> None:
         text = TALK.replace("server Say -> done; ", "") .replace("either Say", "client Say")
         text += "conversation other { start a; state a { client Join; } }"

@@ -58,6 +58,15 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "a pipe": ('import "pipe.np";', "import-missing"),
     "many places": (waiting(70), "place-count"),
     "many moves": (waiting(30) + MESSAGES, "place-count"),
+    "many moves where nothing waits": (MESSAGES + "conversation c { start s0; "
+    + "".join(f"state s{i} {{ client * -> s{i + 1}; }}" for i in range(90))
+    + "final s90; }", "place-count"),
+    "many requests that move": ("struct R {}\n"
+    + "".join(f"request R{i} = {i} {{}} -> R;\n" for i in range(4000))
+    + "conversation c { start s; state s { client * -> t; } state t {} }", "place-count"),
+    "many requests that move, and wait elsewhere": ("struct R {} message M = 9999 {}\n"
+    + "".join(f"request R{i} = {i} {{}} -> R;\n" for i in range(2000))
+    + "conversation c { start s; state s { client * -> t; server M -> t; } state t {} }", "place-count"),
     "many that cross": ("".join(f"message M{i} = {i} {{}}\n" for i in range(1, 999))
     + "struct R {} request Q = 0 {} -> R;\nconversation c { start s; state s { client Q -> t; }"
     + "state t { client " + ", ".join(f"M{i}" for i in range(1, 999)) + " -> u; server "

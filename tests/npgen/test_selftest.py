@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 import unittest
 from contextlib import redirect_stdout
@@ -13,10 +14,11 @@ from support import ROOT
 
 from npgen.cli import main
 from npgen.load import load_result
-from npgen.model import Protocol
+from npgen.model import Map, Protocol
 from npgen.selftest.layout import lines_of
 from npgen.selftest.program import emit_test
-from npgen.selftest.typical import step_f32
+from npgen.selftest.typical import Maker, step_f32
+from npgen.selftest.wire import encode
 
 SCHEMA = """
 protocol small version 3;
@@ -89,6 +91,16 @@ class Program(unittest.TestCase):
         text = emit_test(protocol(SCHEMA.replace("-> Unused", "-> Other") + "struct Other {}\n"))
         self.assertIn("np_selftest_struct(t, &small_unused__selftest)", text)
 
+    def test_no_name_that_a_schema_could_have(self) -> None:
+        """In a protocol called 'test', a type may be called All, and a message too."""
+        found = re.findall(r"^static void (\w+)\(", self.text, re.MULTILINE)
+        self.assertGreater(len(found), 4)
+        self.assertEqual([name for name in found if "__" not in name], [])
+        self.assertEqual(len(set(found)), len(found))
+        text = emit_test(protocol("protocol test version 1;\nmessage All = 1 {}\nstruct Tests {}\n"))
+        found = re.findall(r"^static void (\w+)\(", text, re.MULTILINE)
+        self.assertEqual(len(set(found)), 3)
+
     def test_the_same_every_time(self) -> None:
         self.assertEqual(self.text, emit_test(protocol(SCHEMA)))
 
@@ -98,6 +110,40 @@ class Program(unittest.TestCase):
             assert result.protocol is not None
             for line in emit_test(result.protocol).split("\n"):
                 self.assertLessEqual(len(line), 110, f"{path.name}: {line}")
+
+
+class Keys(unittest.TestCase):
+    """A map that must have many keys has them: different ones, in order, and no newer than needed."""
+
+    def keys(self, key: str, least: int) -> list[bytes]:
+        p = protocol("protocol small version 4;\nenum E { a = 0; b = 1 since 2; c = 3 since 2; d = 9 since 4; }\n"
+                     f"message M = 1 since 4 {{ m: map<{key}, u8> max 30000 min {least}; }}\n")  # fmt: skip
+        (field,) = p.messages[0].fields
+        assert isinstance(field.type, Map)
+        return [encode(k, 4) for k in Maker(p).keys(field.type, least)]
+
+    def test_as_many_as_there_are(self) -> None:
+        for key, least in (
+            ("bool", 2), ("u8", 256), ("i8 range -100..100", 201), ("u16", 30000), ("u16 min 60000", 5536),
+            ("char max 'z'", 123), ("char range 0xD000..0xF000", 6145), ("u8[1]", 256), ("u8[2]", 300),
+            ("bytes max 1", 257), ("bytes max 3", 700), ("string max 1", 129), ("string max 1 nonul", 128),
+            ("string max 2", 18433), ("string max 2 min 2 nonul", 18049), ("string max 9 min 4", 500),
+            ("E", 1), ("E", 2), ("E", 4),
+        ):  # fmt: skip
+            with self.subTest(key, least=least):
+                found = self.keys(key, least)
+                self.assertEqual(len(found), least)
+                signed = key.startswith("i")
+                if key[0] in "ui" and "[" not in key or key == "E":
+                    order = [int.from_bytes(k, "little", signed=signed) for k in found]
+                else:
+                    text = key.startswith(("bytes", "string"))
+                    order = [k[8:] if text else k for k in found]
+                self.assertEqual(order, sorted(set(order)))
+
+    def test_newer_ones_only_where_they_are_needed(self) -> None:
+        self.assertEqual([k[0] for k in self.keys("E", 1)], [0])
+        self.assertEqual([k[0] for k in self.keys("E", 3)], [0, 1, 3])
 
 
 class Command(unittest.TestCase):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ..machine import SIDES, Machine, arrows
+from ..machine import ANY_OTHER, SIDES, Machine, arrows
 from ..model import Conversation, Protocol, Rule, State
 from ..spell import duration
 from .docs_text import code, link, prose, table
@@ -85,7 +85,7 @@ def _rows(p: Protocol, conversation: Conversation, machine: Machine) -> Iterator
 def _then(machine: Machine, state: State, rule: Rule) -> str:
     """Where a rule leads, and from when on."""
     target = "stays" if rule.target in (None, state.name) else code(str(rule.target))
-    by_answer = {label for _, label in arrows(machine, state, rule)} - {*rule.messages, "any other"}
+    by_answer = {label for _, label in arrows(machine, state, rule)} - {*rule.messages, ANY_OTHER}
     if not by_answer:
         return target
     whose = "" if len(rule.messages) == 1 else ", requests"

@@ -49,13 +49,14 @@ def emit_test(p: Protocol) -> str:
         tests.append(write_packet(c, packet))
     for conversation in p.conversations:
         tests.append(write_conversation(p, c, conversation))
-    with c.function("static void test_all", ["np_selftest *t"]):
+    # Two underscores as in all names here: 'test_all' is a type's in a protocol that is called 'test'.
+    with c.function("static void all__tests", ["np_selftest *t"]):
         for test in tests:
             c(f"{test}(t);")
         if not tests:
             c("(void)t; /* there is nothing in the schema to try */")
     with c.function("int main", ["int argc", "char **argv"]):
-        c(f"return np_selftest_main(argc, argv, &{p.name}_protocol, test_all);")
+        c(f"return np_selftest_main(argc, argv, &{p.name}_protocol, all__tests);")
     about = f"{p.name}_test.c - tries the generated code of the {p.name} protocol."
     return banner(p, about, command="tests") + c.text()
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import struct
+from itertools import islice, product
 from typing import Iterator, Optional
 
 from ..bounds import limits
 from ..emit.shapes import components, refs_in
+from ..keys import SURROGATES
 from ..model import (
     INT_BITS,
     Array,
@@ -209,41 +211,39 @@ class Maker:
     # -- keys -----------------------------------------------------------------------------------
 
     def keys(self, t: Map, count: int) -> list[Value]:
-        """So many keys that ascend; fewer if the type has not as many."""
-        found: list[Value] = []
-        for key in self._ascending(t.key):
-            if len(found) == count:
-                break
-            found.append(key)
-        return found
+        """So many keys that ascend; fewer if the type has not as many. Of an enum they are of the
+        oldest version, but for those without which a map would be too small."""
+        return list(islice(self._ascending(t.key, count, t.min), count))
 
-    def _ascending(self, t: Type) -> Iterator[Value]:
+    def _ascending(self, t: Type, count: int, least: int) -> Iterator[Value]:
         if isinstance(t, Scalar):
             low, high = int(limits(t)[0]), int(limits(t)[1])
             first = int(nearest(t, ord("a") if t.kind == "char" else 1 if t.kind != "bool" else 0))
-            first = max(low, min(first, high - 300))
+            first = max(low, min(first, high - 300, high - count - len(SURROGATES)))
             for number in range(first, high + 1):
-                if t.kind != "char" or not 0xD800 <= number <= 0xDFFF:
+                if t.kind != "char" or number not in SURROGATES:
                     yield Number(t, number)
         elif isinstance(t, Text):
-            for data in _words(t):
+            for data in _words(t, count):
                 yield Chars(t, data)
         elif isinstance(t, Array) and isinstance(t.item, Scalar):
-            low, high = int(limits(t.item)[0]), int(limits(t.item)[1])
-            head = (Number(t.item, nearest(t.item, 0)),) * (t.count - 1)
-            for number in range(int(nearest(t.item, 0)), high + 1):
-                yield Items(t, (*head, Number(t.item, number)))
+            for number in range(256**t.count):
+                digits = number.to_bytes(t.count, "big")
+                yield Items(t, tuple(Number(t.item, digit) for digit in digits))
         elif isinstance(t, Ref):
             decl = self.p.types[t.name]
             assert isinstance(decl, Enum)
             oldest = min(v.since for v in decl.variants)
-            for v in decl.variants:
-                if v.since == oldest:
+            for i, v in enumerate(decl.variants):  # the newer ones have higher indices
+                if v.since == oldest or i < least:
                     yield Choice(t, decl, v)
 
 
-def _words(t: Text) -> Iterator[bytes]:
+def _words(t: Text, count: int) -> Iterator[bytes]:
     """Words that ascend: a, b, c, ... or, where there is room for it, 000a, 000b, ..."""
+    if count > (26 if t.max == 1 else 16 * 26):
+        yield from _many_words(t, count)
+        return
     length = min(t.max, max(t.min, 2))
     if length == 0:
         yield b""
@@ -251,6 +251,30 @@ def _words(t: Text) -> Iterator[bytes]:
     for first in b"klmnopqrstuvwxyz" if length > 1 else b"k":
         for last in b"abcdefghijklmnopqrstuvwxyz":
             yield (bytes([first]) * (length - 1)) + bytes([last])
+
+
+def _many_words(t: Text, count: int) -> Iterator[bytes]:
+    """The same for maps that need more: all words of a length that has as many, of one byte a
+    letter, or if no length has, all words there are."""
+    letters = range(0 if t.kind == "bytes" or not t.nonul else 1, 256 if t.kind == "bytes" else 128)
+    for length in range(t.min, t.max + 1):
+        if len(letters) ** length >= count:
+            yield from map(bytes, product(letters, repeat=length))
+            return
+    chars = [bytes([letter]) for letter in letters]
+    if t.kind == "string" and t.max > 1:
+        wide = (n for n in range(0x80, 0x110000) if n not in SURROGATES)
+        chars += [chr(n).encode() for n in wide]
+
+    def longer(word: bytes) -> Iterator[bytes]:
+        if len(word) >= t.min:
+            yield word
+        for char in chars:
+            if len(word) + len(char) > t.max:
+                break  # those behind it have as many bytes or more
+            yield from longer(word + char)
+
+    yield from longer(b"")
 
 
 def _few(least: int, most: int) -> int:
