@@ -271,7 +271,9 @@ static tool_exit listen_on(server *s, const serve_options *options, const np_sec
         return tool_failed(&failure);
     }
     say_where(s, !security->plaintext);
-    return tool_output_end(EXIT_CODE_OK); /* who cannot say where is of no use to anybody */
+    /* Whoever was started without an output has nobody to tell; else, a daemon that cannot say
+     * where it listens is of no use to anybody. */
+    return tool_flush() || tool_output_is_closed() ? EXIT_CODE_OK : tool_output_end(EXIT_CODE_OK);
 }
 
 static tool_exit serve(server *s)

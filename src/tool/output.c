@@ -17,6 +17,11 @@ bool tool_flush(void)
     return first_error == 0;
 }
 
+bool tool_output_is_closed(void)
+{
+    return first_error == EBADF;
+}
+
 tool_exit tool_output_end(tool_exit code)
 {
     if (tool_flush() || code != EXIT_CODE_OK) {

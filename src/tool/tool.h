@@ -103,6 +103,9 @@ bool tool_number(const tool_command *command, const char *option, const char *te
 /* Writes out what was printed; false where that has failed, now or before. */
 bool tool_flush(void);
 
+/* Whether that was because there is no output: it was closed when the program started. */
+bool tool_output_is_closed(void);
+
 /* The same at the end of a run: a full disk or a closed pipe is no success, and is complained of
  * unless something else was. Returns the exit code. */
 tool_exit tool_output_end(tool_exit code);

@@ -78,7 +78,7 @@ mutant chat chat.c '/np_read_str.*"chat.Say.text"/s/4096,/4097,/' \
     'with a length above the bound in chat.Say.text: .*decoder another' 'NP_ERR_TOO_LONG chat.Say.text'
 mutant chat chat_schema.c 's/\.max = 4096,/.max = 4095,/' 'chat.Say, text.longest.*the parser refuses it'
 # Both at once, so that only the schema knows better.
-mutant chat chat.c 's/1, 32, false, "chat.Find.name"/1, 31, false, "chat.Find.name"/' \
+mutant chat chat.c 's/1, 32, true, "chat.Find.name"/1, 31, true, "chat.Find.name"/' \
     'chat.Find, name.longest.*NP_ERR_TOO_LONG (chat.Find.name:'
 # The order of bytes, on one side and on both.
 mutant chat chat.c 's/np_put_u64(p, v->at.value)/np_put_u64(p, __builtin_bswap64(v->at.value))/' \

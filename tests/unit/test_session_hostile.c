@@ -588,9 +588,6 @@ static void test_close_deadline(void **state)
 /* Pings without end to a peer that does not read: they are not answered without bound. */
 static void test_ping_flood(void **state)
 {
-    uint8_t *place;
-    size_t room;
-    size_t read = 0;
     wire w;
     (void)state;
 
@@ -600,11 +597,9 @@ static void test_ping_flood(void **state)
         frame_id(&w.server, NP_FRAMING_NO_STREAM, 0, BASE_PING_ID, "12345678", 8);
     }
     while (wire_read(&w, &w.server)) {
-        read++;
     }
-    assert_true(read > 0 && w.server.byte_count > 0);
-    assert_true(np_session_queued(&w.server.s) <= 10000 + 4096 + 22);
-    assert_int_equal(np_session_want(&w.server.s, &place, &room), NP_WANT_NOTHING);
+    assert_int_equal(w.server.byte_count, 0);
+    assert_in_range(np_session_queued(&w.server.s), 10000, 10000 + 129 * 22);
     assert_true(np_session_is_open(&w.server.s));
     wire_fini(&w);
 }
