@@ -611,8 +611,9 @@ static void settle(world *w)
         np_conn_hold(w->sides[i].conn, false);
     }
     turns(w, 4);
-    /* On a connection that is being closed they end with it, in 5 s at most. Such steps of the clock
-     * are those of a loop that was held up, which looks at what has come before each deadline. */
+    /* On a connection that is being closed they end with it, in 5 s at most. Such steps of the
+     * clock are those of a loop that was held up, which looks at what has come before each
+     * deadline. */
     for (int i = 0; i < 16; i++) {
         faults_move_time(CALL_TIMEOUT_MS / 2);
         turns(w, 4);
