@@ -274,6 +274,9 @@ static np_err adopt(np_daemon *daemon, const np_stream *stream, const struct soc
     }
     if (err == NP_OK) {
         err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa, source);
+        if (err == NP_ERR_MEMORY && np__loop_relieve(daemon->group.loop)) {
+            err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa, source);
+        }
         *limit = err == NP_ERR_LIMIT ? "memory_max" : NULL;
     }
     if (err != NP_OK && source != NULL) {

@@ -83,6 +83,10 @@ np_pool *np__loop_pool(np_loop *loop);
  */
 bool np__loop_headroom(np_loop *loop, bool at_any_rate);
 
+/* Lets go of it, for the heap to have it; for np_pool_options.relieve, for what is allocated
+ * elsewhere, and for the end. False: there is none. */
+bool np__loop_relieve(void *loop);
+
 /* What they compress with. */
 np_compress *np__loop_compress(np_loop *loop);
 

@@ -124,9 +124,6 @@ void np__loop_tasks_run(np_loop *loop, np_task_queue *queue);
 NP_MUST_CHECK np_err np__loop_posts_init(np_loop *loop, size_t max);
 void np__loop_posts_fini(np_loop *loop);
 
-/* Lets go of the headroom; for np_pool_options.relieve, and for the end. */
-bool np__loop_relieve(void *loop);
-
 void np__loop_registry_fini(np_loop *loop);
 
 void np__loop_signals_fini(np_loop *loop);
