@@ -6,6 +6,7 @@ import re
 from typing import Iterable, Iterator
 
 from . import taken
+from .check_messages import BASE
 from .claims import Claim, claims, const_claim
 from .diagnostics import Reporter
 from .model import Enum, Field, Protocol, Span
@@ -41,6 +42,9 @@ from .syntax import (
     PacketNode,
     StructNode,
 )
+
+BASE_MESSAGES = {"Hello", "Welcome", "Disconnect"}
+"""What netproto's own schema is told by."""
 
 _EXAMPLES = {"CamelCase": TYPE_NAME, "snake_case": VALUE_NAME, "UPPER_CASE": CONST_NAME}
 
@@ -100,10 +104,19 @@ class _Names:
         self.reporter.error(name.span, "name-style", text)
         return False
 
+    def _is_base(self) -> bool:
+        """Whether this is netproto's own schema, of whatever version."""
+        said = {n.name.text for n in self.unit.schema.declarations if isinstance(n, MessageNode)}
+        return BASE_MESSAGES <= said
+
     def _prefix(self, name: Name) -> None:
         if name.text in C_HEADERS:
             text = f"a protocol '{name.text}' would hide the system's <{name.text}.h>; rename it"
             self.reporter.error(name.span, "keyword", text)
+            return
+        if name.text == BASE and not self._is_base():
+            text = f"'{BASE}' is the protocol of netproto itself, in whose <{BASE}.h> a program finds it"
+            self.reporter.error(name.span, "keyword", f"{text}; rename this one")
             return
         prefix = name.text.split("_")[0]
         if prefix in FOREIGN_PREFIXES:

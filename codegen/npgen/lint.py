@@ -40,6 +40,9 @@ from .syntax import ConstNode, Expr
 
 LARGE_BOUND = 1 << 20
 
+DEFAULT_TIMEOUT_MS = 30_000
+"""What the runtime gives a request whose schema states none (netproto/conn.h, call_timeout_ms)."""
+
 _NEGATION = re.compile(r"(?:not|no|non|disable|disabled|without)(?:_.*)?|is_not_.*")
 _TIMES = re.compile(r"(?:.*_)?(?:timeout|delay|interval|duration|ttl|latency|uptime)")
 
@@ -201,13 +204,12 @@ class _Linter:
                     waits.setdefault(place.state, {})[request] = None
         for state in places.machine.states.values():
             for request in sorted(waits.get(state.name, {})):
-                timeout = timeouts[request]
-                if state.final or (state.within_ms or 0) >= (timeout or 1):
+                timeout = timeouts[request] or DEFAULT_TIMEOUT_MS
+                if state.final or (state.within_ms or 0) >= timeout:
                     continue
-                least = duration(timeout) if timeout is not None else "30s"
                 text = f"in state '{state.name}' '{request}' may wait for its answer"
                 text += " for ever" if state.within_ms is None else " longer than 'within' allows"
-                text += f"; write 'within {least};' or more"
+                text += f"; write 'within {duration(timeout)};' or more"
                 self.warn(state.span, "waits-without-end", text)
 
     def unmentioned(self) -> None:

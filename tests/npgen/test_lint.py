@@ -96,7 +96,11 @@ class Waiting(unittest.TestCase):
         found = self.texts(states.format("within 1s;"))
         self.assertEqual(found, [f"{longer} write 'within 2s;' or more"])
         self.assertEqual(self.texts(states.format("within 2s;")), [])
-        self.assertEqual(self.texts(states.format("within 1ms;"), ""), [])
+        self.assertEqual(self.texts(states.format("within 30s;"), ""), [])
+        # A request without a timeout of its own is given up after the client's, 30 s by default.
+        self.assertEqual(
+            self.texts(states.format("within 29s;"), ""), [f"{longer} write 'within 30s;' or more"]
+        )
 
     def test_wherever_it_may_wait(self) -> None:
         states = "state s { client M -> t; server N -> u; within 9s; }"
