@@ -56,8 +56,8 @@ foreach(target IN ITEMS demo netproto-tool chat-plugin chat-server chat-client)
   endif()
 endforeach()
 
-# Benchmarks: `./dev bench`. Not built by default, since they generate code, and building the
-# libraries is to need neither Python nor Ragel.
+# Benchmarks: `./dev bench` and some tests. Not built by default, since they generate code, and
+# building the libraries is to need neither Python nor Ragel.
 if(NETPROTO_BENCH)
   add_subdirectory(bench)
 endif()
