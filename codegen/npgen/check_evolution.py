@@ -13,6 +13,7 @@ from .model import (
     INT_BITS,
     Decl,
     Enum,
+    EnumValue,
     Field,
     List,
     Map,
@@ -91,6 +92,19 @@ def _check_fields(
         if field.since > owner and not before:
             before = field.name
         newest = max(newest, field.since)
+        _check_default(protocol, field, reporter)
+
+
+def _check_default(protocol: Protocol, field: Field, reporter: Reporter) -> None:
+    """What a field is taken for must be there as soon as the field is."""
+    decl = protocol.types.get(field.type.name) if isinstance(field.type, Ref) else None
+    if not isinstance(field.default, EnumValue) or not isinstance(decl, Enum):
+        return
+    for variant in decl.variants:
+        if variant.name == field.default.variant and variant.since > field.since:
+            text = f"variant '{variant.name}' exists only since {variant.since}"
+            text += f", the field since {field.since}"
+            reporter.error(field.span, "default-value", text)
 
 
 def _example(protocol: Protocol, type_: Type, version: int) -> Optional[str]:

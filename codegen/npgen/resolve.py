@@ -274,7 +274,7 @@ class _UnitResolver:
         since = checked or 1
         default: Value = None
         if node.default is not None:
-            default = self.value_resolver.default(node.default, type_, since)
+            default = self.value_resolver.default(node.default, type_)
             if checked == 1:
                 text = "only a field with 'since' has a default: all peers send the others"
                 self.reporter.error(node.default.span, "default-without-since", text)

@@ -44,15 +44,15 @@ class ValueResolver:
         self.scope = scope
         self.unit = unit
 
-    def default(self, expr: Expr, type_: Type, since: int) -> Value:
+    def default(self, expr: Expr, type_: Type) -> Value:
         """The value of ``= expr`` for a field of this type; None after an error, too."""
         try:
-            return self._evaluate(expr, type_, since)
+            return self._evaluate(expr, type_)
         except _Refused as refused:
             self.scope.reporter.error(expr.span, "default-value", str(refused))
             return None
 
-    def _evaluate(self, expr: Expr, type_: Type, since: int) -> Value:
+    def _evaluate(self, expr: Expr, type_: Type) -> Value:
         if isinstance(type_, Scalar):
             return self._scalar(expr, type_)
         if isinstance(type_, Text):
@@ -71,7 +71,7 @@ class ValueResolver:
         if isinstance(type_, Ref):
             node = self.scope.find_type(self.unit, type_.name)
             if isinstance(node, EnumNode):
-                return self._variant(expr, node, since)
+                return self._variant(expr, node)
         text = "only scalars, text, lists, maps, options and enums have defaults"
         raise _Refused(f"{text}; use 'option<...> = none'")
 
@@ -124,7 +124,7 @@ class ValueResolver:
             raise _Refused("the default contains NUL, which 'nonul' forbids")
         return text if type_.kind == "string" else data
 
-    def _variant(self, expr: Expr, node: EnumNode, since: int) -> Value:
+    def _variant(self, expr: Expr, node: EnumNode) -> Value:
         names = [v.name.text for v in node.variants if not v.fields]
         word = _word(expr)
         variant = next((v for v in node.variants if v.name.text == word), None)
@@ -136,11 +136,6 @@ class ValueResolver:
             raise _Refused(f"'{node.name.text}' has no such variant{hint}")
         if variant.fields:
             raise _Refused(f"variant '{word}' carries data; a default is a plain one")
-        if variant.since is not None and variant.since.kind == "int":
-            first = int(variant.since.value)
-            if first > since:
-                text = f"variant '{word}' exists only since {first}, the field since {since}"
-                raise _Refused(text)
         return EnumValue(variant.name.text)
 
 
