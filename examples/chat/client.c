@@ -32,6 +32,7 @@ typedef struct talker {
     ev_io input;
     char line[LINE_MAX_LEN + 1]; /* of input, as far as it has come */
     size_t len;
+    bool too_long;   /* its beginning is gone, and what comes of it goes, too */
     unsigned asking; /* Finds without an answer yet */
     bool ended;      /* no more input */
     bool quit;       /* close as soon as nothing is asked */
@@ -302,7 +303,11 @@ static void do_lines(talker *t)
         np_err err = NP_OK;
         size_t used = (size_t)(end - t->line) + 1;
         *end = '\0';
-        err = do_line(t, t->line, &fault);
+        if (t->too_long) {
+            t->too_long = false;
+        } else {
+            err = do_line(t, t->line, &fault);
+        }
         if (err == NP_ERR_FULL) {
             *end = '\n';
             t->blocked = true;
@@ -316,7 +321,10 @@ static void do_lines(talker *t)
         t->len -= used;
     }
     if (t->len == LINE_MAX_LEN && !t->quit) {
-        show("* not sent: the line is too long");
+        if (!t->too_long) {
+            show("* not sent: the line is too long");
+        }
+        t->too_long = true;
         t->len = 0;
     }
     t->quit = t->quit || t->ended;

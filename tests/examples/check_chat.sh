@@ -114,9 +114,15 @@ expect ann.out "old: hello, ann"
 printf 'red \033[31m\n' >&4
 expect ann.out 'bob: red \u001b[31m'
 
+# A line that is too long is not sent, and no part of it either.
+{ head -c 9000 /dev/zero | tr '\0' x; echo; echo "short again"; } >&4
+expect bob.out "* not sent: the line is too long"
+expect ann.out "bob: short again"
+! grep -q xxxx "$work/ann.out" || fail "the rest of a line that is too long is sent"
+
 # Requests, answered and refused.
 echo "/find bob" >&3
-expect ann.out "* found bob in garden, here, has said 1"
+expect ann.out "* found bob in garden, here, has said 2"
 echo "/find nobody" >&3
 expect ann.out "* not found: nobody has that name"
 echo "/away" >&4
