@@ -14,18 +14,32 @@ void np_calls_clear(np_calls **calls, np_account *account)
     }
 }
 
-/* Where the search begins. The ids of one side go up by two, so that neighbours in time are
- * neighbours here and the common case needs one look. Of the canceled ones many may have had the
- * same id, but each has a serial number of its own. */
+/* Where an entry would like to be. Ids that follow each other have slots that do so, and the two
+ * sides' ids, which are odd and even, never want the same; so where requests are answered about in
+ * their order, all are where they would like to be. Of the canceled ones many may have had the same
+ * id, but each has a serial number of its own. */
 static uint32_t np_calls_home(const np_calls *calls, uint32_t stream, uint32_t serial,
                               np_call_state state)
 {
-    return (state == NP_CALL_CANCELED ? serial : stream >> 1) & (calls->slot_count - 1);
+    return (state == NP_CALL_CANCELED ? serial : stream) & (calls->slot_count - 1);
 }
 
-static uint32_t np_calls_home_of(const np_calls *calls, const np_call_entry *entry)
+/* How far from there the entry in a slot is. Entries stand in the order of their homes, so those
+ * that want a slot are no farther from it than what stands between (Robin Hood hashing; Celis,
+ * Larson and Munro 1985). */
+static uint32_t np_calls_distance(const np_calls *calls, uint32_t i)
 {
-    return np_calls_home(calls, entry->stream, entry->serial, (np_call_state)entry->state);
+    const np_call_entry *entry = &calls->slots[i];
+
+    return (i - np_calls_home(calls, entry->stream, entry->serial, (np_call_state)entry->state)) &
+           (calls->slot_count - 1);
+}
+
+/* Whether an entry that is so far from home may be in this slot or behind it. The table is never
+ * full, so each search comes to an empty one. */
+static bool np_calls_goes_on(const np_calls *calls, uint32_t i, uint32_t distance)
+{
+    return calls->slots[i].stream != 0 && np_calls_distance(calls, i) >= distance;
 }
 
 np_call_entry *np_calls_find(np_calls *calls, uint32_t stream)
@@ -35,25 +49,25 @@ np_call_entry *np_calls_find(np_calls *calls, uint32_t stream)
     if (calls == NULL || stream == 0) {
         return NULL;
     }
-    /* The table is never full, so an empty slot ends every search. */
-    for (i = np_calls_home(calls, stream, 0, NP_CALL_WAITS); calls->slots[i].stream != 0;
-         i = (i + 1) & (calls->slot_count - 1)) {
+    i = np_calls_home(calls, stream, 0, NP_CALL_WAITS);
+    for (uint32_t distance = 0; np_calls_goes_on(calls, i, distance); distance++) {
         if (calls->slots[i].stream == stream && calls->slots[i].state != NP_CALL_CANCELED) {
             return &calls->slots[i];
         }
+        i = (i + 1) & (calls->slot_count - 1);
     }
     return NULL;
 }
 
 static np_call_entry *np_calls_find_canceled(np_calls *calls, const np_call_key *key)
 {
-    uint32_t i;
+    uint32_t i = np_calls_home(calls, key->stream, key->serial, NP_CALL_CANCELED);
 
-    for (i = np_calls_home(calls, key->stream, key->serial, NP_CALL_CANCELED);
-         calls->slots[i].stream != 0; i = (i + 1) & (calls->slot_count - 1)) {
+    for (uint32_t distance = 0; np_calls_goes_on(calls, i, distance); distance++) {
         if (calls->slots[i].serial == key->serial && calls->slots[i].state == NP_CALL_CANCELED) {
             return &calls->slots[i];
         }
+        i = (i + 1) & (calls->slot_count - 1);
     }
     return NULL;
 }
@@ -74,14 +88,23 @@ np_call_entry *np_calls_find_key(np_calls *calls, const np_call_key *key)
     return np_call_matches(entry, key) ? entry : NULL;
 }
 
+/* Who is nearer to home than the entry that comes makes way for it. */
 static void np_calls_put(np_calls *calls, const np_call_entry *entry)
 {
-    uint32_t i = np_calls_home_of(calls, entry);
+    np_call_entry moving = *entry;
+    uint32_t distance = 0;
+    uint32_t i = np_calls_home(calls, moving.stream, moving.serial, (np_call_state)moving.state);
 
-    while (calls->slots[i].stream != 0) {
-        i = (i + 1) & (calls->slot_count - 1);
+    for (; calls->slots[i].stream != 0; i = (i + 1) & (calls->slot_count - 1), distance++) {
+        uint32_t other = np_calls_distance(calls, i);
+        if (other < distance) {
+            np_call_entry displaced = calls->slots[i];
+            calls->slots[i] = moving;
+            moving = displaced;
+            distance = other;
+        }
     }
-    calls->slots[i] = *entry;
+    calls->slots[i] = moving;
 }
 
 np_err np_calls_reserve(np_calls **calls, np_account *account)
@@ -139,19 +162,17 @@ void np_calls_add(np_calls *calls, const np_call_entry *entry)
     calls->deadline_ms = np_time_earlier(calls->deadline_ms, entry->deadline_ms);
 }
 
-/* Empties a slot and closes the gap: whoever stands behind it and would be searched for across it
- * moves up. */
+/* Empties a slot and closes the gap: those behind it that are not at home move up. */
 static void np_calls_empty(np_calls *calls, np_call_entry *entry)
 {
     uint32_t mask = calls->slot_count - 1;
     uint32_t hole = (uint32_t)(entry - calls->slots);
+    uint32_t next = (hole + 1) & mask;
 
-    for (uint32_t i = (hole + 1) & mask; calls->slots[i].stream != 0; i = (i + 1) & mask) {
-        uint32_t home = np_calls_home_of(calls, &calls->slots[i]);
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
-            calls->slots[hole] = calls->slots[i];
-            hole = i;
-        }
+    while (calls->slots[next].stream != 0 && np_calls_distance(calls, next) > 0) {
+        calls->slots[hole] = calls->slots[next];
+        hole = next;
+        next = (next + 1) & mask;
     }
     calls->slots[hole].stream = 0;
 }

@@ -78,9 +78,12 @@ static bool np_session_is_full(np_session *s, const np__session_outgoing *out, s
     bool asked = s->out.queued > 0 && out->kind == NP_FRAMING_REQUEST &&
                  (np__session_is_asked(s) || np__session_congested(s));
 
+    if (np_likely(!full && !asked)) {
+        return false;
+    }
     s->full = s->full || full;
-    s->writable_wanted = s->writable_wanted || full || asked;
-    return full || asked;
+    s->writable_wanted = true;
+    return true;
 }
 
 np_err np__session_emit(np_session *s, const np__session_outgoing *out, np_fault *fault)

@@ -164,6 +164,36 @@ static void test_collisions(void **state)
     np_pool_fini(&pool);
 }
 
+/* Where both sides ask and are answered in order, each request is where it is looked for first,
+ * however many wait: so a call costs the same with ten that wait and with a thousand. */
+static void test_in_order(void **state)
+{
+    enum { WAITING = 700, CALLS = 5000 };
+    np_calls *calls = NULL;
+    np_account account;
+    np_pool pool;
+    (void)state;
+
+    np_pool_init(&pool, NULL);
+    np_account_init(&account, &pool.own);
+    for (uint32_t i = 0; i < CALLS; i++) {
+        uint32_t mask;
+        add_stream(&calls, &account, 2 * i + 1, NP_TIME_NEVER);
+        add_stream(&calls, &account, 2 * i + 2, NP_TIME_NEVER);
+        if (i >= WAITING) {
+            np_calls_remove(&calls, &account, np_calls_find(calls, 2 * (i - WAITING) + 1));
+            np_calls_remove(&calls, &account, np_calls_find(calls, 2 * (i - WAITING) + 2));
+        }
+        mask = calls->slot_count - 1;
+        for (uint32_t j = i >= WAITING ? i - WAITING + 1 : 0; i % 97 == 0 && j <= i; j++) {
+            assert_int_equal(calls->slots[(2 * j + 1) & mask].stream, 2 * j + 1);
+            assert_int_equal(calls->slots[(2 * j + 2) & mask].stream, 2 * j + 2);
+        }
+    }
+    np_calls_clear(&calls, &account);
+    np_pool_fini(&pool);
+}
+
 static void test_deadlines(void **state)
 {
     np_call_entry out;
@@ -293,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys_against_a_model),
         cmocka_unit_test(test_collisions),
+        cmocka_unit_test(test_in_order),
         cmocka_unit_test(test_deadlines),
         cmocka_unit_test(test_unreserve),
         cmocka_unit_test(test_keep),
