@@ -379,6 +379,38 @@ static np__session_step np_session_take_message(np_session *s, const uint8_t *pa
     return np__session_deliver(s, NP_SESSION_EVENT_MESSAGE, message, 0, payload, len, event);
 }
 
+/* A request for which there is no message at this version. */
+static np__session_step np_session_refuse_unknown(np_session *s, np_call_entry *entry, uint32_t id,
+                                                  size_t len, np_session_event *event)
+{
+    const np_str none = {NULL, 0};
+    np_err err = NP_OK;
+
+    if (np__session_refuses(s)) {
+        np__session_refuse_later(s, entry);
+    } else {
+        err =
+            np__session_emit_failure(s, entry->stream, BASE_REASON_UNKNOWN_MESSAGE, 0, none, true);
+    }
+    return err == NP_OK ? np_session_unknown(id, len, event)
+                        : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+}
+
+/* A request beyond serve_max, or beyond what there is memory for. */
+static np__session_step np_session_refuse_busy(np_session *s, const np_call_entry *entry)
+{
+    const np_str none = {NULL, 0};
+    np_err err = np__session_emit_failure(s, entry->stream, BASE_REASON_BUSY, 0, none, true);
+
+    if (err != NP_OK) {
+        return np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+    }
+    if (entry->moves) {
+        np__session_converse_answer(s, entry->message, false, NP_CONVERSATION_REFUSED);
+    }
+    return NP_STEP_AGAIN;
+}
+
 static np__session_step np_session_take_request(np_session *s, uint32_t stream,
                                                 const uint8_t *payload, size_t len,
                                                 np_session_event *event)
@@ -386,7 +418,6 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
     uint32_t id = np_get_u32(payload);
     const np_message *message = np__session_message(s, id);
     np_call_entry entry = {.stream = stream, .message = message, .deadline_ms = NP_TIME_NEVER};
-    np_str none = {NULL, 0};
     np_fault fault;
     np_err err = NP_OK;
     int place = 0;
@@ -406,13 +437,7 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
         }
     }
     if (message == NULL) {
-        if (np__session_refuses(s)) {
-            np__session_refuse_later(s, &entry);
-        } else {
-            err = np__session_emit_failure(s, stream, BASE_REASON_UNKNOWN_MESSAGE, 0, none, true);
-        }
-        return err == NP_OK ? np_session_unknown(id, len, event)
-                            : np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
+        return np_session_refuse_unknown(s, &entry, id, len, event);
     }
     err = np__session_converse(s, message, true, &place, &fault);
     if (err != NP_OK) {
@@ -426,14 +451,7 @@ static np__session_step np_session_take_request(np_session *s, uint32_t stream,
     }
     if (np_calls_served(s->calls, stream & 1) >= s->options->serve_max ||
         np_calls_reserve(&s->calls, &s->account) != NP_OK) {
-        err = np__session_emit_failure(s, stream, BASE_REASON_BUSY, 0, none, true);
-        if (err != NP_OK) {
-            return np_session_failed(s, err, NP_SESSION_STAGE_LOCAL, NULL);
-        }
-        if (entry.moves) {
-            np__session_converse_answer(s, message, false, NP_CONVERSATION_REFUSED);
-        }
-        return NP_STEP_AGAIN;
+        return np_session_refuse_busy(s, &entry);
     }
     event->serial = np_session_next_serial(s);
     entry.serial = (uint32_t)event->serial;
