@@ -20,6 +20,9 @@
 #define TRY_MS 2000
 #define TRIES 3
 
+/* c-ares 1.34.6, see keep_connections. */
+#define FIRST_TO_LOSE_ANSWERS 0x012206
+
 /* A descriptor of c-ares. */
 typedef struct socket_watch {
     np_watch watch;
@@ -90,12 +93,26 @@ static np_err add_address(query *q, const struct sockaddr *sa)
 
 /* The loop and c-ares ---------------------------------------------------------------------- */
 
+/* An answer that could not be heard: the look-up ends for want of memory, and not by timing out. */
+static void run_short(np_resolve *resolve)
+{
+    for (int i = 0; i < 2; i++) {
+        if (!resolve->queries[i].answered) {
+            settle(&resolve->queries[i], NP_ERR_MEMORY, NULL);
+        }
+    }
+}
+
+/* A question that c-ares has asked has a timeout until it is answered. Where none is left, c-ares
+ * has lost what came of the others: 1.34 drops an answer that it has no memory to put into its list
+ * of answers to tell, and tells nobody. */
 static void arm_timer(np_resolve *resolve)
 {
     struct timeval tv;
 
     if (ares_timeout(resolve->channel, NULL, &tv) == NULL) {
         np_timer_stop(resolve->loop, &resolve->timer);
+        run_short(resolve);
     } else {
         np_timer_start(resolve->loop, &resolve->timer,
                        (uint64_t)tv.tv_sec * 1000 + (uint64_t)tv.tv_usec / 1000);
@@ -122,16 +139,6 @@ static void on_socket(np_watch *watch, unsigned events)
     arm_timer(resolve);
 }
 
-/* An answer that could not be heard: the look-up ends for want of memory, and not by timing out. */
-static void run_short(np_resolve *resolve)
-{
-    for (int i = 0; i < 2; i++) {
-        if (!resolve->queries[i].answered) {
-            settle(&resolve->queries[i], NP_ERR_MEMORY, NULL);
-        }
-    }
-}
-
 static socket_watch *new_watch(np_resolve *resolve, int fd)
 {
     socket_watch *w = np__watch_room(resolve->loop, fd) == NP_OK ? calloc(1, sizeof *w) : NULL;
@@ -147,6 +154,15 @@ static socket_watch *new_watch(np_resolve *resolve, int fd)
     return w;
 }
 
+static void drop_watch(np_resolve *resolve, socket_watch **link)
+{
+    socket_watch *w = *link;
+
+    np__watch_set(resolve->loop, &w->watch, NP_WATCH_NONE);
+    *link = w->next;
+    free(w);
+}
+
 /* c-ares tells what it wants of a descriptor; nothing means that it closes it. */
 static void on_socket_state(void *user, ares_socket_t fd, int readable, int writable)
 {
@@ -155,15 +171,16 @@ static void on_socket_state(void *user, ares_socket_t fd, int readable, int writ
     unsigned events = (readable ? NP_WATCH_READ : 0U) | (writable ? NP_WATCH_WRITE : 0U);
     socket_watch *w = NULL;
 
+    if (resolve->closing) {
+        return;
+    }
     while (*link != NULL && (*link)->fd != fd) {
         link = &(*link)->next;
     }
     w = *link;
     if (events == NP_WATCH_NONE) {
         if (w != NULL) {
-            np__watch_set(resolve->loop, &w->watch, NP_WATCH_NONE);
-            *link = w->next;
-            free(w);
+            drop_watch(resolve, link);
         }
         return;
     }
@@ -177,11 +194,16 @@ static void on_socket_state(void *user, ares_socket_t fd, int readable, int writ
     np__watch_set(resolve->loop, &w->watch, events);
 }
 
+/* The watches go first: c-ares 1.34.9 needs memory to tell of a descriptor that it closes, and
+ * without it closes it untold. */
 static void close_channel(np_resolve *resolve)
 {
     if (resolve->has_channel) {
         resolve->has_channel = false;
         resolve->closing = true;
+        while (resolve->watches != NULL) {
+            drop_watch(resolve, &resolve->watches);
+        }
         ares_destroy(resolve->channel);
         np_timer_stop(resolve->loop, &resolve->timer);
     }
@@ -190,6 +212,21 @@ static void close_channel(np_resolve *resolve)
 static np_err ares_err(int status)
 {
     return status == ARES_ENOMEM ? NP_ERR_MEMORY : NP_ERR_RESOLVE;
+}
+
+/* c-ares since 1.34.6 keeps the connection of an answer that it has no memory to tell of in a
+ * question, whose timeout then uses it. It closes a connection that nobody waits for, and that is
+ * freed memory, unless connections are to stay open: they do as long as the look-up. Flags that are
+ * set leave nothing of the default, which is EDNS there; older ones are left alone. */
+static void keep_connections(struct ares_options *options, int *mask)
+{
+    int version = 0;
+
+    (void)ares_version(&version);
+    if (version >= FIRST_TO_LOSE_ANSWERS) {
+        options->flags = ARES_FLAG_STAYOPEN | ARES_FLAG_EDNS;
+        *mask |= ARES_OPT_FLAGS;
+    }
 }
 
 static np_err open_channel(np_resolve *resolve)
@@ -210,6 +247,7 @@ static np_err open_channel(np_resolve *resolve)
     options.resolvconf_path = names->resolv_conf;
     options.udp_port = names->dns_port; /* 0 is the usual one, here and for TCP */
     options.tcp_port = names->dns_port;
+    keep_connections(&options, &mask);
     status = ares_init_options(&resolve->channel, &options, mask);
     if (status != ARES_SUCCESS) {
         return ares_err(status);

@@ -22,6 +22,7 @@ int main(void)
 
 #include <base_service.h>
 
+#include <ares.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -33,6 +34,58 @@ int main(void)
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* c-ares's memory -------------------------------------------------------------------------- */
+
+/* It is counted apart, for what c-ares leaves behind by itself. */
+static struct {
+    long blocks;
+    bool failed; /* an allocation of its own did */
+} cares;
+
+static void *cares_malloc(size_t size)
+{
+    void *block = malloc(size);
+
+    cares.blocks += block != NULL;
+    cares.failed = cares.failed || block == NULL;
+    return block;
+}
+
+static void *cares_realloc(void *block, size_t size)
+{
+    void *moved = NULL;
+
+    if (block == NULL) {
+        return cares_malloc(size);
+    }
+    moved = realloc(block, size);
+    cares.failed = cares.failed || moved == NULL;
+    return moved;
+}
+
+static void cares_free(void *block)
+{
+    cares.blocks -= block != NULL;
+    free(block);
+}
+
+/* c-ares since 1.34.6 puts an answer into a list before it tells of it, and does not look whether
+ * there was memory for that (end_query calls ares_append_endqueue): the answer is lost, and so are
+ * the blocks of it, which nobody outside knows of. No version is known that has it mended. */
+#define FIRST_TO_LOSE_ANSWERS 0x012206
+/* Of an answer with two addresses; one without has 7. */
+#define ANSWER_BLOCKS_MAX 10
+/* The list is made, and then it grows, for each of the two families. */
+#define LOST_ANSWERS_MAX 4
+
+static long cares_may_leave(void)
+{
+    int version = 0;
+
+    (void)ares_version(&version);
+    return cares.failed && version >= FIRST_TO_LOSE_ANSWERS ? ANSWER_BLOCKS_MAX : 0;
+}
 
 /* A whole life ----------------------------------------------------------------------------- */
 
@@ -200,7 +253,8 @@ static np_err begin(life *l, demo_handlers *server, base_handlers *base)
         client.base = base_service(base);
         client.handlers.on_close = on_close;
         client.handlers.user = l;
-        client.connect_timeout_ms = l->may_be_late ? 300 : 3000;
+        /* c-ares asks once more after 2 s where it has lost an answer. */
+        client.connect_timeout_ms = l->may_be_late ? 300 : 6000;
         client.conn.hello_timeout_ms = 3000;
         client.conn.close_timeout_ms = 3000;
         client.conn.call_timeout_ms = 3000;
@@ -253,13 +307,16 @@ static void fail_each(const char *host, const char *dns_server, bool all)
 {
     size_t failed = 0;
     size_t told = 0;
+    size_t lost = 0; /* answers, by c-ares */
     bool over = false;
 
     for (size_t n = 0; !over; n++) {
         life l = {.host = host, .dns_server = dns_server, .may_be_late = dns_server != NULL && all};
         long before = failing_heap_blocks();
+        long cares_before = cares.blocks;
         np_err err = NP_OK;
 
+        cares.failed = false;
         failing_heap_arm(n, all);
         err = live(&l);
         over = n > 0 && failing_heap_disarm() < n;
@@ -270,11 +327,19 @@ static void fail_each(const char *host, const char *dns_server, bool all)
         } else if (err != NP_OK) {
             judge(&l, err, n, all);
         }
-        if (n > 1 && failing_heap_blocks() !=
-                         before) { /* at first, libraries take what they keep for good */
-            fail_msg("allocation %zu, %s: %ld blocks were left", n, l.step,
-                     failing_heap_blocks() - before);
+        if (n > 1) { /* at first, libraries take what they keep for good */
+            long left = failing_heap_blocks() - before;
+            long cares_left = cares.blocks - cares_before;
+            lost += cares_left > 0;
+            if (left != cares_left || cares_left > cares_may_leave() ||
+                (!all && lost > LOST_ANSWERS_MAX)) {
+                fail_msg("allocation %zu, %s: %ld blocks were left, %ld of them c-ares's", n,
+                         l.step, left, cares_left);
+            }
         }
+    }
+    if (lost > 0) {
+        print_message("c-ares %s left an answer behind %zu times\n", ares_version(NULL), lost);
     }
     print_message("%zu allocations failed, %zu of them were told\n", failed, told);
     assert_true(told > 10);
@@ -290,7 +355,9 @@ static void test_each_allocation(void **state)
 /* The same with a name that DNS knows: c-ares is asked. */
 static void test_names(void **state)
 {
-    static const fake_dns_answer v4 = {.count = 2, .addresses = {{127, 0, 0, 1}, {127, 0, 0, 1}}};
+    /* The answers come apart, so that c-ares tells of the one that counts by itself. */
+    static const fake_dns_answer v4 = {
+        .delay_ms = 5, .count = 2, .addresses = {{127, 0, 0, 1}, {127, 0, 0, 1}}};
     static const fake_dns_answer v6 = {.count = 0};
     fake_dns *dns = fake_dns_start(&v4, &v6);
 
@@ -508,6 +575,10 @@ int main(void)
         cmocka_unit_test(test_many_at_once),
     };
 
+    if (ares_library_init_mem(ARES_LIB_INIT_ALL, cares_malloc, cares_free, cares_realloc) !=
+        ARES_SUCCESS) {
+        return 1;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 

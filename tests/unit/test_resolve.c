@@ -264,6 +264,7 @@ static void test_no_look_up_leaks(void **state)
                                         "bad.example",  "dns.example",   "localhost",
                                         "LocalHost.",   "sub.localhost", "last.example"};
     np_loop *loop = NULL;
+    const bool never = false;
     seen s;
 
     (void)state;
@@ -271,6 +272,9 @@ static void test_no_look_up_leaks(void **state)
         fake_dns *dns = fake_dns_start(&answers[i], &answers[i]);
         loop = loop_with(dns);
         write_hosts(loop, HOSTS);
+        /* libev takes room for timers when the first one fires, and keeps it. On a busy machine
+         * that may be the deadline of any look-up. */
+        assert_int_equal(np_loop_run_until(loop, &never, 1), NP_ERR_DEADLINE);
         for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
             size_t before = 0;
             look_up(loop, names[k], 50, &s); /* what libev keeps, it keeps from here on */
