@@ -59,7 +59,7 @@ generate() {
 }
 
 generate gen generated schema/*.np
-generate gen generated/tests tests/schema/*.np
+generate gen tests/golden tests/schema/everything.np
 for folder in examples/*/; do
     folder=${folder%/}
     generate gen "$folder/generated" "$folder"/*.np

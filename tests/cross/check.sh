@@ -24,22 +24,24 @@ run() {
 
 export PYTHONPATH=codegen PYTHONDONTWRITEBYTECODE=1
 rm -rf "$work"
-mkdir -p "$work/include/netproto" "$work/tests" "$work/objects"
+mkdir -p "$work/include/netproto" "$work/generated" "$work/tests" "$work/objects"
 ln -s "$PWD"/generated/base.h "$work/include/netproto/"
+"${PYTHON:-/usr/bin/python3}" -m npgen gen tests/schema/*.np --out "$work/generated" >/dev/null
 "${PYTHON:-/usr/bin/python3}" -m npgen tests schema/base.np tests/schema/*.np \
     --out "$work/tests" >/dev/null
 
 flags=(-std=c11 -O2 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -D_GNU_SOURCE=
-    -Isrc -Iinclude -I"$work/include" -Igenerated -Igenerated/tests -Itests "$@")
+    -Isrc -Iinclude -I"$work/include" -Igenerated -I"$work/generated" -Itests "$@")
 
 # What takes neither libsodium nor a compressor, which other machines' compilers come without.
 sources=(src/core/*.c src/selftest/*.c src/util/arena.c src/util/error.c)
-for file in generated/base*.c generated/tests/*.c; do
+for file in generated/base*.c "$work"/generated/*.c; do
     case $file in *_service.c) ;; *) sources+=("$file") ;; esac
 done
 support=(tests/support/hex.c tests/support/packet_twin.c)
 compile() { # source: one object each, of a name that no other has
-    local object=$work/objects/${1//\//.}.o
+    local name=${1#"$work"/}
+    local object=$work/objects/${name//\//.}.o
     "$compiler" "${flags[@]}" -c "$1" -o "$object"
 }
 failed=0

@@ -379,16 +379,20 @@ class Command(unittest.TestCase):
 
 class Generated(unittest.TestCase):
     def test_checked_in_tables_have_what_the_command_prints(self) -> None:
-        schemas = sorted((ROOT / "tests" / "schema").glob("*.np"))
-        self.assertGreater(len(schemas), 3)
-        for schema in schemas:
-            protocol, found = load(schema)
-            assert protocol is not None, found
-            tables = ROOT / "generated" / "tests" / f"{protocol.name}_schema.c"
-            text = tables.read_text(encoding="utf-8")
-            table = text[text.index(f"{protocol.name}_digests[][32] = {{") :].split("};")[0]
-            bytes_ = "".join(re.findall(r"0x([0-9a-f]{2})", table))
-            self.assertEqual(bytes_, "".join(digests(protocol)))
+        folders = [("schema", "generated"), ("tests/schema", "tests/golden")]
+        folders += [(f"examples/{name}", f"examples/{name}/generated") for name in ("chat", "demo")]
+        found = 0
+        for schemas, generated in folders:
+            for tables in sorted((ROOT / generated).glob("*_schema.c")):
+                name = tables.stem.removesuffix("_schema")
+                protocol, errors = load(ROOT / schemas / f"{name}.np")
+                assert protocol is not None, errors
+                text = tables.read_text(encoding="utf-8")
+                table = text[text.index(f"{name}_digests[][32] = {{") :].split("};")[0]
+                bytes_ = "".join(re.findall(r"0x([0-9a-f]{2})", table))
+                self.assertEqual(bytes_, "".join(digests(protocol)))
+                found += 1
+        self.assertEqual(found, len(folders))
 
 
 if __name__ == "__main__":
