@@ -101,7 +101,9 @@ typedef struct np_conn_options {
                   * under AddressSanitizer reading it is reported. Costs a copy of each */
     size_t queue_max;    /* [1 MiB] bytes of output queued */
     size_t message_max;  /* [16 MiB] greatest message taken whole, where the schema allows more */
-    uint32_t calls_max;  /* [1024] our requests that wait for an answer */
+    uint32_t calls_max;  /* [1024] our requests that wait for an answer. Two sides that ask each
+                          * other for more than 1,024 answers at once need the same calls_max, or
+                          * requests of either may wait for the other's until the stall's end */
     uint32_t serve_max;  /* [1024] the peer's requests that wait for ours, canceled ones that nobody
                           * has let go of included (service.h); one more is refused as busy */
     uint32_t bodies_max; /* [16] bodies under way, ours and the peer's each; a peer that begins more
@@ -111,7 +113,9 @@ typedef struct np_conn_options {
                                 * from its first byte, absolute, and a second more for each 64 KiB
                                 * of it that is announced; and for the next byte of a body that
                                 * comes in pieces. It rests while this side does not read */
-    uint32_t stall_timeout_ms; /* [30,000] while the peer takes nothing of what is queued */
+    uint32_t stall_timeout_ms; /* [30,000] while the peer takes nothing of what is queued. What is
+                                * seen of that is what the system takes: a peer that reads only some
+                                * KB a second may free no room in its buffers for seconds */
     uint32_t close_timeout_ms; /* [5,000] from np_conn_close to the end, absolute */
     uint32_t fail_timeout_ms;  /* [5,000] from an error to the end, absolute, and
                                 * close_timeout_ms at most: so long the peer has to take what we say
@@ -195,10 +199,12 @@ NP_API NP_MUST_CHECK np_err np_conn_send(np_conn *conn, const np_message *messag
  * (memory may run out in the middle); where that is less than len, go on with the rest after
  * on_writable. end sends what is left. Bodies fill 128 KiB of
  * the connection's queue at most, or a quarter of its bound, so that other messages find room
- * beside them; several bodies may be under way at once. Fewer bytes than 1 KiB wait for more, or
- * for the end, before they are sent, and the message counts, in the conversation too, when its
- * first bytes are. What was begun must be ended or aborted; the end of the connection does that
- * too. abort tells the peer, whose handler gets NP_ERR_CANCELED.
+ * beside them; and where messages keep the queue fuller than that, bodies have so much of it all
+ * the same, again when what they had has left, while half of the queue is free. Several bodies may
+ * be under way at once. Fewer bytes than 1 KiB wait for more, or for the end, before they are sent,
+ * and the message counts, in the conversation too, when its first bytes are. What was begun must be
+ * ended or aborted; the end of the connection does that too. abort tells the peer, whose handler
+ * gets NP_ERR_CANCELED.
  *
  * Errors of begin: as np_conn_send but NP_ERR_FULL; NP_ERR_TOO_LONG or _TOO_SHORT if total is out
  * of the schema's bounds, NP_ERR_ARG for a message without a body or a value with one, NP_ERR_LIMIT
@@ -257,7 +263,10 @@ NP_API NP_MUST_CHECK np_err np_conn_ping(np_conn *conn);
 
 /* Stops (and goes on) handing messages to the handlers: backpressure to the peer, for an
  * application that cannot take more just now. What is queued still leaves; but since nothing is
- * read, the peer's end is noticed only when the connection is let go, or when a write fails. */
+ * read, the peer's end is noticed only when the connection is let go, or when a write fails. What
+ * the peer has to do in time rests meanwhile (frame_timeout_ms, a conversation's `within`). The
+ * peer gets a Ping each idle_timeout_ms as a sign of life; with 0 it gets none, and gives up a
+ * connection that is held for twice as long as its own. */
 NP_API void np_conn_hold(np_conn *conn, bool hold);
 
 /* Ends the connection in order; reason is a number of the base protocol's Reason or

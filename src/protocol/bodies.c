@@ -54,11 +54,15 @@ static np_err np_bodies_grow(np_bodies **bodies, np_account *account, uint32_t r
     fresh->deadline_ms = NP_TIME_NEVER;
     fresh->piece = (np_buf){NULL, 0, 0};
     fresh->piece_at = 0;
+    fresh->queued = 0;
+    fresh->queued_left = 0;
     if (old != NULL) {
         fresh->count = old->count;
         fresh->deadline_ms = old->deadline_ms;
         fresh->piece = old->piece;
         fresh->piece_at = old->piece_at;
+        fresh->queued = old->queued;
+        fresh->queued_left = old->queued_left;
         memcpy(fresh->entries, old->entries, old->count * sizeof old->entries[0]);
         np_pool_give(account, old, old->block_cap);
     }

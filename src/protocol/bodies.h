@@ -74,6 +74,8 @@ typedef struct np_bodies {
     uint32_t room;        /* entries that fit the block */
     uint32_t count;       /* entries in use: the first ones */
     uint64_t deadline_ms; /* no body's is earlier */
+    uint32_t queued;      /* ours: bytes of pieces since none of them was in the queue */
+    uint32_t queued_left; /* ours: bytes that leave the queue before it has none of them again */
     np_buf piece;         /* of the peer's, unpacked: the current one, where it came compressed */
     uint32_t piece_at;    /* bytes of it that have been dealt with */
     np_body_entry entries[];

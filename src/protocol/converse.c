@@ -11,13 +11,25 @@ const np_conversation_state *np__session_converse_state(const np_session *s)
                                 : NULL;
 }
 
+/* The time of a state begins when it is entered, or where it rests then, afterwards. */
+static void start_time(np_session *s)
+{
+    uint32_t within_ms = np__session_converse_state(s)->within_ms;
+
+    if (np__session_phase_rests(s)) {
+        s->phase_deadline = within_ms > 0 ? within_ms : NP_TIME_NEVER;
+    } else {
+        s->phase_deadline = np__session_after(s, within_ms);
+    }
+}
+
 void np__session_converse_start(np_session *s)
 {
     const np_conversation *conversation = s->options->conversation;
 
     if (conversation != NULL) {
         s->conversation_place = conversation->start;
-        s->phase_deadline = np__session_after(s, np__session_converse_state(s)->within_ms);
+        start_time(s);
     }
 }
 
@@ -88,6 +100,6 @@ void np__session_converse_enter(np_session *s, int place)
     s->conversation_place = place;
     after = np__session_converse_state(s);
     if (after != before) {
-        s->phase_deadline = np__session_after(s, after->within_ms);
+        start_time(s);
     }
 }

@@ -455,8 +455,11 @@ static uint64_t np_session_idle_deadline(const np_session *s)
 
 uint64_t np_session_deadline(const np_session *s)
 {
-    uint64_t deadline = s->phase_deadline;
+    uint64_t deadline = NP_TIME_NEVER;
 
+    if (!np__session_phase_rests(s)) {
+        deadline = s->phase_deadline;
+    }
     if (!s->resting) {
         deadline = np_time_earlier(deadline, s->frame_deadline);
     }
@@ -487,7 +490,10 @@ static void np_session_tick_idle(np_session *s)
 
     s->idle_from = s->now_ms;
     if (s->held || s->paused) {
-        return; /* it is we who do not read */
+        /* It is we who do not read. The peer's Ping may lie there unread, so it gets one of ours:
+         * a sign of life as good as a Pong. */
+        (void)!np__session_emit_base(s, BASE_PING_ID, &ping);
+        return;
     }
     if (s->pinged) {
         np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
@@ -509,7 +515,7 @@ void np_session_tick(np_session *s, np_time now)
                           NP_SESSION_NO_REASON, &fault, none);
         np__session_cut_short(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);
     }
-    if (now.mono_ms >= s->phase_deadline) {
+    if (!np__session_phase_rests(s) && now.mono_ms >= s->phase_deadline) {
         if (s->phase == NP_PHASE_HELLO) {
             fault = np_session_late("hello_timeout_ms", s->options->hello_ms);
             np__session_fail(s, NP_ERR_DEADLINE, NP_SESSION_STAGE_DEADLINE, &fault);

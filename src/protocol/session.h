@@ -299,7 +299,8 @@ struct np_session {
             bool held : 1;            /* np_session_hold */
             bool throttled : 1;       /* np_session_throttle */
             bool refusals : 1;        /* requests of the peer's wait to be refused */
-            bool resting : 1;         /* held or paused: frame_deadline is what is left of it */
+            bool resting : 1;         /* held or paused: frame_deadline is what is left of it,
+                                       * and phase_deadline where it is open */
             bool answer_came : 1;     /* that a send was refused for */
         };
         uint16_t detours;
@@ -386,8 +387,9 @@ void np_session_park(np_session *s);
 bool np_session_pending(const np_session *s);
 
 /* Backpressure by the application: while held, want is NOTHING and no message events come (ends,
- * expired calls and WRITABLE do); the deadlines that a peer cannot keep without our reading rest,
- * and go on when it is let go. */
+ * expired calls and WRITABLE do); the deadlines that a peer cannot keep without our reading rest
+ * (of a frame, a body, a conversation's state), and go on when it is let go. The peer gets a Ping
+ * each idle_ms. */
 void np_session_hold(np_session *s, bool hold, np_time now);
 
 /* Backpressure by the pump: while on, nothing is taken that the application answers by output of
@@ -513,7 +515,8 @@ NP_MUST_CHECK np_err np_session_ping(np_session *s, uint64_t token);
  * drops it without an event.
  *
  * Bodies fill no more than 128 KiB of the queue, or a quarter of its bound where that is less, so
- * that other messages find room and do not wait for long. */
+ * that other messages find room and do not wait for long. Where messages keep the queue fuller than
+ * that, bodies have so much of it all the same, while half of the queue is free. */
 
 /* Begins one. `value` has the fields before the body, and an empty body; total is the number of
  * bytes that will be written. Nothing is sent before the first 1,024 bytes of the message are

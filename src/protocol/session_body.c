@@ -124,7 +124,7 @@ np_err np_session_body_begin(np_session *s, const np_message *message, const voi
         err = np_session_body_encode(s, message, value, total, version, &head, fault);
     }
     if (err == NP_OK) {
-        err = np_bodies_add(&s->bodies, &s->account, np_session_next_serial(s), &body);
+        err = np__session_add_body(s, &body);
     }
     if (err != NP_OK) {
         np_buf_release(&s->account, &head);
@@ -151,12 +151,18 @@ static np_err np_session_body_ours(const np_session *s, uint64_t serial, np_body
     return *body != NULL && (*body)->state == NP_BODY_OURS ? NP_OK : NP_ERR_CLOSED;
 }
 
-/* How many bytes, of n, a piece may have now. An empty queue takes the least piece at least. */
+/* How many bytes, of n, a piece may have now: as much as bodies' part of the queue has room; and
+ * where messages keep the queue fuller than that, what none of that part holds, once all pieces
+ * from before have left. An empty queue takes the least piece at least. */
 static size_t np_session_body_room(const np_session *s, size_t n)
 {
     size_t bound = np__session_body_bound(s);
     size_t room = bound > s->out.queued ? bound - s->out.queued : 0;
 
+    if (!np__session_congested(s) && bound > s->bodies->queued) {
+        size_t part = bound - s->bodies->queued;
+        room = room > part ? room : part;
+    }
     room = room > NP_FRAMING_HEAD_MAX ? room - NP_FRAMING_HEAD_MAX : 0;
     if (s->out.queued == 0 && room < NP_FRAMING_FRAGMENT_MIN) {
         room = NP_FRAMING_FRAGMENT_MIN;
@@ -170,6 +176,7 @@ static np_err np_session_body_emit(np_session *s, np_body_entry *body, const uin
                                    size_t n, bool more)
 {
     size_t waiting = body->bytes.len < n ? body->bytes.len : n;
+    size_t wire = n + NP_FRAMING_HEAD_MAX;
     bool completes = body->head_left > 0 && n >= body->head_left;
     np__session_outgoing out = {
         .kind = NP_FRAMING_DATA,
@@ -199,6 +206,8 @@ static np_err np_session_body_emit(np_session *s, np_body_entry *body, const uin
     if (completes) {
         np__session_converse_move(s, place);
     }
+    s->bodies->queued += (uint32_t)(wire < UINT32_MAX - s->bodies->queued ? wire : 0);
+    s->bodies->queued_left = (uint32_t)s->out.queued;
     body->begun = true;
     body->stream = out.stream;
     s->opened = opened;

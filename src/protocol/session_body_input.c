@@ -87,7 +87,7 @@ static np_err np_session_body_add(np_session *s, uint32_t stream, const np_messa
     np_body_entry *body = NULL;
     size_t size = np__parser_size(protocol);
     void *memory = NULL;
-    np_err err = np_bodies_add(&s->bodies, &s->account, np_session_next_serial(s), &body);
+    np_err err = np__session_add_body(s, &body);
 
     if (err != NP_OK) {
         return err;

@@ -504,8 +504,7 @@ static bool np_session_event_due(np_session *s, np_session_event *event)
     if (np__session_writable(s)) {
         s->writable_wanted = s->writable_wanted && (s->full || np__session_congested(s));
         s->answer_came = false;
-        s->body_wanted =
-            s->body_wanted && (s->full || s->out.queued > np__session_body_bound(s) / 2);
+        s->body_wanted = s->body_wanted && (s->full || !np__session_body_goes_on(s));
         event->kind = NP_SESSION_EVENT_WRITABLE;
         return true;
     }

@@ -23,7 +23,7 @@
 #define NP_SESSION_STUCK_MS 1000u
 #define NP_SESSION_STUCK_AGAIN_MS 20u
 
-/* So many requests may wait to be refused, or serve_max where that is more. */
+/* So many requests may wait to be refused, or serve_max or calls_max where that is more. */
 #define NP_SESSION_REFUSALS 1024u
 
 /* So many Pongs are queued beyond the queue's bound; more are left unsaid, for the peer has enough
@@ -94,6 +94,7 @@ static bool np_session_refuses_enough(const np_session *s)
 {
     uint32_t max = s->options->serve_max;
 
+    max = max > s->options->calls_max ? max : s->options->calls_max;
     return np_calls_refused(s->calls) >= (max > NP_SESSION_REFUSALS ? max : NP_SESSION_REFUSALS);
 }
 
@@ -203,6 +204,12 @@ void np__session_left(np_session *s, size_t n)
     s->full = s->full && n == 0 && s->out.queued > 0;
     s->pongs = s->out.queued > s->options->queue_max ? s->pongs : 0;
     s->stuck = s->stuck && !np_session_has_room(s);
+    if (np_unlikely(s->bodies != NULL)) {
+        size_t left = s->bodies->queued_left;
+        left = left > n ? left - n : 0;
+        s->bodies->queued_left = (uint32_t)(left < s->out.queued ? left : s->out.queued);
+        s->bodies->queued = s->bodies->queued_left > 0 ? s->bodies->queued : 0;
+    }
 }
 
 void np_session_throttle(np_session *s, bool on, np_time now)

@@ -149,6 +149,27 @@ static inline size_t np__session_body_bound(const np_session *s)
     return two < part ? two : part;
 }
 
+/* Adds one to the table. Where that is new, what is queued may be pieces of an older one. Errors:
+ * those of np_bodies_add. */
+static inline NP_MUST_CHECK np_err np__session_add_body(np_session *s, np_body_entry **body)
+{
+    bool fresh = s->bodies == NULL;
+    np_err err = np_bodies_add(&s->bodies, &s->account, np_session_next_serial(s), body);
+
+    if (err == NP_OK && fresh) {
+        s->bodies->queued = (uint32_t)s->out.queued;
+        s->bodies->queued_left = (uint32_t)s->out.queued;
+    }
+    return err;
+}
+
+/* Whether bodies have room; see session_body.c. */
+static inline bool np__session_body_goes_on(const np_session *s)
+{
+    return s->out.queued <= np__session_body_bound(s) / 2 ||
+           (s->bodies != NULL && s->bodies->queued_left == 0 && !np__session_congested(s));
+}
+
 /* What a step may have to wait for. */
 typedef enum np__session_pace {
     NP_PACE_REQUEST, /* room for the answer; or, after a second in vain, for a refusal */
@@ -168,8 +189,14 @@ static inline bool np__session_writable(const np_session *s)
 {
     return s->phase == NP_PHASE_OPEN && !np__session_is_asked(s) &&
            ((!s->full && ((s->writable_wanted && !np__session_congested(s)) ||
-                          (s->body_wanted && s->out.queued <= np__session_body_bound(s) / 2))) ||
+                          (s->body_wanted && np__session_body_goes_on(s)))) ||
             s->answer_came);
+}
+
+/* Whether the conversation's time rests, and phase_deadline is what is left of it. */
+static inline bool np__session_phase_rests(const np_session *s)
+{
+    return s->resting && s->phase == NP_PHASE_OPEN;
 }
 
 /* Whether the peer has to go on with its bodies: not while it is we who do not read. */

@@ -40,23 +40,30 @@ np_err np_call_reply(np_call call, const void *answer, np_fault *fault)
 {
     np_conn *conn = NULL;
     np_err err = answering(call, &conn, fault);
+    size_t before = 0;
 
     if (err != NP_OK) {
         return err;
     }
-    return np__conn_sent(conn, np_session_reply(&conn->link.session, key_of(call), answer, fault));
+    before = np_session_queued(&conn->link.session);
+    err = np_session_reply(&conn->link.session, key_of(call), answer, fault);
+    np_link_replied(&conn->link, before);
+    return np__conn_sent(conn, err);
 }
 
 np_err np_call_fail(np_call call, uint32_t reason, uint32_t code, np_str text)
 {
     np_conn *conn = NULL;
     np_err err = answering(call, &conn, NULL);
+    size_t before = 0;
 
     if (err != NP_OK) {
         return err;
     }
-    return np__conn_sent(conn,
-                         np_session_refuse(&conn->link.session, key_of(call), reason, code, text));
+    before = np_session_queued(&conn->link.session);
+    err = np_session_refuse(&conn->link.session, key_of(call), reason, code, text);
+    np_link_replied(&conn->link, before);
+    return np__conn_sent(conn, err);
 }
 
 void np_call_drop(np_call call)

@@ -221,33 +221,29 @@ static void make_room(np_daemon *daemon, np_conn *conn, const char *limit)
     np_link_dismiss(&conn->link, NP_ERR_BUSY, &fault);
 }
 
-/* A place for somebody who has been counted; at_last: and a descriptor. Errors: NP_ERR_BUSY with
- * *limit. */
-static np_err find_place(np_daemon *daemon, np_source *source, bool at_last, const char **limit)
+/* A place for somebody who has been counted; at_last: and a descriptor. *full: which limit is met,
+ * or NULL; *yields: who would have to go then. Errors: NP_ERR_BUSY. */
+static np_err find_place(np_daemon *daemon, np_source *source, bool at_last, const char **full,
+                         np_conn **yields)
 {
     np_time now = np_loop_now(daemon->group.loop);
-    const char *full = np__admission_full(&daemon->admission, &daemon->group);
-    np_conn *conn = NULL;
 
-    if (full == NULL && at_last) {
-        full = "descriptors";
+    *yields = NULL;
+    *full = np__admission_full(&daemon->admission, &daemon->group);
+    if (*full == NULL && at_last) {
+        *full = "descriptors";
     }
-    if (full == NULL) {
-        return NP_OK;
+    if (*full != NULL) {
+        *yields = np__admission_yields(&daemon->admission, &daemon->group, source, now);
     }
-    conn = np__admission_yields(&daemon->admission, &daemon->group, source, now);
-    if (conn == NULL) {
-        *limit = full;
-        return NP_ERR_BUSY;
-    }
-    make_room(daemon, conn, full);
-    return NP_OK;
+    return *full == NULL || *yields != NULL ? NP_OK : NP_ERR_BUSY;
 }
 
 static np_err adopt(np_daemon *daemon, const np_stream *stream, const struct sockaddr *sa,
                     bool at_last, const char **limit)
 {
     np_conn *conn = NULL;
+    np_conn *yields = NULL;
     np_source *source = NULL;
     np_time now = np_loop_now(daemon->group.loop);
     bool roomy = np__loop_headroom(daemon->group.loop, false);
@@ -264,13 +260,15 @@ static np_err adopt(np_daemon *daemon, const np_stream *stream, const struct soc
     if (err != NP_OK) {
         return err; /* who does not come in takes nobody's place */
     }
-    err = find_place(daemon, source, at_last, limit);
+    err = find_place(daemon, source, at_last, limit, &yields);
     /* Nobody gives way before it is certain that the newcomer would come in otherwise. */
     if (err == NP_OK && !roomy && !np__loop_headroom(daemon->group.loop, true)) {
         err = NP_ERR_MEMORY;
+        *limit = NULL;
     }
-    if (err == NP_OK && daemon->stopping) {
-        err = NP_ERR_BUSY; /* by the on_close of who made room */
+    if (err == NP_OK && yields != NULL) {
+        make_room(daemon, yields, *limit); /* runs its on_close */
+        err = daemon->stopping ? NP_ERR_BUSY : NP_OK;
     }
     if (err == NP_OK) {
         err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa, source);

@@ -111,8 +111,8 @@ static bool make_way(np_loop *loop, size_t len)
     np_headroom *headroom = &loop->headroom;
     uint64_t now = np_loop_now(loop).mono_ms;
 
-    if (!is_due(headroom->yielded_ms, now, SEARCH_MS)) {
-        return false;
+    if (!is_due(headroom->yielded_ms, now, SEARCH_MS) || loop->pool.live < missing(headroom, len)) {
+        return false; /* if all gave what they hold, it would not be enough */
     }
     headroom->yielded_ms = now;
     do {

@@ -364,8 +364,16 @@ static void on_timer(np_loop *loop, np_timer *timer)
         look_first(link, now_ms);
     } else {
         link->late = false;
-        np_session_tick(&link->session, now_of(link));
-        drain(link);
+        if (link->blocked) {
+            /* The system says that there is room when much of its buffer is free. A peer that reads
+             * slowly gets there late, and has taken some meanwhile. */
+            link->blocked = false;
+            flush(link);
+        }
+        if (!link->closed) {
+            np_session_tick(&link->session, now_of(link));
+            drain(link);
+        }
     }
     conclude(link);
 }
@@ -435,6 +443,13 @@ void np_link_touch(np_link *link)
 {
     if (!link->in_turn) {
         np__loop_flush(ops_of(link)->loop, &link->task);
+    }
+}
+
+void np_link_replied(np_link *link, size_t before)
+{
+    if (!link->in_turn) {
+        weigh(link, before);
     }
 }
 

@@ -61,7 +61,8 @@ struct np_link {
     np_timer timer;
     np_task task;
     np_stream stream;
-    uint32_t replies;      /* bytes queued by the link's own events and not written, at most */
+    uint32_t replies;      /* bytes queued by the link's own events, or as answers to its peer's
+                            * requests, and not written, at most */
     int16_t os_error;      /* of the read or write that ended it, or 0 */
     bool write_failed : 1; /* it was a write */
     bool in_turn : 1;      /* callbacks may be running: what is queued is seen to afterwards */
@@ -86,6 +87,10 @@ NP_MUST_CHECK np_err np_link_start(np_link *link, const np_links *links, const n
 
 /* After anything was done to the session: has the end of this turn see to output and deadline. */
 void np_link_touch(np_link *link);
+
+/* After a request of the peer's was answered: `before` is what np_session_queued said before that.
+ * Outside of the link's own turn, too, answers that the peer does not take are backpressure. */
+void np_link_replied(np_link *link, size_t before);
 
 /* Ends in order; see np_session_close. */
 void np_link_close(np_link *link, uint32_t reason, np_str text);

@@ -267,6 +267,60 @@ static void test_one_side_alone(void **state)
     assert_int_equal(l.sides[1].served, CALLS);
 }
 
+/* More requests each way than are refused by default, and then messages: what waits to be refused
+ * is as much as may be asked. */
+static void open_both(wire *w, uint32_t calls_max, uint32_t stall_ms)
+{
+    wire_init(w);
+    for (int i = 0; i < 2; i++) {
+        wire_end *end = i == 0 ? &w->client : &w->server;
+        end->options.calls_max = calls_max;
+        end->options.stall_ms = stall_ms;
+    }
+    wire_open(w);
+}
+
+static void test_more_calls_than_are_refused(void **state)
+{
+    static const uint8_t bytes[1000];
+    demo_find find = {7};
+    wire w;
+
+    (void)state;
+    open_both(&w, 2000, 0);
+    for (int i = 0; i < 2; i++) {
+        wire_end *end = i == 0 ? &w.client : &w.server;
+        for (int k = 0; k < 1200; k++) {
+            assert_int_equal(np_session_request(&end->s, demo_message_find, &find, NP_TIME_NEVER,
+                                                NULL, NULL, NULL),
+                             NP_OK);
+        }
+        while (talk_say(&end->s, bytes, sizeof bytes) == NP_OK) {
+        }
+    }
+    for (int i = 0; i < 36000; i++) { /* an hour */
+        for (int k = 0; k < 2; k++) {
+            wire_end *end = k == 0 ? &w.client : &w.server;
+            wire_end *other = k == 0 ? &w.server : &w.client;
+            (void)wire_read(&w, end);
+            wire_drain(&w, end);
+            np_session_park(&end->s);
+            if (other->byte_count < 4096) {
+                w.write_max = 4096 - other->byte_count;
+                wire_write(&w, end);
+            }
+        }
+        w.now.mono_ms += 100;
+        np_session_tick(&w.client.s, w.now);
+        np_session_tick(&w.server.s, w.now);
+    }
+    print_message("queued %zu and %zu after an hour; paused %d %d\n",
+                  np_session_queued(&w.client.s), np_session_queued(&w.server.s), w.client.s.paused,
+                  w.server.s.paused);
+    assert_int_equal(np_session_queued(&w.client.s), 0);
+    wire_fini(&w);
+}
+
 /* Each side's Ping stands before a message that is longer than the queue's bound: the Pong finds
  * room all the same. */
 static void test_ping_before_a_long_message(void **state)
@@ -306,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_two_sides_that_say_and_ask),
         cmocka_unit_test(test_there_is_always_progress),
         cmocka_unit_test(test_one_side_alone),
+        cmocka_unit_test(test_more_calls_than_are_refused),
         cmocka_unit_test(test_ping_before_a_long_message),
     };
 
