@@ -515,6 +515,78 @@ static void test_body_is_writable_when_something_has_left(void **state)
     wire_fini(&w);
 }
 
+/* There is room for a message, and not yet for a body: who is told of the one still hears of the
+ * other. */
+static void test_writable_for_each(void **state)
+{
+    const np_message *message = np_protocol_message(&base_protocol, BASE_DATA_ID);
+    uint8_t *bytes = wire_pattern(4000, 3);
+    base_data data = {.name = {NULL, 0}};
+    uint64_t body = 0;
+    size_t taken = 0;
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    w.server.options.queue_max = 4096;
+    wire_open(&w);
+    assert_int_equal(np_session_body_begin(&w.server.s, message, &data, 100000, &body, NULL),
+                     NP_OK);
+    assert_int_equal(talk_say(&w.server.s, bytes, 1500), NP_OK);
+    assert_int_equal(np_session_body_write(&w.server.s, body, bytes, 2000, &taken), NP_ERR_FULL);
+    assert_int_equal(talk_say(&w.server.s, bytes, 4000), NP_ERR_FULL);
+    w.write_max = 600;
+    for (int left = 1; left >= 0; left--) {
+        wire_write(&w, &w.server);
+        wire_drain(&w, &w.server);
+        wire_expect(&w.server, NP_SESSION_EVENT_WRITABLE);
+        assert_null(wire_next(&w.server));
+        assert_int_equal(np_session_queued(&w.server.s) > 512, left); /* half of a body's share */
+    }
+    wire_write(&w, &w.server);
+    wire_drain(&w, &w.server);
+    assert_null(wire_next(&w.server));
+    free(bytes);
+    wire_fini(&w);
+}
+
+/* Requests leave half of the queue to what answers the peer; and where the peer's input waits, all
+ * of it, but for the one that finds it empty. */
+static void test_own_requests_leave_room(void **state)
+{
+    uint8_t *bytes = wire_pattern(3000, 3);
+    demo_find find = {1};
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    w.server.options.queue_max = 8000;
+    wire_open(&w);
+    assert_int_equal(talk_say(&w.server.s, bytes, 3000), NP_OK);
+    (void)talk_ask(&w.server.s, NP_TIME_NEVER, &w);
+    assert_int_equal(talk_say(&w.server.s, bytes, 3000), NP_OK);
+    assert_int_equal(
+        np_session_request(&w.server.s, demo_message_find, &find, NP_TIME_NEVER, &w, NULL, NULL),
+        NP_ERR_FULL);
+    wire_run(&w);
+    wire_expect(&w.server, NP_SESSION_EVENT_WRITABLE);
+
+    np_session_throttle(&w.server.s, true, w.now);
+    (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
+    wire_run(&w);
+    (void)talk_ask(&w.server.s, NP_TIME_NEVER, &w);
+    assert_int_equal(
+        np_session_request(&w.server.s, demo_message_find, &find, NP_TIME_NEVER, &w, NULL, NULL),
+        NP_ERR_FULL);
+    assert_null(wire_next(&w.server));
+    np_session_throttle(&w.server.s, false, w.now);
+    wire_run(&w);
+    wire_expect(&w.server, NP_SESSION_EVENT_REQUEST);
+    wire_expect(&w.server, NP_SESSION_EVENT_WRITABLE);
+    free(bytes);
+    wire_fini(&w);
+}
+
 /* Limits ------------------------------------------------------------------------------------ */
 
 /* There is no memory to keep a request that is to be refused: the end tells which bound it is. */
@@ -605,6 +677,8 @@ int main(void)
         cmocka_unit_test(test_peer_that_stands_still),
         cmocka_unit_test(test_writable_comes_when_something_has_left),
         cmocka_unit_test(test_body_is_writable_when_something_has_left),
+        cmocka_unit_test(test_writable_for_each),
+        cmocka_unit_test(test_own_requests_leave_room),
         cmocka_unit_test(test_refusing_without_memory),
         cmocka_unit_test(test_throttle),
         cmocka_unit_test(test_throttle_a_request),
