@@ -119,6 +119,7 @@ static void test_keys_against_a_model(void **state)
             live--;
         }
         assert_int_equal(total(calls), live);
+        assert_true(calls == NULL || live <= calls->slot_count / 4 * 3);
         if (count % 100 == 0) {
             assert_keys(calls, keys, count);
         }
@@ -137,6 +138,29 @@ static void test_keys_against_a_model(void **state)
     assert_int_equal(pool.live, 0);
     np_pool_fini(&pool);
     free(keys);
+}
+
+/* Serial numbers come round: who waits with the number of a canceled one, in the slot where the
+ * search for that begins, does not hide it. */
+static void test_serials_that_come_round(void **state)
+{
+    const np_call_key canceled = {messages, 3, 5};
+    const np_call_key waits = {messages, 2 * 5, 5};
+    np_calls *calls = NULL;
+    np_account account;
+    np_pool pool;
+    (void)state;
+
+    np_pool_init(&pool, NULL);
+    np_account_init(&account, &pool.own);
+    add(&calls, &account, canceled, NP_TIME_NEVER);
+    add(&calls, &account, waits, NP_TIME_NEVER);
+    np_calls_cancel(calls, np_calls_find(calls, canceled.stream), 1000);
+    assert_int_equal(np_calls_find_key(calls, &waits)->state, NP_CALL_WAITS);
+    assert_non_null(np_calls_find_key(calls, &canceled));
+    assert_int_equal(np_calls_find_key(calls, &canceled)->state, NP_CALL_CANCELED);
+    np_calls_clear(&calls, &account);
+    np_pool_fini(&pool);
 }
 
 /* Ids chosen to share a slot. */
@@ -259,7 +283,8 @@ static void test_unreserve(void **state)
 }
 
 /* Of so many of each side's, those of one that are not given up stay, in a table of their size, and
- * behave as before; with no memory but what the table has. */
+ * behave as before; with no memory but what the table has. Where the table is cut, the others count
+ * no longer, nor do those that wait to be refused. */
 static void expect_kept(uint32_t theirs, uint32_t ours, uint32_t given_up, size_t most)
 {
     np_pool_options options = {.live_max = 0};
@@ -268,6 +293,7 @@ static void expect_kept(uint32_t theirs, uint32_t ours, uint32_t given_up, size_
     np_account account;
     np_pool pool;
     uint32_t expired = 0;
+    uint32_t slot_count = 0;
 
     np_pool_init(&pool, &options);
     np_account_init(&account, &pool.own);
@@ -277,6 +303,11 @@ static void expect_kept(uint32_t theirs, uint32_t ours, uint32_t given_up, size_
     for (uint32_t i = 0; i < theirs; i += 3) {
         np_calls_cancel(calls, np_calls_find(calls, 2 * i + 2), 500);
     }
+    for (uint32_t i = 0; i < theirs; i += 7) {
+        np_call_entry refused = {.stream = 2 * (theirs + i) + 2, .state = NP_CALL_REFUSED};
+        assert_int_equal(np_calls_reserve(&calls, &account), NP_OK);
+        np_calls_add(calls, &refused);
+    }
     for (uint32_t i = 0; i < ours + given_up; i++) {
         add_stream(&calls, &account, 2 * i + 1, 1000 + i);
     }
@@ -284,7 +315,13 @@ static void expect_kept(uint32_t theirs, uint32_t ours, uint32_t given_up, size_
         np_calls_give_up(np_calls_find(calls, 2 * i + 1));
     }
     pool.options.live_max = pool.live;
+    slot_count = calls != NULL ? calls->slot_count : 0;
     np_calls_keep(&calls, &account, 1);
+    if (calls == NULL || calls->slot_count < slot_count) {
+        assert_int_equal(np_calls_count(calls, 0), 0);
+        assert_int_equal(np_calls_count(calls, 1), ours);
+        assert_int_equal(np_calls_refused(calls), 0);
+    }
     assert_int_equal(account.live, calls != NULL ? calls->block_cap : 0);
     assert_true(account.live <= most);
     pool.options.live_max = 0;
@@ -322,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys_against_a_model),
+        cmocka_unit_test(test_serials_that_come_round),
         cmocka_unit_test(test_collisions),
         cmocka_unit_test(test_in_order),
         cmocka_unit_test(test_deadlines),

@@ -39,10 +39,16 @@ typedef struct world {
 static bool evict(np_account *account, size_t need)
 {
     owner *o = (owner *)(void *)((char *)account - offsetof(owner, account));
+    void *goodbye = NULL;
+    size_t cap = 0;
 
     o->need = need;
     np_pool_give(&o->account, o->block, o->cap);
     o->block = NULL;
+    /* It would say why, if there is memory for it; nobody else gives way for that. */
+    if (np_pool_take(&o->account, 1, &goodbye, &cap) == NP_OK) {
+        np_pool_give(&o->account, goodbye, cap);
+    }
     return true;
 }
 
@@ -116,8 +122,41 @@ static void test_growing(void **state)
     assert_int_equal(w.hog.need, 200000);
     assert_int_equal(w.second.need, 0);
     assert_int_equal(buf.data[0] + buf.data[99999], 14);
+    /* Now it holds most: where the heap has nothing for it, it has what it had. */
+    failing_heap_arm(1, true);
+    err = np_buf_reserve(&w.small.account, &buf, 300000);
+    (void)failing_heap_disarm();
+    assert_int_equal(err, NP_ERR_MEMORY);
+    assert_int_equal(buf.cap, 200000);
+    assert_int_equal(w.small.account.live, 200000);
+    assert_int_equal(w.pool.live, w.second.cap + 200000);
     np_buf_release(&w.small.account, &buf);
     end(&w);
+}
+
+/* Before anybody gives way the heap gets what the pool keeps for later: blocks, and the places of
+ * those who were heavy. */
+static void test_what_is_kept_goes_first(void **state)
+{
+    (void)state;
+    for (int blocks = 0; blocks < 2; blocks++) {
+        np_err err = NP_OK;
+        world w;
+        start(&w);
+        w.pool.options.cache_max = blocks ? w.pool.options.cache_max : 0;
+        assert_int_equal(np_pool_take(&w.small.account, 3000, &w.small.block, &w.small.cap), NP_OK);
+        np_pool_give(&w.small.account, w.small.block, w.small.cap);
+        assert_int_equal(w.pool.cached > 0, blocks);
+        assert_int_equal(w.pool.spare_heavy_count, 1);
+        failing_heap_arm(1, false);
+        err = np_pool_take(&w.small.account, 1000, &w.small.block, &w.small.cap);
+        (void)failing_heap_disarm();
+        assert_int_equal(err, NP_OK);
+        assert_int_equal(w.pool.cached, 0);
+        assert_int_equal(w.pool.spare_heavy_count, 0);
+        assert_int_equal(w.hog.need, 0);
+        end(&w);
+    }
 }
 
 /* Who would hold most itself has nobody give way, and where nothing helps, everything is as it
@@ -154,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_largest_gives_way),
         cmocka_unit_test(test_growing),
+        cmocka_unit_test(test_what_is_kept_goes_first),
         cmocka_unit_test(test_nobody_else),
     };
 

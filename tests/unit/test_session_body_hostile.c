@@ -580,7 +580,9 @@ static void test_refusals(void **state)
     assert_int_equal(np_session_body_write(s, serial, "456", 3, &taken), NP_ERR_TOO_LONG);
     assert_int_equal(taken, 0);
     assert_int_equal(np_session_body_write(s, serial, "", 0, &taken), NP_OK);
-    assert_int_equal(np_session_body_write(s, serial, "45", 2, &taken), NP_OK);
+    assert_int_equal(np_session_body_write(s, serial, "4", 1, &taken), NP_OK);
+    assert_int_equal(np_session_body_end(s, serial), NP_ERR_TOO_SHORT);
+    assert_int_equal(np_session_body_write(s, serial, "5", 1, &taken), NP_OK);
     assert_int_equal(np_session_body_end(s, serial), NP_OK);
     wire_run(&w);
     wire_fini(&w);

@@ -139,6 +139,33 @@ static void test_what_waits(void **state)
     wire_fini(&w);
 }
 
+/* Told that the answer is there, a side still hears when there is room again, if it waits for that
+ * as well. */
+static void test_an_answer_is_no_room(void **state)
+{
+    wire w;
+
+    (void)state;
+    door_init(&w);
+    wire_open(&w);
+    door_settle(&w, &w.client, "Enter", true);
+    np_call_key call = door_arrive(&w, &w.client, "Enter");
+    assert_int_equal(door_tell(&w.client, "Say", NULL), NP_ERR_UNEXPECTED);
+    w.client.options.queue_max = 200;
+    while (door_tell(&w.client, "Hint", NULL) == NP_OK) {
+    }
+    assert_int_equal(door_answer(&w.server, call, true), NP_OK);
+    wire_write(&w, &w.server);
+    assert_true(wire_read(&w, &w.client));
+    wire_expect(&w.client, NP_SESSION_EVENT_RESPONSE);
+    wire_expect(&w.client, NP_SESSION_EVENT_WRITABLE);
+    assert_null(wire_next(&w.client));
+    wire_run(&w);
+    wire_expect(&w.client, NP_SESSION_EVENT_WRITABLE);
+    assert_null(wire_next(&w.client));
+    wire_fini(&w);
+}
+
 /* What both had under way when the other's request came. */
 static void test_crossing(void **state)
 {
@@ -509,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_an_answer_moves),
         cmocka_unit_test(test_a_refusal_leads_where_the_schema_says),
         cmocka_unit_test(test_what_waits),
+        cmocka_unit_test(test_an_answer_is_no_room),
         cmocka_unit_test(test_crossing),
         cmocka_unit_test(test_the_rule_is_that_of_the_answers_state),
         cmocka_unit_test(test_a_late_answer_moves),

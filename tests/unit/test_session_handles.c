@@ -322,6 +322,54 @@ static void test_late_answer_meets_another_request(void **state)
     stop(p);
 }
 
+/* A request of the peer's is answered, and not canceled like one of ours, whatever number the
+ * application takes for a stream. */
+static void test_only_own_requests_are_canceled(void **state)
+{
+    demo_find number = {5};
+    program *p = start(false, SERVE_MAX);
+    np_call_key key;
+
+    (void)state;
+    key = ask_count(p, 1);
+    np_session_cancel(&p->served->s, 1);
+    look_at_output(p);
+    assert_true(np_session_serving(&p->served->s, key));
+    assert_int_equal(np_session_reply(&p->served->s, key, &number, NULL), NP_OK);
+    must_answer(p, 1, key.message);
+    look_at_output(p);
+    stop(p);
+}
+
+/* Behind our goodbye nothing is said: no answer, and no cancel of a call that waits. */
+static void test_handles_when_closing(void **state)
+{
+    demo_find number = {5};
+    np_fault fault = {.err = NP_OK};
+    np_call_key key;
+    uint32_t own = 0;
+    size_t queued = 0;
+    program *p = start(false, SERVE_MAX);
+    np_session *s = &p->served->s;
+
+    (void)state;
+    key = ask_count(p, 1);
+    np_session_call_set_user(s, key, p);
+    own = talk_ask(s, NP_TIME_NEVER, NULL);
+    np_session_close(s, NP_SESSION_NO_REASON, np_str_from(""), p->w.now);
+    queued = np_session_queued(s);
+    assert_false(np_session_serving(s, key));
+    assert_null(np_session_call_user(s, key));
+    assert_int_equal(np_session_reply(s, key, &number, &fault), NP_ERR_CLOSED);
+    assert_string_equal(fault.rule, "the connection is closing");
+    assert_int_equal(np_session_refuse(s, key, BASE_REASON_REFUSED, 0, np_str_from("")),
+                     NP_ERR_CLOSED);
+    np_session_drop(s, key);
+    np_session_cancel(s, own);
+    assert_int_equal(np_session_queued(s), queued);
+    stop(p);
+}
+
 /* Cancels without end ----------------------------------------------------------------------- */
 
 /* A request and its cancel, of which the application lets go at once. */
@@ -382,10 +430,48 @@ static void test_budget_of_cancels(void **state)
     stop(p);
 }
 
+/* A body costs its sender something, so it may be given up as often as one likes, and whoever sends
+ * such a cancel does not count it either. */
+static void test_bodies_are_no_part_of_the_budget(void **state)
+{
+    uint8_t bytes[NP_FRAMING_HEAD_MAX + 1024] = {0};
+    np_framing_head head = np_framing_make(NP_FRAMING_DATA, 3, 1024, true);
+    program *p = start(false, SERVE_MAX);
+    uint8_t *body = np_framing_put(bytes, &head);
+
+    (void)state;
+    np_put_u64(np_put_u64(np_put_u32(body, BASE_DATA_ID), 0), 5000);
+    for (size_t i = 0; i < NP_CANCELS_TAKEN_MAX; i++) {
+        if (i > 0) {
+            ask_and_cancel(p);
+        }
+        if (i % 1000 == 0 || i == NP_CANCELS_TAKEN_MAX - 1) {
+            wire_inject(p->served, bytes, head.head_len + 1024);
+            wire_read(&p->w, p->served);
+            wire_expect(p->served, NP_SESSION_EVENT_BODY_BEGIN);
+            wire_expect(p->served, NP_SESSION_EVENT_BODY_DATA);
+            inject(p, NP_FRAMING_CANCEL, 3, NULL, 0);
+            wire_expect(p->served, NP_SESSION_EVENT_BODY_END);
+        }
+    }
+    ask_and_cancel(p); /* the last token */
+    stop(p);
+}
+
+/* Of the events that were not looked at yet. */
+static size_t count_cancels(wire_end *end)
+{
+    size_t count = 0;
+
+    for (const wire_event *event = wire_next(end); event != NULL; event = wire_next(end)) {
+        count += event->event.kind == NP_SESSION_EVENT_CANCEL;
+    }
+    return count;
+}
+
 /* This side's own cancels stay within what the peer takes, however many calls are given up. */
 static void test_own_cancels(void **state)
 {
-    size_t seen = 0;
     uint32_t stream = 0;
     wire w;
 
@@ -398,11 +484,7 @@ static void test_own_cancels(void **state)
         np_session_cancel(&w.client.s, stream);
         wire_run(&w);
     }
-    for (const wire_event *event = wire_next(&w.server); event != NULL;
-         event = wire_next(&w.server)) {
-        seen += event->event.kind == NP_SESSION_EVENT_CANCEL;
-    }
-    assert_int_equal(seen, NP_CANCELS_SENT_MAX);
+    assert_int_equal(count_cancels(&w.server), NP_CANCELS_SENT_MAX);
     /* An answer or a failure to a call that was not given up is worth one more. */
     for (int i = 0; i < 2; i++) {
         demo_say answer = talk_value("x", 1);
@@ -418,26 +500,53 @@ static void test_own_cancels(void **state)
         np_session_cancel(&w.client.s, talk_ask(&w.client.s, NP_TIME_NEVER, NULL));
         np_session_cancel(&w.client.s, talk_ask(&w.client.s, NP_TIME_NEVER, NULL));
         wire_run(&w);
-        seen = 0;
-        for (const wire_event *event = wire_next(&w.server); event != NULL;
-             event = wire_next(&w.server)) {
-            seen += event->event.kind == NP_SESSION_EVENT_CANCEL;
-        }
-        assert_int_equal(seen, 1);
+        assert_int_equal(count_cancels(&w.server), 1);
     }
     /* What was refused before anybody worked on it is worth none. */
-    stream = talk_ask(&w.client.s, NP_TIME_NEVER, NULL);
+    for (int i = 0; i < 2; i++) {
+        stream = talk_ask(&w.client.s, NP_TIME_NEVER, NULL);
+        wire_run(&w);
+        assert_int_equal(np_session_refuse(&w.server.s, talk_call(&w.server.s, stream),
+                                           i == 0 ? BASE_REASON_BUSY : BASE_REASON_UNKNOWN_MESSAGE,
+                                           0, np_str_from("")),
+                         NP_OK);
+        wire_run(&w);
+        np_session_cancel(&w.client.s, talk_ask(&w.client.s, NP_TIME_NEVER, NULL));
+        wire_run(&w);
+        assert_int_equal(count_cancels(&w.server), 0);
+    }
+    wire_fini(&w);
+}
+
+/* A cancel that finds no room stays unsaid: it costs nothing of the budget, and nobody waits for
+ * room because of it. */
+static void test_own_cancels_without_room(void **state)
+{
+    uint8_t *bytes = wire_pattern(9000, 3);
+    uint32_t streams[NP_CANCELS_SENT_MAX];
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    w.client.options.calls_max = NP_CANCELS_SENT_MAX + 1;
+    w.server.options.serve_max = NP_CANCELS_SENT_MAX + 1;
+    wire_open(&w);
+    for (size_t i = 0; i < NP_CANCELS_SENT_MAX; i++) {
+        streams[i] = talk_ask(&w.client.s, NP_TIME_NEVER, NULL);
+    }
     wire_run(&w);
-    assert_int_equal(np_session_refuse(&w.server.s, talk_call(&w.server.s, stream),
-                                       BASE_REASON_BUSY, 0, np_str_from("")),
-                     NP_OK);
+    w.client.options.queue_max = 8000;
+    assert_int_equal(talk_say(&w.client.s, bytes, 9000), NP_OK);
+    for (size_t i = 0; i < NP_CANCELS_SENT_MAX; i++) {
+        np_session_cancel(&w.client.s, streams[i]);
+    }
     wire_run(&w);
+    assert_int_equal(count_cancels(&w.server), 0);
+    assert_null(wire_next(&w.client)); /* no WRITABLE */
     np_session_cancel(&w.client.s, talk_ask(&w.client.s, NP_TIME_NEVER, NULL));
     wire_run(&w);
-    for (const wire_event *event = wire_next(&w.server); event != NULL;
-         event = wire_next(&w.server)) {
-        assert_int_not_equal(event->event.kind, NP_SESSION_EVENT_CANCEL);
-    }
+    assert_int_equal(count_cancels(&w.server), 1);
+    free(bytes);
     wire_fini(&w);
 }
 
@@ -465,18 +574,20 @@ static void test_answers_never_asked_for(void **state)
         expect_fault(p, NP_ERR_STREAM, "base.stream_header.stream");
         stop(p);
     }
-    /* Once they have gone round, every one has been asked on. */
-    program *p = start(true, SERVE_MAX);
-    p->served->s.opened = 0x7fffffff;
-    (void)talk_ask(&p->served->s, NP_TIME_NEVER, NULL);
-    for (size_t i = 0; i < sizeof late / sizeof late[0]; i++) {
-        if (late[i] != 0xffffffff) {
-            inject(p, NP_FRAMING_ERROR, late[i], failure, sizeof failure);
+    /* Once they have gone round, all have been asked on; also when their count has come round. */
+    for (uint32_t round = 0; round < 2; round++) {
+        program *p = start(true, SERVE_MAX);
+        p->served->s.opened = round == 0 ? 0x7fffffff : 0xffffffff;
+        (void)talk_ask(&p->served->s, NP_TIME_NEVER, NULL);
+        for (size_t i = 0; i < sizeof late / sizeof late[0]; i++) {
+            if (late[i] != 0xffffffff) {
+                inject(p, NP_FRAMING_ERROR, late[i], failure, sizeof failure);
+            }
         }
+        assert_null(wire_next(p->served));
+        assert_true(np_session_is_open(&p->served->s));
+        stop(p);
     }
-    assert_null(wire_next(p->served));
-    assert_true(np_session_is_open(&p->served->s));
-    stop(p);
 }
 
 /* The answer to another request than was asked on that stream. */
@@ -524,8 +635,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_programs),
         cmocka_unit_test(test_late_answer_meets_another_request),
+        cmocka_unit_test(test_only_own_requests_are_canceled),
+        cmocka_unit_test(test_handles_when_closing),
         cmocka_unit_test(test_budget_of_cancels),
+        cmocka_unit_test(test_bodies_are_no_part_of_the_budget),
         cmocka_unit_test(test_own_cancels),
+        cmocka_unit_test(test_own_cancels_without_room),
         cmocka_unit_test(test_answers_never_asked_for),
         cmocka_unit_test(test_answer_of_another_request),
         cmocka_unit_test(test_ids_ascend),

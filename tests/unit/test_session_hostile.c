@@ -263,6 +263,41 @@ static void test_wrong_fragments(void **state)
     free(bytes);
 }
 
+/* An answer in fragments that goes on as the answer to another request, or as something else on the
+ * same stream. */
+static void test_fragments_of_another_message(void **state)
+{
+    uint8_t *bytes = calloc(1, 2000);
+    demo_find find = {1};
+    wire w;
+    (void)state;
+
+    assert_non_null(bytes);
+    np_put_u32(bytes, DEMO_FIND_ID);
+    for (int i = 0; i < 3; i++) {
+        start(&w);
+        for (int k = 0; k < 2; k++) {
+            assert_int_equal(np_session_request(&w.server.s, demo_message_find, &find,
+                                                NP_TIME_NEVER, NULL, NULL, NULL),
+                             NP_OK);
+        }
+        wire_run(&w);
+        wire_expect(&w.client, NP_SESSION_EVENT_REQUEST);
+        wire_expect(&w.client, NP_SESSION_EVENT_REQUEST);
+        frame(&w.server, NP_FRAMING_RESPONSE, 2, true, bytes, 2000);
+        frame(&w.server, i == 1 ? NP_FRAMING_ERROR : NP_FRAMING_RESPONSE, i == 2 ? 4 : 2, true,
+              bytes, 2000);
+        wire_read(&w, &w.server);
+        if (i == 0) {
+            assert_true(np_session_is_open(&w.server.s));
+            wire_fini(&w);
+        } else {
+            expect_end(&w, NP_ERR_FRAGMENT, NP_SESSION_STAGE_FRAME, "base.frame");
+        }
+    }
+    free(bytes);
+}
+
 /* Fragment after fragment up to the message's bound, and not a byte more. */
 static void test_fragments_beyond_the_bound(void **state)
 {
@@ -670,6 +705,7 @@ int main(void)
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_broken_frames),
         cmocka_unit_test(test_wrong_fragments),
+        cmocka_unit_test(test_fragments_of_another_message),
         cmocka_unit_test(test_fragments_beyond_the_bound),
         cmocka_unit_test(test_large_whole_frame),
         cmocka_unit_test(test_wrong_streams),

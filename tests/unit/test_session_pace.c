@@ -124,6 +124,150 @@ static void test_requests_wait_and_are_refused(void **state)
     wire_fini(&w);
 }
 
+/* Where one was refused, the next is refused soon after something has left that makes no room: both
+ * sides wait in turn. Once there is room, it is a second again. */
+static void test_refusals_that_follow_are_quick(void **state)
+{
+    wire w;
+
+    (void)state;
+    fill(&w, NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t patience_ms = i == 0 ? 1000 : 20;
+        (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
+        w.write_max = 0;
+        wire_write(&w, &w.client);
+        w.write_max = 10;
+        wire_write(&w, &w.server);
+        assert_true(wire_read(&w, &w.server));
+        assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms + patience_ms);
+        w.now.mono_ms += patience_ms - 1;
+        np_session_tick(&w.server.s, w.now);
+        assert_false(np_session_pending(&w.server.s));
+        w.now.mono_ms += 1;
+        np_session_tick(&w.server.s, w.now);
+        wire_drain(&w, &w.server);
+        np_session_park(&w.server.s);
+        assert_int_equal(np_calls_refused(w.server.s.calls), i + 1);
+    }
+    assert_true(w.server.s.stuck);
+    w.write_max = 0;
+    wire_run(&w);
+    assert_false(w.server.s.stuck);
+    wire_fini(&w);
+}
+
+/* One that nobody knows hears so, also where it hears it later. */
+static void test_unknown_request_is_refused_later(void **state)
+{
+    const wire_event *event;
+    wire w;
+
+    (void)state;
+    fill(&w, NULL);
+    (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
+    w.write_max = 0;
+    wire_write(&w, &w.client);
+    np_put_u32(w.server.bytes + w.server.byte_count - 8, 0x7fffffff); /* its id */
+    assert_true(wire_read(&w, &w.server));
+    w.now.mono_ms += 1000;
+    np_session_tick(&w.server.s, w.now);
+    wire_run(&w);
+    assert_int_equal(wire_expect(&w.server, NP_SESSION_EVENT_UNKNOWN)->event.id, 0x7fffffff);
+    wire_expect(&w.client, NP_SESSION_EVENT_MESSAGE);
+    event = wire_expect(&w.client, NP_SESSION_EVENT_FAILURE);
+    assert_int_equal(event->event.reason, BASE_REASON_UNKNOWN_MESSAGE);
+    wire_fini(&w);
+}
+
+/* No more than so many wait to be refused, or serve_max where that is more. The next one waits, and
+ * no time changes that. */
+static void test_refusals_are_bounded(void **state)
+{
+    static const uint32_t rows[][2] = {{3, 1024}, {1025, 1025}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wire w;
+        fill(&w, NULL);
+        w.server.options.serve_max = rows[i][0];
+        for (uint32_t k = 0; k < 1030; k++) {
+            inject(&w.server, NP_FRAMING_REQUEST, 2 * k + 1, "\x01\x01\0\0\x07\0\0\0", 8);
+        }
+        assert_true(wire_read(&w, &w.server));
+        w.now.mono_ms += 1000;
+        np_session_tick(&w.server.s, w.now);
+        wire_drain(&w, &w.server);
+        np_session_park(&w.server.s);
+        assert_null(wire_next(&w.server));
+        assert_int_equal(np_calls_refused(w.server.s.calls), rows[i][1]);
+        assert_false(np_session_pending(&w.server.s));
+        assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms - 1000 + 30000);
+        wire_fini(&w);
+    }
+}
+
+/* Behind our goodbye nobody is refused any more. */
+static void test_no_refusals_behind_the_goodbye(void **state)
+{
+    wire w;
+
+    (void)state;
+    fill(&w, NULL);
+    (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
+    w.write_max = 0;
+    wire_write(&w, &w.client);
+    assert_true(wire_read(&w, &w.server));
+    w.now.mono_ms += 1000;
+    np_session_tick(&w.server.s, w.now);
+    wire_drain(&w, &w.server);
+    np_session_park(&w.server.s);
+    assert_int_equal(np_calls_refused(w.server.s.calls), 1);
+    np_session_close(&w.server.s, NP_SESSION_NO_REASON, np_str_from(""), w.now);
+    np_session_output_done(&w.server.s, np_session_queued(&w.server.s) - 1, w.now);
+    wire_drain(&w, &w.server);
+    np_session_park(&w.server.s);
+    assert_int_equal(np_session_queued(&w.server.s), 1);
+    wire_fini(&w);
+}
+
+/* A message waits a second for room; where the queue is nearly full, for half of the time that a
+ * peer may stall, which is never less than that, and has a length where there is no such time. */
+static void test_how_long_a_message_waits(void **state)
+{
+    static const struct {
+        size_t queue_max;
+        uint32_t stall_ms;
+        uint32_t wait_ms;
+    } rows[] = {
+        {8000, 10000, 1000}, {4000, 10000, 5000}, {4000, 1500, 1000},
+        {4000, 0, 15000},    {8000, 0, 1000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wire w;
+        fill(&w, NULL);
+        w.server.options.queue_max = rows[i].queue_max;
+        w.server.options.stall_ms = rows[i].stall_ms;
+        np_session_throttle(&w.server.s, true, w.now);
+        assert_int_equal(talk_say(&w.client.s, "hello", 5), NP_OK);
+        w.write_max = 0;
+        wire_write(&w, &w.client);
+        assert_true(wire_read(&w, &w.server));
+        assert_int_equal(np_session_deadline(&w.server.s), w.now.mono_ms + rows[i].wait_ms);
+        w.now.mono_ms += rows[i].wait_ms - 1;
+        np_session_tick(&w.server.s, w.now);
+        assert_false(np_session_pending(&w.server.s));
+        w.now.mono_ms += 1;
+        np_session_tick(&w.server.s, w.now);
+        wire_drain(&w, &w.server);
+        talk_assert_said(wire_expect(&w.server, NP_SESSION_EVENT_MESSAGE), "hello", 5);
+        np_session_park(&w.server.s);
+        wire_fini(&w);
+    }
+}
+
 /* Held by the application while it waits: time does not make it try again and again, and what it
  * has to say about its queue still comes. */
 static void test_held_while_it_waits(void **state)
@@ -187,6 +331,18 @@ static void test_pongs_are_bounded(void **state)
     inject(&w.server, NP_FRAMING_NO_STREAM, 0, ping, sizeof ping);
     (void)wire_read(&w, &w.server);
     assert_true(np_session_queued(&w.server.s) > queued);
+    /* And next time there are as many, and one for which the queue still has room. */
+    np_session_output_done(&w.server.s, np_session_queued(&w.server.s), w.now);
+    assert_int_equal(talk_say(&w.server.s, bytes, 90000), NP_OK);
+    queued = np_session_queued(&w.server.s);
+    w.server.options.queue_max = (uint32_t)queued;
+    for (int i = 0; i < 1000; i++) {
+        inject(&w.server, NP_FRAMING_NO_STREAM, 0, ping, sizeof ping);
+    }
+    while (wire_read(&w, &w.server)) {
+    }
+    assert_int_equal(np_session_queued(&w.server.s) - queued,
+                     129 * (NP_FRAMING_HEADER_LEN + sizeof ping));
     free(bytes);
     wire_fini(&w);
 }
@@ -359,6 +515,78 @@ static void test_body_is_writable_when_something_has_left(void **state)
     wire_fini(&w);
 }
 
+/* There is room for a message, and not yet for a body: who is told of the one still hears of the
+ * other. */
+static void test_writable_for_each(void **state)
+{
+    const np_message *message = np_protocol_message(&base_protocol, BASE_DATA_ID);
+    uint8_t *bytes = wire_pattern(4000, 3);
+    base_data data = {.name = {NULL, 0}};
+    uint64_t body = 0;
+    size_t taken = 0;
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    w.server.options.queue_max = 4096;
+    wire_open(&w);
+    assert_int_equal(np_session_body_begin(&w.server.s, message, &data, 100000, &body, NULL),
+                     NP_OK);
+    assert_int_equal(talk_say(&w.server.s, bytes, 1500), NP_OK);
+    assert_int_equal(np_session_body_write(&w.server.s, body, bytes, 2000, &taken), NP_ERR_FULL);
+    assert_int_equal(talk_say(&w.server.s, bytes, 4000), NP_ERR_FULL);
+    w.write_max = 600;
+    for (int left = 1; left >= 0; left--) {
+        wire_write(&w, &w.server);
+        wire_drain(&w, &w.server);
+        wire_expect(&w.server, NP_SESSION_EVENT_WRITABLE);
+        assert_null(wire_next(&w.server));
+        assert_int_equal(np_session_queued(&w.server.s) > 512, left); /* half of a body's share */
+    }
+    wire_write(&w, &w.server);
+    wire_drain(&w, &w.server);
+    assert_null(wire_next(&w.server));
+    free(bytes);
+    wire_fini(&w);
+}
+
+/* Requests leave half of the queue to what answers the peer; and where the peer's input waits, all
+ * of it, but for the one that finds it empty. */
+static void test_own_requests_leave_room(void **state)
+{
+    uint8_t *bytes = wire_pattern(3000, 3);
+    demo_find find = {1};
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    w.server.options.queue_max = 8000;
+    wire_open(&w);
+    assert_int_equal(talk_say(&w.server.s, bytes, 3000), NP_OK);
+    (void)talk_ask(&w.server.s, NP_TIME_NEVER, &w);
+    assert_int_equal(talk_say(&w.server.s, bytes, 3000), NP_OK);
+    assert_int_equal(
+        np_session_request(&w.server.s, demo_message_find, &find, NP_TIME_NEVER, &w, NULL, NULL),
+        NP_ERR_FULL);
+    wire_run(&w);
+    wire_expect(&w.server, NP_SESSION_EVENT_WRITABLE);
+
+    np_session_throttle(&w.server.s, true, w.now);
+    (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
+    wire_run(&w);
+    (void)talk_ask(&w.server.s, NP_TIME_NEVER, &w);
+    assert_int_equal(
+        np_session_request(&w.server.s, demo_message_find, &find, NP_TIME_NEVER, &w, NULL, NULL),
+        NP_ERR_FULL);
+    assert_null(wire_next(&w.server));
+    np_session_throttle(&w.server.s, false, w.now);
+    wire_run(&w);
+    wire_expect(&w.server, NP_SESSION_EVENT_REQUEST);
+    wire_expect(&w.server, NP_SESSION_EVENT_WRITABLE);
+    free(bytes);
+    wire_fini(&w);
+}
+
 /* Limits ------------------------------------------------------------------------------------ */
 
 /* There is no memory to keep a request that is to be refused: the end tells which bound it is. */
@@ -416,17 +644,44 @@ static void test_throttle(void **state)
     wire_fini(&w);
 }
 
+/* A request waits for the pump as well, also where nothing stands before it. */
+static void test_throttle_a_request(void **state)
+{
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    wire_open(&w);
+    np_session_throttle(&w.server.s, true, w.now);
+    (void)talk_ask(&w.client.s, NP_TIME_NEVER, &w);
+    wire_run(&w);
+    assert_null(wire_next(&w.server));
+    assert_false(np_session_pending(&w.server.s));
+    np_session_throttle(&w.server.s, false, w.now);
+    wire_run(&w);
+    wire_expect(&w.server, NP_SESSION_EVENT_REQUEST);
+    wire_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests_wait_and_are_refused),
+        cmocka_unit_test(test_refusals_that_follow_are_quick),
+        cmocka_unit_test(test_unknown_request_is_refused_later),
+        cmocka_unit_test(test_refusals_are_bounded),
+        cmocka_unit_test(test_no_refusals_behind_the_goodbye),
+        cmocka_unit_test(test_how_long_a_message_waits),
         cmocka_unit_test(test_held_while_it_waits),
         cmocka_unit_test(test_pongs_are_bounded),
         cmocka_unit_test(test_peer_that_stands_still),
         cmocka_unit_test(test_writable_comes_when_something_has_left),
         cmocka_unit_test(test_body_is_writable_when_something_has_left),
+        cmocka_unit_test(test_writable_for_each),
+        cmocka_unit_test(test_own_requests_leave_room),
         cmocka_unit_test(test_refusing_without_memory),
         cmocka_unit_test(test_throttle),
+        cmocka_unit_test(test_throttle_a_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,6 +214,29 @@ static void test_refuse_checks(void **state)
     wire_fini(&w);
 }
 
+/* A refusal for a reason that would end a connection is no more than a failed request. */
+static void test_failure_about_the_version(void **state)
+{
+    const wire_event *event;
+    uint32_t stream;
+    wire w;
+    (void)state;
+
+    wire_init(&w);
+    wire_open(&w);
+    stream = talk_ask(&w.client.s, NP_TIME_NEVER, NULL);
+    wire_run(&w);
+    assert_int_equal(np_session_refuse(&w.server.s, talk_call(&w.server.s, stream),
+                                       BASE_REASON_VERSION, 0, np_str_from("")),
+                     NP_OK);
+    wire_run(&w);
+    event = wire_expect(&w.client, NP_SESSION_EVENT_FAILURE);
+    assert_int_equal(event->event.err, NP_ERR_FAILED);
+    assert_int_equal(event->event.reason, BASE_REASON_VERSION);
+    assert_true(np_session_is_open(&w.client.s));
+    wire_fini(&w);
+}
+
 /* Ids of streams go round; the ones in use are left out. */
 static void test_streams_go_round(void **state)
 {
@@ -291,13 +314,10 @@ static void test_congestion_pauses_requests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_request_and_reply),
-        cmocka_unit_test(test_large_reply),
-        cmocka_unit_test(test_call_deadlines),
-        cmocka_unit_test(test_call_limits),
-        cmocka_unit_test(test_refuse_checks),
-        cmocka_unit_test(test_streams_go_round),
-        cmocka_unit_test(test_congestion_pauses_requests),
+        cmocka_unit_test(test_request_and_reply), cmocka_unit_test(test_large_reply),
+        cmocka_unit_test(test_call_deadlines),    cmocka_unit_test(test_call_limits),
+        cmocka_unit_test(test_refuse_checks),     cmocka_unit_test(test_failure_about_the_version),
+        cmocka_unit_test(test_streams_go_round),  cmocka_unit_test(test_congestion_pauses_requests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,11 +96,37 @@ static void test_a_second_has_its_share(void **state)
     free(zeros);
 }
 
+/* A rate of less than a byte for each window is a bound all the same: a window takes what comes
+ * first, and no more. */
+static void test_the_least_rate(void **state)
+{
+    uint8_t *zeros = calloc(1, 1000);
+    wire w;
+
+    (void)state;
+    assert_non_null(zeros);
+    start_packed(&w, 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(talk_say(&w.client.s, zeros, 1000), NP_OK);
+    }
+    wire_run(&w);
+    talk_assert_said(wire_expect(&w.server, NP_SESSION_EVENT_MESSAGE), zeros, 1000);
+    assert_null(wire_next(&w.server));
+    assert_false(np_session_pending(&w.server.s));
+    wire_tick(&w, 99);
+    assert_null(wire_next(&w.server));
+    wire_tick(&w, 1);
+    talk_assert_said(wire_expect(&w.server, NP_SESSION_EVENT_MESSAGE), zeros, 1000);
+    wire_fini(&w);
+    free(zeros);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_turn_has_its_share),
         cmocka_unit_test(test_a_second_has_its_share),
+        cmocka_unit_test(test_the_least_rate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

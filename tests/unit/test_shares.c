@@ -112,6 +112,8 @@ static bool evict(np_account *account, size_t need)
 {
     user *u = (user *)(void *)((char *)account - offsetof(user, account));
 
+    /* Nobody else gives way meanwhile. */
+    assert_false(np_pool_yield(np_account_holder(account)->pool, 0, 1));
     u->held = account->live;
     u->need = need;
     if (u->busy) {
@@ -283,6 +285,68 @@ static void test_share_of_an_account(void **state)
     assert_int_equal(take(u, 100), NP_OK);
     assert_int_equal(u->evicted, 0);
     end(w);
+
+    w = start(16 << 20, 100000);
+    assert_int_equal(take(&w->users[0][0], 100000), NP_OK); /* all of it */
+    assert_int_equal(take(&w->users[0][0], 1), NP_ERR_LIMIT);
+    assert_true(w->pool.refused_share);
+    w->pool.options.live_max = w->pool.live;
+    w->pool.evict = NULL;
+    assert_int_equal(take(&w->users[1][0], 1), NP_ERR_LIMIT);
+    assert_false(w->pool.refused_share); /* this time it was all of the pool */
+    end(w);
+}
+
+/* An account is heavy from more than 2 KiB on, and an ordinary one again with 1 KiB, so that one
+ * that goes up and down between them costs nothing. Its place is kept for the next one. */
+static void test_who_is_heavy(void **state)
+{
+    world *w = start(0, 0);
+    user *u = &w->users[0][0];
+
+    (void)state;
+    assert_int_equal(take(u, 1024), NP_OK);
+    assert_int_equal(take(u, 1024), NP_OK);
+    assert_false(u->account.is_heavy);
+    assert_false(np_pool_yield(&w->pool, 0, 1));
+    assert_int_equal(take(u, 504), NP_OK);
+    assert_true(u->account.is_heavy);
+    for (int left = 1; left >= 0; left--) {
+        u->count--;
+        np_pool_give(&u->account, u->blocks[u->count], u->caps[u->count]);
+        assert_int_equal(u->account.live, 1024 * (1 + left));
+        assert_int_equal(u->account.is_heavy, left);
+    }
+    assert_int_equal(w->pool.spare_heavy_count, 1);
+    assert_int_equal(take(&w->users[1][0], 4096), NP_OK);
+    assert_int_equal(w->pool.spare_heavy_count, 0);
+    end(w);
+}
+
+/* So many places are kept, however many were heavy. */
+static void test_places_are_bounded(void **state)
+{
+    enum { COUNT = 4097 };
+    np_account *accounts = calloc(COUNT, sizeof *accounts);
+    void **blocks = calloc(COUNT, sizeof *blocks);
+    size_t cap = 0;
+    np_pool pool;
+
+    (void)state;
+    assert_non_null(accounts);
+    assert_non_null(blocks);
+    np_pool_init(&pool, NULL);
+    for (size_t i = 0; i < COUNT; i++) {
+        np_account_init(&accounts[i], &pool.own);
+        assert_int_equal(np_pool_take(&accounts[i], 4096, &blocks[i], &cap), NP_OK);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        np_pool_give(&accounts[i], blocks[i], cap);
+    }
+    assert_int_equal(pool.spare_heavy_count, COUNT - 1);
+    np_pool_fini(&pool);
+    free(blocks);
+    free(accounts);
 }
 
 /* Who cannot give way now is left alone, and the asker is refused where nobody else holds more; it
@@ -342,6 +406,41 @@ static void test_behind_the_busy(void **state)
     end(w);
 }
 
+/* Who would hold as much as the largest is refused; with a byte less it is not. The same holds
+ * among the accounts of one holder. */
+static void test_as_much_as_the_largest(void **state)
+{
+    (void)state;
+    for (int holder = 0; holder < 2; holder++) {
+        world *w = start(1 << 20, 0);
+        user *largest = &w->users[0][0];
+        user *asking = &w->users[holder][1];
+        assert_int_equal(take(largest, 600000), NP_OK);
+        assert_int_equal(take(asking, 600000), NP_ERR_LIMIT);
+        assert_int_equal(largest->evicted, 0);
+        assert_int_equal(take(asking, 599999), NP_OK);
+        assert_int_equal(largest->evicted, 1);
+        end(w);
+    }
+}
+
+/* Nobody else gives way where what has come back is just enough. */
+static void test_just_enough(void **state)
+{
+    world *w = start(1 << 20, 0);
+
+    (void)state;
+    assert_int_equal(take(&w->users[0][0], 300000), NP_OK);
+    assert_int_equal(take(&w->users[0][1], 200000), NP_OK);
+    assert_int_equal(take(&w->users[1][0], 400000), NP_OK);
+    assert_int_equal(take(&w->users[2][0], (1 << 20) - 600000), NP_OK);
+    assert_int_equal(w->pool.live, 1 << 20);
+    assert_int_equal(w->users[0][0].evicted, 1);
+    assert_int_equal(w->users[0][1].evicted, 0);
+    assert_int_equal(w->users[1][0].evicted, 0);
+    end(w);
+}
+
 /* For what is not the pool's, the largest give way, and nobody who holds less than so much. */
 static void test_yield(void **state)
 {
@@ -352,6 +451,7 @@ static void test_yield(void **state)
     assert_false(np_pool_yield(&w->pool, LEAST, 1000));
     assert_int_equal(take(&w->users[0][0], 100000), NP_OK);
     assert_int_equal(take(&w->users[0][1], 300000), NP_OK);
+    assert_int_equal(take(&w->users[0][1], 32768), NP_OK); /* which the pool would keep */
     assert_int_equal(take(&w->users[0][2], 200000), NP_OK);
     assert_int_equal(take(&w->users[0][3], 16384), NP_OK);
     assert_int_equal(take(&w->users[1][0], 32768), NP_OK);
@@ -367,6 +467,9 @@ static void test_yield(void **state)
     assert_false(np_pool_yield(&w->pool, LEAST, 1000));
     assert_int_equal(w->users[0][3].evicted, 0);
     assert_int_equal(w->users[1][0].evicted, 0);
+    assert_false(np_pool_yield(&w->pool, 16384 + 1, 1000));
+    assert_true(np_pool_yield(&w->pool, 16384, 1000));
+    assert_int_equal(w->users[0][3].evicted, 1);
     w->pool.evict = NULL;
     assert_int_equal(take(&w->users[1][0], 100000), NP_OK);
     assert_false(np_pool_yield(&w->pool, LEAST, 1000));
@@ -421,10 +524,18 @@ static void test_light_accounts_hide_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),         cmocka_unit_test(test_shares),
-        cmocka_unit_test(test_who_gives_way), cmocka_unit_test(test_share_of_an_account),
-        cmocka_unit_test(test_busy),          cmocka_unit_test(test_behind_the_busy),
-        cmocka_unit_test(test_yield),         cmocka_unit_test(test_light_accounts_hide_nobody),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_who_gives_way),
+        cmocka_unit_test(test_share_of_an_account),
+        cmocka_unit_test(test_who_is_heavy),
+        cmocka_unit_test(test_places_are_bounded),
+        cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_behind_the_busy),
+        cmocka_unit_test(test_as_much_as_the_largest),
+        cmocka_unit_test(test_just_enough),
+        cmocka_unit_test(test_yield),
+        cmocka_unit_test(test_light_accounts_hide_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
