@@ -161,6 +161,8 @@ static size_t np_session_body_room(const np_session *s, size_t n)
 
     if (!np__session_congested(s) && bound > s->bodies->queued) {
         size_t part = bound - s->bodies->queued;
+        size_t least = s->bodies->queued == 0 ? NP_FRAMING_FRAGMENT_MIN + NP_FRAMING_HEAD_MAX : 0;
+        part = part > least ? part : least;
         room = room > part ? room : part;
     }
     room = room > NP_FRAMING_HEAD_MAX ? room - NP_FRAMING_HEAD_MAX : 0;

@@ -205,7 +205,7 @@ static void test_who_holds_much_gives_way(void **state)
     (void)state;
     frees_space = true;
     fatten(loop, &large, 2 * MIB);
-    fatten(loop, &medium, 100000);
+    fatten(loop, &medium, MIB);
     fatten(loop, &small, 32768);
     assert_false(np__loop_headroom(loop, false));
     assert_int_equal(large.need, 0);
@@ -215,6 +215,7 @@ static void test_who_holds_much_gives_way(void **state)
     assert_int_equal(loop->headroom.len, MIB);
 
     assert_true(np__loop_relieve(loop));
+    frees_space = false;
     most_held = 0;
     loop->now.mono_ms += 99;
     assert_false(np__loop_headroom(loop, true));
@@ -224,6 +225,25 @@ static void test_who_holds_much_gives_way(void **state)
     assert_int_equal(medium.need, MIB);
     assert_int_equal(small.need, 0);
     slim(&small);
+    end(loop);
+}
+
+/* Who holds less, all together, than is missing keeps it: it would not help. */
+static void test_nobody_gives_way_in_vain(void **state)
+{
+    np_loop *loop = start(0, 0);
+    hog hogs[10];
+
+    (void)state;
+    frees_space = true;
+    for (size_t i = 0; i < 10; i++) {
+        fatten(loop, &hogs[i], MIB / 10 - 8);
+    }
+    assert_false(np__loop_headroom(loop, true));
+    for (size_t i = 0; i < 10; i++) {
+        assert_int_equal(hogs[i].need, 0);
+        slim(&hogs[i]);
+    }
     end(loop);
 }
 
@@ -253,9 +273,13 @@ static void test_heap_has_what_is_missing(void **state)
 static void test_heap_is_searched_again(void **state)
 {
     np_loop *loop = start(0, 0);
+    hog large;
 
     (void)state;
+    frees_space = false;
+    fatten(loop, &large, 2 * MIB);
     assert_false(np__loop_headroom(loop, true));
+    assert_int_equal(large.need, MIB);
     heap_has = 2 * MIB;
     assert_true(np__loop_headroom(loop, false));
     end(loop);
@@ -268,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_a_step_less),
         cmocka_unit_test(test_heap_is_searched_seldom),
         cmocka_unit_test(test_who_holds_much_gives_way),
+        cmocka_unit_test(test_nobody_gives_way_in_vain),
         cmocka_unit_test(test_heap_has_what_is_missing),
         cmocka_unit_test(test_heap_is_searched_again),
     };
