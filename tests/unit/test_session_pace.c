@@ -492,7 +492,7 @@ static void test_body_is_writable_when_something_has_left(void **state)
 {
     const np_message *message = np_protocol_message(&base_protocol, BASE_DATA_ID);
     uint8_t *bytes = wire_pattern(3000, 3);
-    trying t = {.bytes = bytes, .len = 2000};
+    trying t = {.bytes = bytes, .len = 3000};
     base_data data = {.name = {NULL, 0}};
     wire w;
 
