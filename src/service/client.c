@@ -178,11 +178,6 @@ static void on_connected(const np_connected *result, void *user)
     }
 }
 
-const char *np__client_address(const np_client *client)
-{
-    return client->text;
-}
-
 np_err np__client_adopt(np_client *client, const np_stream *stream)
 {
     return client->idle ? start_talking(client, stream, NULL) : NP_ERR_STATE;
@@ -339,6 +334,7 @@ np_err np_client_new(np_client **out, np_loop *loop, const np_client_options *op
     }
     (void)np_address_format(&client->address, client->text);
     client->group.client = client;
+    client->group.address = client->text;
     client->group.on_end = on_end;
     client->group.on_gone = on_gone;
     client->group.on_peer_key = on_peer_key;

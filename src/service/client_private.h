@@ -10,7 +10,4 @@
  * NP_ERR_STATE, NP_ERR_MEMORY. */
 NP_MUST_CHECK np_err np__client_adopt(np_client *client, const np_stream *stream);
 
-/* Where it connects to, in words. Lives as long as the client. */
-const char *np__client_address(const np_client *client);
-
 #endif

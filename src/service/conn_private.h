@@ -37,7 +37,8 @@ typedef struct np_group np_group;
 struct np_group {
     np_loop *loop;
     np_links links;
-    np_client *client; /* NULL: a daemon's */
+    np_client *client;   /* NULL: a daemon's */
+    const char *address; /* a client's: where it connects to, in words; NULL: a daemon's */
     np_service service;
     np_service base;
     np_session_compression compression; /* pointed to by links.session, unless it is off */
@@ -142,6 +143,11 @@ static inline np_source *np__conn_source(const np_conn *conn)
     return conn->sourced ? conn->peer.known.source : NULL;
 }
 
+/* How a link tells what happens to its connection, but for the loop; and what a daemon's session
+ * asks when its peer begins a handshake. conn_event.c. */
+extern const np_link_ops np__conn_link_ops;
+np_err np__conn_admit(np_session *session);
+
 /* Makes a connection of a stream, which it takes over on success. sa: who is at the other end, or
  * NULL; source: a daemon's, as it was entered, or NULL. Errors: NP_ERR_MEMORY, NP_ERR_ARG,
  * NP_ERR_LIMIT. */
@@ -175,7 +181,7 @@ np_err np__conn_sent(np_conn *conn, np_err err);
 /* A part of a body has come; body.c. */
 void np__conn_on_body(np_conn *conn, const np_session_event *event);
 
-/* Hands something to the dispatcher whose message it is. Returns what that returned. */
+/* Hands something to the dispatcher whose message it is. Returns what that returned. dispatch.c. */
 NP_MUST_CHECK np_err np__conn_dispatch(np_conn *conn, const np_incoming *in, np_fault *fault);
 
 /* A message did not decode, has no handler, or its handler failed; unhandled.c. */

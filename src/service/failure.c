@@ -1,6 +1,5 @@
 /* failure.c - stage and cause of whatever went wrong, in words. See np_failure. */
 #define _GNU_SOURCE
-#include "service/client_private.h"
 #include "service/conn_private.h"
 #include "util/utc.h"
 
@@ -234,7 +233,7 @@ static const char *hint_refused(const np_conn *conn, const np_session_event *eve
 /* The other side let itself be connected to, or connected, and did not say what it had to. */
 static const char *hint_silent(const np_conn *conn)
 {
-    return np_conn_client(conn) != NULL
+    return np__conn_group(conn)->client != NULL
                ? "it took the connection and did not answer in time; is it a netproto server, does "
                  "it run (it may be stopped, or busy), and is the address right?"
                : "it connected and did not say hello in time";
@@ -243,11 +242,11 @@ static const char *hint_silent(const np_conn *conn)
 /* The server at the other end: a program may have several. The log of a daemon has its peer. */
 static void say_server(np_failure *failure, const np_conn *conn)
 {
-    const np_client *client = np_conn_client(conn);
+    const char *address = np__conn_group(conn)->address;
     char clean[160];
 
-    if (failure->stage == NP_STAGE_HELLO && client != NULL) {
-        (void)np_log_escape(np_str_from(np__client_address(client)), false, clean, sizeof clean);
+    if (failure->stage == NP_STAGE_HELLO && address != NULL) {
+        (void)np_log_escape(np_str_from(address), false, clean, sizeof clean);
         say(failure, " %s", clean);
     }
 }
@@ -269,7 +268,7 @@ static void say_distrust(np_failure *failure, const np_conn *conn)
 
     say(failure, ": the peer's key is not trusted: %s; %s",
         np_key_format(np_session_peer_key(&conn->link.session), key),
-        np_conn_client(conn) != NULL
+        np__conn_group(conn)->client != NULL
             ? "if it is the server's, add it to security.keys, or have security.trust say yes to "
               "it; if it is not, somebody may answer in the server's place"
             : "to let it in, add it to security.keys, or have security.trust say yes to it");

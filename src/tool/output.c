@@ -1,7 +1,8 @@
-/* output.c - standard output: whether what was printed has arrived. */
+/* output.c - what is printed, and whether it has arrived; and what is said about errors. */
 #include "tool/tool.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 /* The error of the first write that failed: what comes after it changes errno, and a later write
@@ -30,4 +31,16 @@ tool_exit tool_output_end(tool_exit code)
     tool_complain("cannot write to standard output: %s",
                   first_error == EBADF ? "it is closed" : strerror(first_error));
     return EXIT_CODE_GENERIC;
+}
+
+void tool_complain(const char *format, ...)
+{
+    va_list args;
+
+    (void)tool_flush(); /* what was printed before stands before it on a terminal */
+    (void)fputs("netproto: ", stderr);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
 }
