@@ -1,0 +1,197 @@
+/* h4: can a peer make `within` rest for ever? And what of the other side's clock? Time is virtual. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <base.h>
+
+#include "core/framing.h"
+#include "protocol/session_private.h"
+#include "support/session_door.h"
+
+static void inject(wire_end *to, uint8_t kind, uint32_t stream, const void *body, size_t len)
+{
+    np_framing_head head = np_framing_make(kind, stream, len, false);
+    uint8_t frame[200];
+
+    wire_inject(to, frame, (size_t)(np_put_raw(np_framing_put(frame, &head), body, len) - frame));
+}
+
+/* A turn of the server's: what there is is read, and what it says is thrown away. */
+static void turn(wire *w)
+{
+    w->client.byte_count = 0;
+    np_session_tick(&w->server.s, w->now);
+    wire_drain(w, &w->server);
+    while (wire_read(w, &w->server)) {
+    }
+    wire_write(w, &w->server);
+    w->client.byte_count = 0;
+}
+
+/* Nobody has entered: state outside, within 10 s. The client sends cancels of nothing, 125 a second
+ * (2 KB a second), and stays for an hour. */
+static void test_cancels_make_within_rest(void **state)
+{
+    uint64_t seconds = 0;
+    wire w;
+
+    (void)state;
+    door_init(&w);
+    w.client.options.conversation = NULL;
+    wire_open(&w);
+    for (int i = 0; i < 4200; i++) { /* the bucket */
+        inject(&w.server, NP_FRAMING_CANCEL, 1, "", 0);
+    }
+    turn(&w);
+    for (int i = 0; i < 3600 * 8 && np_session_is_open(&w.server.s); i++) {
+        for (int k = 0; k < 13; k++) {
+            inject(&w.server, NP_FRAMING_CANCEL, 1, "", 0);
+        }
+        for (int k = 0; k < 13; k++) {
+            w.now.mono_ms += 10;
+            turn(&w);
+        }
+        seconds = (uint64_t)i * 130 / 1000;
+    }
+    print_message("open after %u s: %d, paused %d at %d\n", (unsigned)seconds,
+                  np_session_is_open(&w.server.s), w.server.s.paused, w.server.s.paused_at);
+    assert_false(np_session_is_open(&w.server.s));
+    wire_fini(&w);
+}
+
+/* The same for a body of which no byte comes any more: frame_timeout_ms, 30 s. */
+static void test_cancels_make_frame_deadline_rest(void **state)
+{
+    const base_data data = {.name = np_str_from("file")};
+    static const uint8_t bytes[2000];
+    uint64_t serial = 0;
+    uint64_t began = 0;
+    size_t taken = 0;
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    wire_open(&w);
+    assert_int_equal(np_session_body_begin(&w.client.s, &base_protocol.messages[BASE_DATA_ID],
+                                           &data, 100000, &serial, NULL),
+                     NP_OK);
+    assert_int_equal(np_session_body_write(&w.client.s, serial, bytes, sizeof bytes, &taken), NP_OK);
+    wire_run(&w);
+    for (int i = 0; i < 4200; i++) {
+        inject(&w.server, NP_FRAMING_CANCEL, 11, "", 0);
+    }
+    turn(&w);
+    began = w.now.mono_ms;
+    while (w.now.mono_ms - began < 3600 * 1000 && np_session_is_open(&w.server.s)) {
+        for (int k = 0; k < 13; k++) {
+            inject(&w.server, NP_FRAMING_CANCEL, 11, "", 0);
+        }
+        for (int k = 0; k < 13; k++) {
+            w.now.mono_ms += 10;
+            turn(&w);
+        }
+    }
+    print_message("open after %u s: %d\n", (unsigned)((w.now.mono_ms - began) / 1000),
+                  np_session_is_open(&w.server.s));
+    assert_false(np_session_is_open(&w.server.s));
+    wire_fini(&w);
+}
+
+/* Pings fill the queue with Pongs, a request that nobody knows stands behind them, and the client
+ * takes 2 KB each half second. All of it rests. */
+static void test_slow_reader_makes_within_rest(void **state)
+{
+    uint8_t ping[12];
+    uint8_t unknown[4];
+    uint64_t began = 0;
+    uint32_t stream = 1;
+    wire w;
+
+    (void)state;
+    door_init(&w);
+    w.client.options.conversation = NULL;
+    wire_open(&w);
+    began = w.now.mono_ms;
+    np_put_u64(np_put_u32(ping, BASE_PING_ID), 5);
+    np_put_u32(unknown, 60000);
+    while (w.now.mono_ms - began < 3600 * 1000 && np_session_is_open(&w.server.s)) {
+        if (!w.server.s.paused) {
+            for (int i = 0; i < 60000; i++) {
+                inject(&w.server, NP_FRAMING_NO_STREAM, 0, ping, sizeof ping);
+            }
+            inject(&w.server, NP_FRAMING_REQUEST, stream, unknown, sizeof unknown);
+            stream += 2;
+            while (wire_read(&w, &w.server)) {
+            }
+        }
+        w.now.mono_ms += 500;
+        np_session_tick(&w.server.s, w.now);
+        w.write_max = 2048;
+        wire_write(&w, &w.server);
+        w.client.byte_count = 0;
+        wire_drain(&w, &w.server);
+        np_session_park(&w.server.s);
+    }
+    print_message("open after %u s: %d; queued %zu\n", (unsigned)((w.now.mono_ms - began) / 1000),
+                  np_session_is_open(&w.server.s), np_session_queued(&w.server.s));
+    assert_false(np_session_is_open(&w.server.s));
+    wire_fini(&w);
+}
+
+/* The server holds for longer than `within`, and the client keeps the same conversation. */
+static void test_peer_keeps_within_too(void **state)
+{
+    wire w;
+
+    (void)state;
+    door_init(&w);
+    wire_open(&w);
+    np_session_hold(&w.server.s, true, w.now);
+    assert_int_equal(door_ask(&w.client, "Enter", NP_TIME_NEVER, NULL, NULL), NP_OK);
+    for (int i = 0; i < 12; i++) {
+        wire_tick(&w, 1000);
+    }
+    assert_true(np_session_is_open(&w.server.s));
+    assert_true(np_session_is_open(&w.client.s));
+    wire_fini(&w);
+}
+
+/* Held without a stall's end, with a peer that reads nothing: how much is queued after a day? */
+static void test_pings_while_held(void **state)
+{
+    size_t queued;
+    wire w;
+
+    (void)state;
+    wire_init(&w);
+    w.server.options.idle_ms = 1000;
+    w.server.options.stall_ms = 0;
+    w.server.options.queue_max = 4096;
+    wire_open(&w);
+    np_session_hold(&w.server.s, true, w.now);
+    for (int i = 0; i < 24 * 3600; i++) {
+        w.now.mono_ms += 1000;
+        np_session_tick(&w.server.s, w.now);
+    }
+    queued = np_session_queued(&w.server.s);
+    print_message("queued %zu of %zu\n", queued, w.server.options.queue_max);
+    assert_true(queued <= 2 * w.server.options.queue_max);
+    wire_fini(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cancels_make_within_rest),
+        cmocka_unit_test(test_cancels_make_frame_deadline_rest),
+        cmocka_unit_test(test_slow_reader_makes_within_rest),
+        cmocka_unit_test(test_peer_keeps_within_too),
+        cmocka_unit_test(test_pings_while_held),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
