@@ -43,7 +43,7 @@ from .syntax import (
     StructNode,
 )
 
-BASE_MESSAGES = {"Hello", "Welcome", "Disconnect"}
+BASE_MESSAGES = {("Disconnect", 6), ("Hello", 9), ("Welcome", 10)}
 """What netproto's own schema is told by."""
 
 _EXAMPLES = {"CamelCase": TYPE_NAME, "snake_case": VALUE_NAME, "UPPER_CASE": CONST_NAME}
@@ -106,8 +106,8 @@ class _Names:
 
     def _is_base(self) -> bool:
         """Whether this is netproto's own schema, of whatever version."""
-        said = {n.name.text for n in self.unit.schema.declarations if isinstance(n, MessageNode)}
-        return BASE_MESSAGES <= said
+        messages = (n for n in self.unit.schema.declarations if isinstance(n, MessageNode))
+        return BASE_MESSAGES <= {(n.name.text, n.id.value) for n in messages}
 
     def _prefix(self, name: Name) -> None:
         if name.text in C_HEADERS:

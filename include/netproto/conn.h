@@ -264,9 +264,11 @@ NP_API NP_MUST_CHECK np_err np_conn_ping(np_conn *conn);
 /* Stops (and goes on) handing messages to the handlers: backpressure to the peer, for an
  * application that cannot take more just now. What is queued still leaves; but since nothing is
  * read, the peer's end is noticed only when the connection is let go, or when a write fails. What
- * the peer has to do in time rests meanwhile (frame_timeout_ms, a conversation's `within`). The
- * peer gets a Ping each idle_timeout_ms as a sign of life; with 0 it gets none, and gives up a
- * connection that is held for twice as long as its own. */
+ * the peer has to do in time rests meanwhile (frame_timeout_ms, a conversation's `within`); but the
+ * peer has a clock of its own for the conversation, which goes on. Each idle_timeout_ms the peer
+ * gets a sign of life, as long as it takes what is sent; with 0 it gets none, and gives up a
+ * connection that is held for twice as long as its own idle_timeout_ms, as two sides do that hold
+ * each other. */
 NP_API void np_conn_hold(np_conn *conn, bool hold);
 
 /* Ends the connection in order; reason is a number of the base protocol's Reason or

@@ -486,13 +486,16 @@ static np_fault np_session_late(const char *name, uint32_t limit_ms)
 static void np_session_tick_idle(np_session *s)
 {
     base_ping ping = {NP_SESSION_IDLE_TOKEN};
+    base_pong pong = {NP_SESSION_IDLE_TOKEN};
     np_fault fault = np_session_late("idle_timeout_ms", s->options->idle_ms);
 
     s->idle_from = s->now_ms;
     if (s->held || s->paused) {
-        /* It is we who do not read. The peer's Ping may lie there unread, so it gets one of ours:
-         * a sign of life as good as a Pong. */
-        (void)!np__session_emit_base(s, BASE_PING_ID, &ping);
+        /* It is we who do not read. The peer's Ping may lie there unread, so it gets a Pong
+         * unasked, which needs no answer; but none that would wait for it to read. */
+        if (s->out.queued == 0) {
+            (void)!np__session_emit_base(s, BASE_PONG_ID, &pong);
+        }
         return;
     }
     if (s->pinged) {
@@ -553,6 +556,10 @@ void np_session_hold(np_session *s, bool hold, np_time now)
     s->held = hold;
     s->paused = false; /* what it waited for is looked at afresh when it is let go */
     np__session_rest(s, hold);
+    if (s->phase == NP_PHASE_OPEN && s->phase_deadline != NP_TIME_NEVER) {
+        s->phase_deadline = hold ? np_time_left(s->phase_deadline, s->now_ms)
+                                 : np_time_after(s->now_ms, s->phase_deadline);
+    }
     if (s->phase == NP_PHASE_OPEN) {
         s->idle_from = s->now_ms;
         s->pinged = false;

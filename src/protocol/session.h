@@ -299,8 +299,7 @@ struct np_session {
             bool held : 1;            /* np_session_hold */
             bool throttled : 1;       /* np_session_throttle */
             bool refusals : 1;        /* requests of the peer's wait to be refused */
-            bool resting : 1;         /* held or paused: frame_deadline is what is left of it,
-                                       * and phase_deadline where it is open */
+            bool resting : 1;         /* held or paused: frame_deadline is what is left of it */
             bool answer_came : 1;     /* that a send was refused for */
         };
         uint16_t detours;
@@ -388,8 +387,8 @@ bool np_session_pending(const np_session *s);
 
 /* Backpressure by the application: while held, want is NOTHING and no message events come (ends,
  * expired calls and WRITABLE do); the deadlines that a peer cannot keep without our reading rest
- * (of a frame, a body, a conversation's state), and go on when it is let go. The peer gets a Ping
- * each idle_ms. */
+ * (of a frame, a body, a conversation's state), and go on when it is let go. The peer gets a Pong
+ * each idle_ms, where nothing of ours waits for it to read. */
 void np_session_hold(np_session *s, bool hold, np_time now);
 
 /* Backpressure by the pump: while on, nothing is taken that the application answers by output of

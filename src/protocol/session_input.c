@@ -542,7 +542,8 @@ static bool np_session_event_input(np_session *s, np_session_event *event)
             return true;
         }
         if (s->paused) {
-            np__session_rest(s, true);
+            /* Cancels beyond the budget are the peer's doing, and its time goes on meanwhile. */
+            np__session_rest(s, s->paused_at != NP_PACE_CANCEL);
             return false;
         }
         if (s->yields) {

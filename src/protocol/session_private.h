@@ -193,10 +193,12 @@ static inline bool np__session_writable(const np_session *s)
             s->answer_came);
 }
 
-/* Whether the conversation's time rests, and phase_deadline is what is left of it. */
+/* Whether the conversation's time rests, and phase_deadline is what is left of it: while the
+ * application holds the session. Where the session pauses by itself it does not, for a peer that
+ * reads slowly, or cancels without end, could make it pause for ever. */
 static inline bool np__session_phase_rests(const np_session *s)
 {
-    return s->resting && s->phase == NP_PHASE_OPEN;
+    return s->held && s->phase == NP_PHASE_OPEN;
 }
 
 /* Whether the peer has to go on with its bodies: not while it is we who do not read. */

@@ -103,10 +103,6 @@ void np__session_rest(np_session *s, bool rest)
         return;
     }
     s->resting = rest;
-    if (s->phase == NP_PHASE_OPEN && s->phase_deadline != NP_TIME_NEVER) {
-        s->phase_deadline = rest ? np_time_left(s->phase_deadline, s->now_ms)
-                                 : np_time_after(s->now_ms, s->phase_deadline);
-    }
     if (s->frame_deadline != NP_TIME_NEVER) {
         s->frame_deadline = rest ? np_time_left(s->frame_deadline, s->now_ms)
                                  : np_time_after(s->now_ms, s->frame_deadline);

@@ -269,6 +269,7 @@ static np_err adopt(np_daemon *daemon, const np_stream *stream, const struct soc
     if (err == NP_OK && yields != NULL) {
         make_room(daemon, yields, *limit); /* runs its on_close */
         err = daemon->stopping ? NP_ERR_BUSY : NP_OK;
+        *limit = NULL;
     }
     if (err == NP_OK) {
         err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa, source);

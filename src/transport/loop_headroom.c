@@ -69,8 +69,8 @@ static void tidy_up(np_loop *loop)
     }
 }
 
-/* Whether the heap has as much, in pieces as large as the pool's largest block. */
-static bool heap_has(size_t len)
+/* How much the heap has, of so much, in pieces as large as the pool's largest block. */
+static size_t heap_has(size_t len)
 {
     void *pieces = NULL; /* each holds the next one's address */
     size_t got = 0;
@@ -89,7 +89,7 @@ static bool heap_has(size_t len)
         memcpy(&pieces, piece, sizeof pieces);
         free(piece);
     }
-    return got >= len;
+    return got < len ? got : len;
 }
 
 /* heap_has, as of a moment ago. */
@@ -100,32 +100,40 @@ static bool heap_had(np_loop *loop, size_t len)
 
     if (is_due(headroom->searched_ms, now, SEARCH_MS)) {
         headroom->searched_ms = now;
-        headroom->found = heap_has(len) ? len : 0;
+        headroom->found = heap_has(len);
     }
     return headroom->found >= len;
 }
 
-/* Has those who hold much give way until there is as much to hold, or in the heap. */
+/* Has those who hold much give way until there is as much to hold, or in the heap; nobody, where it
+ * would not be enough if all gave what they hold. */
 static bool make_way(np_loop *loop, size_t len)
 {
     np_headroom *headroom = &loop->headroom;
     uint64_t now = np_loop_now(loop).mono_ms;
+    bool begun = false;
 
-    if (!is_due(headroom->yielded_ms, now, SEARCH_MS) || loop->pool.live < missing(headroom, len)) {
-        return false; /* if all gave what they hold, it would not be enough */
+    if (!is_due(headroom->yielded_ms, now, SEARCH_MS)) {
+        return false;
     }
     headroom->yielded_ms = now;
     do {
+        size_t found = 0;
         if (hold(headroom, len)) {
             return true;
         }
-        if (heap_has(missing(headroom, len))) {
+        found = heap_has(missing(headroom, len));
+        if (found == missing(headroom, len)) {
             (void)np__loop_relieve(loop); /* the heap may have what was held, too */
             headroom->searched_ms = now;
             headroom->found = len;
             return true;
         }
         headroom->searched_ms = 0; /* there may be more than was found before */
+        if (!begun && loop->pool.live < missing(headroom, len) - found) {
+            return false;
+        }
+        begun = true;
     } while (np_pool_yield(&loop->pool, MUCH, missing(headroom, len)));
     return false;
 }

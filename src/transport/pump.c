@@ -115,6 +115,17 @@ static inline void weigh(np_link *link, size_t before)
     }
 }
 
+/* Of what leaves, answers are as much as they were of what was queued. */
+static void note_written(np_link *link, size_t count)
+{
+    size_t queued = np_session_queued(&link->session);
+
+    if (count > 0 && link->replies > 0) {
+        link->replies -=
+            count < queued ? (uint32_t)((uint64_t)link->replies * count / queued) : link->replies;
+    }
+}
+
 /* Whether what an event's handler sends is an answer to input. Answers to requests of ours are
  * none: they come whether the link is throttled or not. */
 static bool is_input(const np_session_event *event)
@@ -153,7 +164,9 @@ static void drain(np_link *link)
             ops_of(link)->on_closed(link, &event);
         } else if (is_input(&event)) {
             size_t before = np_session_queued(&link->session);
+            link->in_input = true;
             ops_of(link)->on_event(link, &event);
+            link->in_input = false;
             weigh(link, before);
         } else {
             ops_of(link)->on_event(link, &event);
@@ -196,6 +209,7 @@ static bool write_some(np_link *link)
     link->write_needs_read = false;
     switch (link->stream.ops->writev(&link->stream, iov, (int)pieces, &count, &os_error)) {
     case NP_IO_OK:
+        note_written(link, count);
         np_session_output_done(&link->session, count, now_of(link));
         link->blocked = count < total;
         break;
@@ -448,7 +462,7 @@ void np_link_touch(np_link *link)
 
 void np_link_replied(np_link *link, size_t before)
 {
-    if (!link->in_turn) {
+    if (!link->in_input) { /* else all that the event has queued is weighed after it */
         weigh(link, before);
     }
 }

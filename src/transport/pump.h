@@ -65,6 +65,7 @@ struct np_link {
                             * requests, and not written, at most */
     int16_t os_error;      /* of the read or write that ended it, or 0 */
     bool write_failed : 1; /* it was a write */
+    bool in_input : 1;     /* the handler of something that came from the peer runs */
     bool in_turn : 1;      /* callbacks may be running: what is queued is seen to afterwards */
     bool blocked : 1;      /* the system refused bytes */
     bool throttled : 1;    /* by backpressure */
@@ -89,7 +90,7 @@ NP_MUST_CHECK np_err np_link_start(np_link *link, const np_links *links, const n
 void np_link_touch(np_link *link);
 
 /* After a request of the peer's was answered: `before` is what np_session_queued said before that.
- * Outside of the link's own turn, too, answers that the peer does not take are backpressure. */
+ * Answers that are given later, too, are backpressure as long as the peer does not take them. */
 void np_link_replied(np_link *link, size_t before);
 
 /* Ends in order; see np_session_close. */

@@ -40,7 +40,7 @@ done
 dev 2
 says err "usage: ./dev COMMAND"
 silent out
-for command in run test gen format fuzz bench debian clean help; do
+for command in run test gen format fuzz bench coverage debian clean help; do
     grep -qE "^  $command( |\$)" "$work/err" || fail "the help lacks $command"
 done
 

@@ -1,4 +1,4 @@
-/* h4: answers that are given in on_writable, where those that were FULL are to be tried again, are
+/* Answers that are given in on_writable, where those that were FULL are to be tried again, are
  * backpressure as well. */
 #include "service/client_private.h"
 #include "service/conn_private.h"
@@ -105,8 +105,9 @@ static void test_answers_given_when_writable(void **state)
     demo_must(np__client_adopt(w.client, &far_end), NULL);
     demo_rest(w.loop, 20);
     for (int i = 0; i < CALLS; i++) {
-        demo_must(np_conn_call(np_client_conn(w.client), demo_message_find, &find, on_done, &w, NULL),
-                  NULL);
+        demo_must(
+            np_conn_call(np_client_conn(w.client), demo_message_find, &find, on_done, &w, NULL),
+            NULL);
     }
     demo_rest(w.loop, 20);
     assert_int_equal(w.asked, CALLS);
@@ -114,12 +115,10 @@ static void test_answers_given_when_writable(void **state)
         pings++;
     }
     demo_rest(w.loop, 100);
-    print_message("%zu pings, %zu answered, last %d, queued %zu, throttled %d, replies %u\n", pings,
-                  w.answered, w.last, np_session_queued(&w.served->link.session),
-                  w.served->link.throttled, w.served->link.replies);
     assert_int_equal(w.last, NP_ERR_FULL);
-    demo_must(np_conn_send(np_client_conn(w.client), demo_message_say, &(demo_say){{bytes, 3}}, NULL),
-              NULL);
+    demo_must(
+        np_conn_send(np_client_conn(w.client), demo_message_say, &(demo_say){{bytes, 3}}, NULL),
+        NULL);
     demo_rest(w.loop, 300);
     assert_false(w.said);
     np_client_free(w.client);

@@ -1,4 +1,4 @@
-/* h4: the table of calls against a list that is searched from its beginning, with random ids near
+/* The table of calls against a list that is searched from its beginning, with random ids near
  * each other and near the ends of the table. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* h4: a server that broadcasts, whatever there is room for, to a client that reads all the time. What
+/* A server that broadcasts, whatever there is room for, to a client that reads all the time. What
  * the client says is taken, and what it asks is answered, though the queue is always full. */
 #include "service/client_private.h"
 #include "service/conn_private.h"
@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
 
 enum { CALLS = 25, ANSWER_LEN = 1000 };
 
@@ -141,9 +140,6 @@ static void run(bool late, bool asks)
     }
     told = w.told;
     demo_rest(w.loop, 4000);
-    print_message("least %zu, mean %zu\n", w.least, w.sum / (w.times + 1));
-    print_message("%zu KB came meanwhile; said %d, asked %zu; throttled %d, replies %u\n",
-                  w.told - told, w.said, w.asked, w.served->link.throttled, w.served->link.replies);
     assert_true(w.told - told > 1000);
     assert_true(asks ? w.asked == CALLS + 1 : w.said);
     w.on = false;

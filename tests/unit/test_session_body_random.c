@@ -1,4 +1,4 @@
-/* h4: bodies beside messages at random: how much of the queue bodies fill, whether they go on, and
+/* Bodies beside messages at random: how much of the queue bodies fill, whether they go on, and
  * whether WRITABLE spins. The peer's side is thrown away. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -185,10 +185,6 @@ static void run(uint32_t seed, size_t queue_max, bool secure, bool compress)
         most_idle = idle > most_idle ? idle : most_idle;
         x->w.now.mono_ms++;
     }
-    print_message("queue_max %zu secure %d compress %d: bound %zu, worst %zu, bodies %zu of %zu, "
-                  "writables %u, longest without %u bytes\n",
-                  queue_max, secure, compress, bound, x->worst, (size_t)x->body_bytes,
-                  (size_t)x->out, x->most_writables, most_idle);
     assert_true(x->worst <= bound + 1024 + 2048);
     assert_true(most_idle < queue_max * 2);
     assert_true(x->most_writables <= 2);

@@ -1,5 +1,5 @@
-/* h4: newcomers, where nobody holds much and the heap has enough; where address space and the heap have just
- * so much: mmap, mremap and malloc of the library's are the test's, and so is the time. */
+/* Newcomers, where nobody holds much and the heap has enough; where address space and the heap have
+ * just so much: mmap, mremap and malloc of the library's are the test's, and so is the time. */
 #include "support/new_loop.h"
 #include "transport/loop_state.h"
 
@@ -121,7 +121,6 @@ static void slim(hog *h)
     np_pool_give(&h->account, h->block, h->cap);
 }
 
-
 /* 512 idle connections, 2 MiB held, which cannot grow; the heap has 100 MiB. Nobody needs to give
  * way; but all together they hold less than is missing. */
 static void test_heap_has_it_and_nobody_holds_much(void **state)
@@ -145,7 +144,6 @@ static void test_who_holds_nearly_enough_gives_way(void **state)
     frees_space = false;
     fatten(loop, &large, 900 * 1024);
     (void)np__loop_headroom(loop, true);
-    print_message("held %zu, need %zu\n", large.cap, large.need);
     if (large.block != NULL) {
         slim(&large);
     }

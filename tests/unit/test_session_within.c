@@ -1,4 +1,5 @@
-/* h4: can a peer make `within` rest for ever? And what of the other side's clock? Time is virtual. */
+/* What a peer does to make this side pause does not stop the time that it has: not that of a state
+ * (`within`), nor that of a frame or a body. Time is virtual. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -33,16 +34,17 @@ static void turn(wire *w)
 }
 
 /* Nobody has entered: state outside, within 10 s. The client sends cancels of nothing, 125 a second
- * (2 KB a second), and stays for an hour. */
-static void test_cancels_make_within_rest(void **state)
+ * (2 KB a second), and is ended all the same. */
+static void test_cancels_do_not_stop_within(void **state)
 {
-    uint64_t seconds = 0;
+    uint64_t began = 0;
     wire w;
 
     (void)state;
     door_init(&w);
     w.client.options.conversation = NULL;
     wire_open(&w);
+    began = w.now.mono_ms;
     for (int i = 0; i < 4200; i++) { /* the bucket */
         inject(&w.server, NP_FRAMING_CANCEL, 1, "", 0);
     }
@@ -55,16 +57,14 @@ static void test_cancels_make_within_rest(void **state)
             w.now.mono_ms += 10;
             turn(&w);
         }
-        seconds = (uint64_t)i * 130 / 1000;
     }
-    print_message("open after %u s: %d, paused %d at %d\n", (unsigned)seconds,
-                  np_session_is_open(&w.server.s), w.server.s.paused, w.server.s.paused_at);
     assert_false(np_session_is_open(&w.server.s));
+    assert_in_range(w.now.mono_ms - began, 9000, 11000);
     wire_fini(&w);
 }
 
 /* The same for a body of which no byte comes any more: frame_timeout_ms, 30 s. */
-static void test_cancels_make_frame_deadline_rest(void **state)
+static void test_cancels_do_not_stop_a_body(void **state)
 {
     const base_data data = {.name = np_str_from("file")};
     static const uint8_t bytes[2000];
@@ -79,7 +79,8 @@ static void test_cancels_make_frame_deadline_rest(void **state)
     assert_int_equal(np_session_body_begin(&w.client.s, &base_protocol.messages[BASE_DATA_ID],
                                            &data, 100000, &serial, NULL),
                      NP_OK);
-    assert_int_equal(np_session_body_write(&w.client.s, serial, bytes, sizeof bytes, &taken), NP_OK);
+    assert_int_equal(np_session_body_write(&w.client.s, serial, bytes, sizeof bytes, &taken),
+                     NP_OK);
     wire_run(&w);
     for (int i = 0; i < 4200; i++) {
         inject(&w.server, NP_FRAMING_CANCEL, 11, "", 0);
@@ -95,15 +96,13 @@ static void test_cancels_make_frame_deadline_rest(void **state)
             turn(&w);
         }
     }
-    print_message("open after %u s: %d\n", (unsigned)((w.now.mono_ms - began) / 1000),
-                  np_session_is_open(&w.server.s));
     assert_false(np_session_is_open(&w.server.s));
     wire_fini(&w);
 }
 
 /* Pings fill the queue with Pongs, a request that nobody knows stands behind them, and the client
- * takes 2 KB each half second. All of it rests. */
-static void test_slow_reader_makes_within_rest(void **state)
+ * takes 2 KB each half second. */
+static void test_slow_reading_does_not_stop_within(void **state)
 {
     uint8_t ping[12];
     uint8_t unknown[4];
@@ -136,34 +135,14 @@ static void test_slow_reader_makes_within_rest(void **state)
         wire_drain(&w, &w.server);
         np_session_park(&w.server.s);
     }
-    print_message("open after %u s: %d; queued %zu\n", (unsigned)((w.now.mono_ms - began) / 1000),
-                  np_session_is_open(&w.server.s), np_session_queued(&w.server.s));
     assert_false(np_session_is_open(&w.server.s));
     wire_fini(&w);
 }
 
-/* The server holds for longer than `within`, and the client keeps the same conversation. */
-static void test_peer_keeps_within_too(void **state)
+/* Held for a day, without an end for a stall, while the peer reads nothing: no signs of life pile
+ * up. */
+static void test_signs_while_held(void **state)
 {
-    wire w;
-
-    (void)state;
-    door_init(&w);
-    wire_open(&w);
-    np_session_hold(&w.server.s, true, w.now);
-    assert_int_equal(door_ask(&w.client, "Enter", NP_TIME_NEVER, NULL, NULL), NP_OK);
-    for (int i = 0; i < 12; i++) {
-        wire_tick(&w, 1000);
-    }
-    assert_true(np_session_is_open(&w.server.s));
-    assert_true(np_session_is_open(&w.client.s));
-    wire_fini(&w);
-}
-
-/* Held without a stall's end, with a peer that reads nothing: how much is queued after a day? */
-static void test_pings_while_held(void **state)
-{
-    size_t queued;
     wire w;
 
     (void)state;
@@ -177,20 +156,17 @@ static void test_pings_while_held(void **state)
         w.now.mono_ms += 1000;
         np_session_tick(&w.server.s, w.now);
     }
-    queued = np_session_queued(&w.server.s);
-    print_message("queued %zu of %zu\n", queued, w.server.options.queue_max);
-    assert_true(queued <= 2 * w.server.options.queue_max);
+    assert_in_range(np_session_queued(&w.server.s), 1, 100);
     wire_fini(&w);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cancels_make_within_rest),
-        cmocka_unit_test(test_cancels_make_frame_deadline_rest),
-        cmocka_unit_test(test_slow_reader_makes_within_rest),
-        cmocka_unit_test(test_peer_keeps_within_too),
-        cmocka_unit_test(test_pings_while_held),
+        cmocka_unit_test(test_cancels_do_not_stop_within),
+        cmocka_unit_test(test_cancels_do_not_stop_a_body),
+        cmocka_unit_test(test_slow_reading_does_not_stop_within),
+        cmocka_unit_test(test_signs_while_held),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
