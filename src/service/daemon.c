@@ -239,6 +239,19 @@ static np_err find_place(np_daemon *daemon, np_source *source, bool at_last, con
     return *full == NULL || *yields != NULL ? NP_OK : NP_ERR_BUSY;
 }
 
+/* The heap has nothing: it gets what is held back, or what somebody gives who holds much. */
+static bool find_memory(np_daemon *daemon)
+{
+    if (np__loop_relieve(daemon->group.loop)) {
+        return true;
+    }
+    if (!np__loop_headroom(daemon->group.loop, true)) {
+        return false;
+    }
+    (void)np__loop_relieve(daemon->group.loop); /* what can be held again is for this */
+    return true;
+}
+
 static np_err adopt(np_daemon *daemon, const np_stream *stream, const struct sockaddr *sa,
                     bool at_last, const char **limit)
 {
@@ -253,7 +266,7 @@ static np_err adopt(np_daemon *daemon, const np_stream *stream, const struct soc
     if (sa != NULL) {
         np_origin origin = np__conn_origin(stream, sa);
         err = np__admission_enter(&daemon->admission, &origin, now, &source, limit);
-        if (err == NP_ERR_MEMORY && np__loop_headroom(daemon->group.loop, true)) {
+        if (err == NP_ERR_MEMORY && find_memory(daemon)) {
             err = np__admission_enter(&daemon->admission, &origin, now, &source, limit);
         }
     }
@@ -273,7 +286,7 @@ static np_err adopt(np_daemon *daemon, const np_stream *stream, const struct soc
     }
     if (err == NP_OK) {
         err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa, source);
-        if (err == NP_ERR_MEMORY && np__loop_relieve(daemon->group.loop)) {
+        if (err == NP_ERR_MEMORY && find_memory(daemon)) {
             err = np__conn_new(&conn, &daemon->group, stream, NP_SESSION_SERVER, sa, source);
         }
         *limit = err == NP_ERR_LIMIT ? "memory_max" : NULL;

@@ -43,8 +43,12 @@ static size_t growing_size(int room)
 
 static void unmap(np_reserve_block *block)
 {
-    (void)munmap(block->memory, block->size);
-    *block = (np_reserve_block){NULL, 0, false};
+    if (block->of_heap) {
+        free(block->memory);
+    } else {
+        (void)munmap(block->memory, block->size);
+    }
+    *block = (np_reserve_block){.memory = NULL};
 }
 
 /* Gives back all blocks that libev has not got, but for those that `kept` marks. */
@@ -78,6 +82,7 @@ static np_reserve_block *map_new(np_reserve *reserve, size_t size)
     size_t whole = (size + SMALL_SIZE - 1) / SMALL_SIZE * SMALL_SIZE;
     np_reserve_block *block = reserve->blocks;
     void *memory = NULL;
+    bool of_heap = false;
 
     while (block < reserve->blocks + NP_RESERVE_BLOCKS && block->memory != NULL) {
         block++;
@@ -87,9 +92,14 @@ static np_reserve_block *map_new(np_reserve *reserve, size_t size)
     }
     memory = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
+        /* The heap may have free what the system has no more. */
+        memory = malloc(whole);
+        of_heap = true;
+    }
+    if (memory == NULL) {
         return NULL;
     }
-    *block = (np_reserve_block){memory, whole, false};
+    *block = (np_reserve_block){memory, whole, false, of_heap};
     return block;
 }
 

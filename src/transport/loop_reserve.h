@@ -1,9 +1,9 @@
 /* loop_reserve.h - memory that libev gets when the heap has none.
  *
- * libev ends the process when its allocator fails. A reserve holds, outside of the heap, a block
- * for each of libev's arrays, as large as that array may become for the descriptors that the loop
- * has been asked to watch. So the question whether there is memory comes up where it can be
- * answered, when a descriptor is new, and not where libev finds that it needs some.
+ * libev ends the process when its allocator fails. A reserve holds, outside of the heap where it
+ * can, a block for each of libev's arrays, as large as that array may become for the descriptors
+ * that the loop has been asked to watch. So the question whether there is memory comes up where it
+ * can be answered, when a descriptor is new, and not where libev finds that it needs some.
  *
  * The blocks are address space: nothing is in them before libev writes there, so they cost a
  * process nothing but what `prlimit --as` counts, some 160 bytes per descriptor.
@@ -23,7 +23,8 @@
 typedef struct np_reserve_block {
     void *memory; /* NULL: no block */
     size_t size;
-    bool used; /* libev has it */
+    bool used;    /* libev has it */
+    bool of_heap; /* the system had no address space */
 } np_reserve_block;
 
 typedef struct np_reserve {

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/types.h>
@@ -36,10 +37,26 @@ int __wrap_munmap(void *address, size_t len)
     return __real_munmap(address, len);
 }
 
+static bool filling;
+static int heap_left; /* so many blocks the heap has while a reserve is filled */
+
+void *__real_malloc(size_t len);
+void *__wrap_malloc(size_t len);
+
+void *__wrap_malloc(size_t len)
+{
+    return filling && heap_left-- <= 0 ? NULL : __real_malloc(len);
+}
+
 static void fill(np_reserve *reserve, int fd, int can_be_mapped, np_err want)
 {
+    np_err err = NP_OK;
+
     left = can_be_mapped;
-    assert_int_equal(np__reserve_fill(reserve, fd), want);
+    filling = true;
+    err = np__reserve_fill(reserve, fd);
+    filling = false;
+    assert_int_equal(err, want);
 }
 
 /* Ever higher descriptors come, for each of which one block too few is to be had. */
@@ -63,10 +80,32 @@ static void test_failures_take_no_places(void **state)
     assert_int_equal(mapped, 0);
 }
 
+/* Where no more can be mapped, blocks are the heap's, which is asked for no more than is missing.
+ */
+static void test_the_heap_has_some(void **state)
+{
+    static np_reserve reserve;
+
+    (void)state;
+    heap_left = NP_RESERVE_BLOCKS;
+    fill(&reserve, 100, NP_RESERVE_SMALL, NP_OK);
+    assert_int_equal(heap_left, NP_RESERVE_BLOCKS - NP_RESERVE_GROWING);
+    assert_int_equal(mapped, NP_RESERVE_SMALL);
+    heap_left = NP_RESERVE_GROWING - 1;
+    fill(&reserve, 1000, 0, NP_ERR_MEMORY);
+    fill(&reserve, 100, 0, NP_OK);
+    heap_left = NP_RESERVE_GROWING;
+    fill(&reserve, 1000, 0, NP_OK);
+    heap_left = 0;
+    np__reserve_fini(&reserve); /* the sanitizer looks whether all of it goes where it came from */
+    assert_int_equal(mapped, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failures_take_no_places),
+        cmocka_unit_test(test_the_heap_has_some),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
