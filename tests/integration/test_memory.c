@@ -76,8 +76,8 @@ static void cares_free(void *block)
 #define FIRST_TO_LOSE_ANSWERS 0x012206
 /* Of an answer with two addresses; one without has 7. */
 #define ANSWER_BLOCKS_MAX 10
-/* The list is made, and then it grows, for each of the two families; and once more where a machine is
- * so busy that an answer comes after the question was put again. */
+/* The list is made, and then it grows, for each of the two families; and once more where a machine
+ * is so busy that an answer comes after the question was put again. */
 #define LOST_ANSWERS_MAX 8
 
 static long cares_may_leave(void)
