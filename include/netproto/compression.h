@@ -51,8 +51,9 @@ typedef struct np_compression_options {
     int zstd_level;       /* [1] 1 to NP_COMPRESSION_LEVEL_MAX: higher is smaller and slower */
     uint32_t unpack_rate; /* [256 MiB] bytes that what a connection's peer sends may become in a
                            * second; a peer that is faster is read from more slowly. A few bytes
-                           * may become 64 KiB, so this bounds the time that they cost. 0: no
-                           * bound; the loop's other connections get their turns all the same */
+                           * may become 64 KiB, so this bounds the time that they cost. A
+                           * conversation's `within` goes on meanwhile. 0: no bound; the loop's
+                           * other connections get their turns all the same */
 } np_compression_options;
 
 NP_API np_compression_options np_compression_options_default(void);

@@ -112,7 +112,8 @@ typedef struct np_conn_options {
     uint32_t frame_timeout_ms; /* [30,000] for a message that is taken whole, however it is cut,
                                 * from its first byte, absolute, and a second more for each 64 KiB
                                 * of it that is announced; and for the next byte of a body that
-                                * comes in pieces. It rests while this side does not read */
+                                * comes in pieces. It rests while this side does not read,
+                                * but not while that is because of the peer's cancels */
     uint32_t stall_timeout_ms; /* [30,000] while the peer takes nothing of what is queued. What is
                                 * seen of that is what the system takes: a peer that reads only some
                                 * KB a second may free no room in its buffers for seconds */
@@ -265,10 +266,11 @@ NP_API NP_MUST_CHECK np_err np_conn_ping(np_conn *conn);
  * application that cannot take more just now. What is queued still leaves; but since nothing is
  * read, the peer's end is noticed only when the connection is let go, or when a write fails. What
  * the peer has to do in time rests meanwhile (frame_timeout_ms, a conversation's `within`); but the
- * peer has a clock of its own for the conversation, which goes on. Each idle_timeout_ms the peer
- * gets a sign of life, as long as it takes what is sent; with 0 it gets none, and gives up a
- * connection that is held for twice as long as its own idle_timeout_ms, as two sides do that hold
- * each other. */
+ * peer has a clock of its own for the conversation, which goes on. While nothing comes, the
+ * peer gets a sign of life each idle_timeout_ms, as long as it takes what is sent; with 0 it gets
+ * none. That is timed by what the peer said last and begins anew with each hold, so a peer whose
+ * idle_timeout_ms is shorter, or whose Ping lay unread when the hold began, may give the connection
+ * up, twice its idle_timeout_ms after it heard something. */
 NP_API void np_conn_hold(np_conn *conn, bool hold);
 
 /* Ends the connection in order; reason is a number of the base protocol's Reason or

@@ -15,8 +15,9 @@
  * itself must not set another one after that, and one that has set one before, of which free()
  * knows nothing, brings loops of its own only (`ev`). On such a loop the library leaves libev's
  * memory alone, so its lack ends the process unless the program's allocator does better. While
- * the heap is nearly empty and clients come, a daemon finds out ten times a second at most whether
- * it has as much as connections need, by taking it for some microseconds: another thread's malloc
+ * the heap is nearly empty and clients come, a daemon finds out ten times a second at most, and
+ * after each connection that gives way, whether it has as much as connections need, by taking it
+ * for a moment: another thread's malloc
  * may fail then, as it may at any time where memory is so short. What the
  * system lends out beyond what it has (overcommit), and takes back by ending a process, no reserve
  * can help.

@@ -313,7 +313,9 @@ struct np_session {
     np_outq out;
     uint64_t serial; /* the last that a call or a body was given */
 
-    uint64_t phase_deadline; /* hello, the conversation's state, or close */
+    /* Of hello, the conversation's state, or close; what is left of it while it is held and open.
+     */
+    uint64_t phase_deadline;
     uint64_t frame_deadline;
     uint64_t stall_since; /* output waits, and none has left since; NP_TIME_NEVER: none waits */
     /* When something last came, though there be no idle_ms; or when the Ping went out for want of

@@ -6,7 +6,8 @@
  * can be answered, when a descriptor is new, and not where libev finds that it needs some.
  *
  * The blocks are address space: nothing is in them before libev writes there, so they cost a
- * process nothing but what `prlimit --as` counts, some 160 bytes per descriptor.
+ * process nothing but what `prlimit --as` counts, some 160 bytes per descriptor. Where the system
+ * has none left, they are the heap's.
  *
  * Threads: the loop's; the allocator finds the reserve of the loop that runs in its thread.
  */
