@@ -285,6 +285,36 @@ static void test_heap_is_searched_again(void **state)
     end(loop);
 }
 
+/* 512 idle connections, 2 MiB held, which cannot grow; the heap has 100 MiB. Nobody needs to give
+ * way; but all together they hold less than is missing. */
+static void test_heap_has_it_and_nobody_holds_much(void **state)
+{
+    np_loop *loop = start(2 * MIB, 100 * MIB);
+
+    (void)state;
+    assert_true(np__loop_headroom(loop, true));
+    loop->registry.used = 2 * CONNS_OF_STEP;
+    assert_true(np__loop_headroom(loop, true));
+    end(loop);
+}
+
+/* One holds 900 KiB, the heap has 500 KiB, and 1 MiB is missing. */
+static void test_who_holds_nearly_enough_gives_way(void **state)
+{
+    np_loop *loop = start(0, 500 * 1024);
+    hog large;
+
+    (void)state;
+    frees_space = false;
+    fatten(loop, &large, 900 * 1024);
+    (void)np__loop_headroom(loop, true);
+    if (large.block != NULL) {
+        slim(&large);
+    }
+    assert_int_not_equal(large.need, 0);
+    end(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +325,8 @@ int main(void)
         cmocka_unit_test(test_nobody_gives_way_in_vain),
         cmocka_unit_test(test_heap_has_what_is_missing),
         cmocka_unit_test(test_heap_is_searched_again),
+        cmocka_unit_test(test_heap_has_it_and_nobody_holds_much),
+        cmocka_unit_test(test_who_holds_nearly_enough_gives_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
